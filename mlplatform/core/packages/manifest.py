@@ -1,0 +1,138 @@
+"""The model package: a directory whose `model.json` names every other file with its hash.
+
+    model.json        this manifest; the SHA-256 of its canonical JSON is the model's digest
+    transforms.json   fitted transforms (`core.features`)
+    model.onnx        the model for ONNX Runtime, where it converts
+    model.ubj         XGBoost's own format
+    baseline.json     profile of the training rows (`core.drift`), what monitors compare with
+    evaluation.json   metrics on validation and held-out rows
+
+Nothing in a package is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mlplatform.errors import StateError
+
+FORMAT_VERSION = 1
+MANIFEST = "model.json"
+
+Runtime = Literal["onnx", "xgboost"]
+Task = Literal["regression", "binary", "multiclass"]
+
+
+@dataclass(frozen=True)
+class InputField:
+    """One input of the signature.
+
+    Attributes:
+        type: ``double`` or ``varchar`` (a category).
+        missing: what a NULL, NaN or absent value means: ``refuse``, ``keep``, ``median``.
+        unseen: what a category not met in training means: ``flag`` (own code, and a flag in the answer) or ``refuse``.
+        minimum, maximum: bounds of accepted values, inclusive.
+    """
+
+    name: str
+    type: Literal["double", "varchar"]
+    missing: Literal["refuse", "keep", "median"] = "refuse"
+    unseen: Literal["flag", "refuse"] = "flag"
+    minimum: float | None = None
+    maximum: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What callers send and get; part of the model's version."""
+
+    inputs: tuple[InputField, ...]
+    task: Task
+    target: str
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `model.json`.
+
+    Attributes:
+        runtime: what serves it (`onnx` after the conversion agreed with the original on held-out rows).
+        files: file name → SHA-256 hex, all files but `model.json`.
+        snapshot: the SnapshotRef (as JSON) of the rows it was trained, validated and held out on.
+        trained_to: the greatest value of the window's column among the rows, as text; monitors start behind it.
+        parameters: hyperparameters as used. metrics: of the held-out rows, by name.
+    """
+
+    model: str
+    signature: Signature
+    runtime: Runtime
+    files: dict[str, str]
+    snapshot: dict[str, Any]
+    training_job: str
+    code_version: str
+    trained_to: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def canonical(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, UTF-8."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 hex of the canonical JSON: the model's identity."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Manifest:
+        """Read one back. Raises StateError for another format version or missing fields."""
+        if data.get("format_version") != FORMAT_VERSION:
+            raise StateError(f"model package of format {data.get('format_version')}; this release reads {FORMAT_VERSION}.")
+        try:
+            signature = data["signature"]
+            fields = tuple(InputField(**f) for f in signature["inputs"])
+            return cls(
+                **{
+                    **data,
+                    "signature": Signature(fields, signature["task"], signature["target"], tuple(signature["classes"])),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise StateError(f"model package's {MANIFEST} is damaged: {error}.") from error
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> str:
+    """Write `model.json`, last of a package's files; returns the digest."""
+    (directory / MANIFEST).write_bytes(manifest.canonical())
+    return manifest.digest
+
+
+def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
+    """The manifest of the package in `directory`, after every file was checked against its hash.
+
+    Raises:
+        StateError: a file is missing or changed, or the digest is not `digest`; the message names the file.
+    """
+    path = directory / MANIFEST
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StateError(f"no readable model package at '{directory}': {error}.") from error
+    manifest = Manifest.from_json(data)
+    if digest is not None and manifest.digest != digest:
+        raise StateError(f"model package at '{directory}' has digest {manifest.digest[:12]}…, expected {digest[:12]}….")
+    for name, expected in manifest.files.items():
+        try:
+            found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise StateError(f"model package at '{directory}' lacks '{name}': {error}.") from error
+        if found != expected:
+            raise StateError(f"'{name}' of the model package at '{directory}' is damaged: SHA-256 {found[:12]}…, expected {expected[:12]}….")
+    return manifest

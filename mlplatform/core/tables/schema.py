@@ -1,0 +1,62 @@
+"""A table's schema: names, logical types, and what a row must satisfy to be loaded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+ScalarType = Literal["varchar", "bigint", "double", "boolean", "date", "timestamp", "json"]
+"""Logical types every warehouse maps to its own; `timestamp` is in UTC; `decimal(p,s)` stands beside them."""
+
+PROVENANCE = ("_batch_id", "_source", "_offset", "_loaded_at")
+"""Columns every loaded row carries beside its own.
+
+`_batch_id` the plan's id (its ledger row), `_source` the object's key or ``stream/shard``, `_offset` the stream's
+sequence string (NULL for files: the row number is derived when asked), `_loaded_at` the load's time in UTC.
+"""
+
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
+_SCALARS = frozenset(ScalarType.__args__)  # type: ignore[attr-defined]
+
+
+def is_type(name: str) -> bool:
+    """Whether `name` is a logical type: one of `ScalarType`, or ``decimal(p,s)`` with s ≤ p ≤ 38."""
+    if name in _SCALARS:
+        return True
+    match = _DECIMAL.fullmatch(name)
+    return match is not None and int(match[2]) <= int(match[1]) <= 38
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a value outside `minimum` … `maximum` (inclusive) or not in `domain` is quarantined, NULL passes if `nullable`."""
+
+    name: str
+    type: str = "varchar"
+    nullable: bool = True
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    domain: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """A table: rows that share all `unique_key` values are one row (the first loaded stays; later ones count as duplicates)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    unique_key: tuple[str, ...] = ()
+    event_time: str | None = None
+
+    def column(self, name: str) -> Column:
+        """The column called `name`; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)

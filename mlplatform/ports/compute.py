@@ -1,0 +1,98 @@
+"""Compute: runs a job in the SageMaker training-container contract, wherever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+JobStatus = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
+"""SageMaker's TrainingJobStatus."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An input channel: a local directory, or a prefix of the object store, laid under ``input/data/<name>``."""
+
+    name: str
+    prefix: str
+    content_type: str = "application/x-parquet"
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One training or processing job.
+
+    Attributes:
+        name: unique, ≤ 63 characters of ``[a-zA-Z0-9-]`` (SageMaker's rule); a job of that name is never run twice.
+        container: name of a folder under ``containers/``; its entrypoint is the command.
+        hyperparameters: written as strings, as SageMaker does.
+        timeout_s: MaxRuntimeInSeconds; then SIGTERM, grace, SIGKILL, status Stopped.
+        memory_mib: limit on the job's resident memory; 0 = none. Beyond it the job is killed and Failed.
+        git_commit: of the code that asked for it, for lineage.
+    """
+
+    name: str
+    container: str
+    hyperparameters: Mapping[str, str]
+    channels: tuple[Channel, ...]
+    output_prefix: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: int = 3600
+    memory_mib: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine."""
+
+    name: str
+    status: JobStatus
+    secondary_status: str
+    failure_reason: str
+    exit_code: int | None
+    metrics: Mapping[str, float]
+    model_dir: Path | None
+    output_dir: Path | None
+    log_path: Path | None
+    started_at: str
+    ended_at: str
+    peak_memory_mib: float = 0.0
+
+
+@dataclass(frozen=True)
+class ComputeCapabilities:
+    """What a compute back end offers."""
+
+    max_hosts: int = 1
+    memory_limit: bool = True
+
+
+class Compute(Protocol):
+    """Runs jobs. `run` waits; a job that runs already under that name is joined, a finished one is described."""
+
+    @property
+    def capabilities(self) -> ComputeCapabilities: ...
+
+    def run(self, job: JobSpec, *, on_log: Callable[[str], None] | None = None) -> JobResult:
+        """Run to the end; log lines go to `on_log` as they come. An interrupt (any BaseException) stops the job cleanly first.
+
+        Raises:
+            JobError: the job failed; the message carries the failure file's text, the exit code and where the log is.
+            TimedOutError: it ran out of time and was stopped.
+        """
+        ...
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """DescribeTrainingJob's shape. Raises NotFoundError."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Stop the job (SIGTERM to its process group, grace, SIGKILL); no error where it has ended."""
+        ...
+
+    def list(self) -> list[str]:
+        """Names of all jobs, newest first."""
+        ...

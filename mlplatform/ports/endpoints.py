@@ -1,0 +1,91 @@
+"""Endpoints: what should serve, and what does.
+
+A run writes *desired* state; whoever serves reconciles towards it and writes back what is live. A deployment record is
+immutable per generation; the record's `generation` counts every change of what an endpoint serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+DeploymentStatus = Literal["Updating", "InService", "Failed", "RollingBack"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Desired state of one endpoint, generation `generation`.
+
+    Attributes:
+        endpoint: ``<system>/<endpoint>``; its route is ``/predict/<endpoint>``.
+        digest, version: the model package to serve, and its registered version.
+        reason: why it was made: ``refresh``, ``rollback``, ``promote`` with who asked.
+        settings: the endpoint's spec as JSON (capture, limits), frozen with the generation.
+    """
+
+    endpoint: str
+    generation: int
+    model: str
+    version: int
+    digest: str
+    reason: str
+    run_id: str
+    created_at: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """Observed state: the generation every live worker answers with, and since when."""
+
+    endpoint: str
+    desired: Deployment | None
+    live_generation: int
+    status: DeploymentStatus
+    workers: int
+    message: str = ""
+
+
+class Endpoints(Protocol):
+    """SageMaker endpoints' role."""
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Make `deployment` the desired state.
+
+        Raises:
+            ConflictError: its generation is not the current one plus one (another deploy came first).
+        """
+        ...
+
+    def desired(self, endpoint: str) -> Deployment | None:
+        """The newest deployment record, or None for an endpoint that never had one."""
+        ...
+
+    def history(self, endpoint: str) -> list[Deployment]:
+        """All generations, oldest first."""
+        ...
+
+    def state(self, endpoint: str) -> EndpointState:
+        """What serves now."""
+        ...
+
+    def wait(self, endpoint: str, generation: int, *, timeout_s: float) -> EndpointState:
+        """Wait until every live worker answers with `generation` (or a later one).
+
+        Raises:
+            TimedOutError: it did not within `timeout_s`, or nobody serves; the message says which.
+            JobError: the generation cannot be served (corrupt package); the previous one goes on serving.
+        """
+        ...
+
+    def list(self) -> list[str]:
+        """Names of endpoints that have a deployment record."""
+        ...
+
+    def remove(self, endpoint: str) -> None:
+        """Stop serving and forget the endpoint."""
+        ...

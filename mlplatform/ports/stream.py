@@ -1,0 +1,97 @@
+"""Stream: records put by key, ordered within a shard, read by any number of consumers from any position.
+
+Delivery (Firehose's role) writes what it reads to landing objects as JSON lines, one record a line. Each line is the
+record's own JSON object with `_sequence` spliced in front; a payload that is no JSON object becomes
+``{"_sequence": …, "_unparsed": <base64 of the bytes>}``, so that nothing is lost on the way to quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record to put: `key` chooses the shard, `data` is opaque."""
+
+    key: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record as read: `sequence` sorts as a string within its shard; strings are opaque and may have gaps."""
+
+    shard: str
+    sequence: str
+    key: str
+    data: bytes
+    arrived_at: datetime
+
+
+@dataclass(frozen=True)
+class PutResult:
+    """Outcome of one record of a put: shard and sequence, or the error's code and message (then the record is not stored)."""
+
+    shard: str = ""
+    sequence: str = ""
+    error_code: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True)
+class StreamCapabilities:
+    """Limits of a stream, Kinesis's by default."""
+
+    max_record_bytes: int = 1024 * 1024
+    max_records_per_put: int = 500
+    max_bytes_per_put: int = 5 * 1024 * 1024
+    partial_failure: bool = True
+    durability: str = ""
+
+
+@dataclass(frozen=True)
+class ShardState:
+    """A shard's ends: `oldest` and `newest` stored sequence ("" while empty), and how many records lie between."""
+
+    shard: str
+    oldest: str
+    newest: str
+    records: int
+
+
+class Stream(Protocol):
+    """One stream. Several processes may put and read at once."""
+
+    @property
+    def capabilities(self) -> StreamCapabilities: ...
+
+    def put(self, records: Sequence[Record]) -> list[PutResult]:
+        """Store up to `max_records_per_put` records; results in the order given. Durable when it returns.
+
+        A record that is too large fails alone (its result carries the error); the others are stored.
+
+        Raises:
+            DataError: more records or bytes than one put takes.
+        """
+        ...
+
+    def shards(self) -> list[ShardState]:
+        """All shards, by name."""
+        ...
+
+    def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
+        """Records of `shard` behind sequence `after` ("" = from the oldest kept), in order, at most `limit`.
+
+        Raises:
+            NotFoundError: no such shard.
+            StateError: records behind `after` were already trimmed by retention; the message says how many are gone.
+        """
+        ...
+
+    def trim(self, *, now: datetime) -> int:
+        """Remove what is older than the retention; how many records went."""
+        ...

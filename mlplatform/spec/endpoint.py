@@ -1,0 +1,28 @@
+"""`mlplatform.Endpoint`: what serves a model's champion, and what it captures."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mlplatform.spec.station import StationSpec, Strict
+
+
+class CaptureSpec(Strict):
+    """What is kept of requests and answers."""
+
+    sample: float = Field(default=1.0, ge=0, le=1, description="Share of requests captured.")
+    mask: list[str] = Field(default_factory=list, description="Fields replaced by a keyed hash.")
+    drop: list[str] = Field(default_factory=list, description="Fields left out.")
+    retention_days: float = Field(default=30, gt=0)
+
+
+class EndpointSpec(StationSpec):
+    """An endpoint at /predict/<name> that follows the model's champion by itself."""
+
+    model: str = Field(description="Name of a model of this system.")
+    prediction: str = Field(default="prediction", description="Name of the answer's value.")
+    keys: list[str] = Field(default_factory=list, description="Fields a request may carry beside the features, to join the truth later.")
+    max_rows: int = Field(default=1000, gt=0, description="Rows in one request at most.")
+    max_body_kib: int = Field(default=1024, gt=0, description="KiB of one request's body at most.")
+    public: bool = Field(default=False, description="True = no API key needed.")
+    capture: CaptureSpec = Field(default_factory=CaptureSpec)

@@ -1,0 +1,77 @@
+"""`mlplatform.FeatureSet`: which rows and columns a model learns from, and how they are split and transformed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mlplatform.spec.station import Name, StationSpec, Strict
+
+
+class WindowSpec(Strict):
+    """The newest `last` distinct values of `column` (days, say): a rolling training window."""
+
+    column: str
+    last: int = Field(gt=0)
+
+
+class SplitSpec(Strict):
+    """How held-out rows are chosen.
+
+    `hash`: by a salted hash of `key`; the same key is held out for ever, in every window, so that no model ever trains
+    on it. `time`: the newest `holdout` share of the distinct values of the window's column.
+    """
+
+    by: Literal["hash", "time"] = "hash"
+    key: list[str] = Field(default_factory=list, description="Columns hashed together; rows of one key stay together.")
+    holdout: float = Field(default=0.15, gt=0, lt=1, description="Share of keys held out for the gate.")
+    validation: float = Field(default=0.15, gt=0, lt=1, description="Share of the other keys used to choose hyperparameters.")
+    salt: str = ""
+
+
+class FeatureSpec(Strict):
+    """One input of the model.
+
+    `category`: codes fitted in training; an unseen value gets its own code and a flag in the answer, or is refused.
+    `numeric`: passed on; a missing value stays missing (trees handle it), becomes the training median, or is refused.
+    """
+
+    name: Name
+    transform: Literal["numeric", "category"] = "numeric"
+    missing: Literal["refuse", "keep", "median"] = "refuse"
+    unseen: Literal["flag", "refuse"] = "flag"
+    minimum: float | None = Field(default=None, description="Smallest value accepted in a request.")
+    maximum: float | None = Field(default=None, description="Largest value accepted in a request.")
+    description: str = ""
+
+
+class ExpectationSpec(Strict):
+    """A Great Expectations expectation on the training rows, by its snake-case name."""
+
+    type: str = Field(pattern=r"^expect_[a-z_]+$")
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    severity: Literal["block", "warn"] = "block"
+
+
+class FeatureSetSpec(StationSpec):
+    """The unload query, its window, split, transforms, and the data tests before training."""
+
+    table: str = Field(description="Name of a table of this system.")
+    query: str = Field(description="File beside this YAML with one SELECT in DuckDB's dialect.")
+    target: str
+    features: list[FeatureSpec] = Field(min_length=1)
+    window: WindowSpec | None = None
+    split: SplitSpec
+    expectations: list[ExpectationSpec] = Field(default_factory=list)
+    minimum_rows: int = Field(default=100, gt=0, description="Fewer training rows are refused.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FeatureSetSpec:
+        if self.split.by == "hash" and not self.split.key:
+            raise ValueError("split by hash needs 'key': the columns whose rows stay together")
+        if self.split.by == "time" and self.window is None:
+            raise ValueError("split by time needs 'window': its column orders the rows")
+        if self.target in {f.name for f in self.features}:
+            raise ValueError(f"the target '{self.target}' is also a feature")
+        return self

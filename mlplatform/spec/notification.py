@@ -1,0 +1,18 @@
+"""`mlplatform.Notify`: who is told what."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlplatform.spec.station import StationSpec
+
+Event = Literal["success", "gate_failed", "drift", "failure"]
+
+
+class NotifySpec(StationSpec):
+    """Tells people through a connection of the profile, once per event."""
+
+    events: list[Event] = Field(default_factory=lambda: ["success", "gate_failed", "drift", "failure"])
+    connection: str = "notifications"

@@ -1,0 +1,34 @@
+"""What every station's spec has: a name, words for people, owners."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"'{value}' is no name; expected a lower-case letter, then at most 62 of a-z, 0-9, _")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""A lower-case identifier: safe as a table, file, route and asset name."""
+
+
+class Strict(BaseModel):
+    """A part of the YAML: an unknown key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StationSpec(Strict):
+    """What every station has."""
+
+    name: Name = Field(description="Name within the system; the asset key is <system>/<name>.")
+    description: str = Field(default="", description="One or two sentences for people; shown in the UI.")
+    owners: list[str] = Field(default_factory=list, description="team:NAME or an e-mail address.")
