@@ -21,6 +21,8 @@ class CheckOutcome:
 class AssetEvents(Protocol):
     """Dagster's event log, without a run."""
 
-    def materialized(self, asset: Sequence[str], *, metadata: Mapping[str, Any], checks: Sequence[CheckOutcome] = ()) -> None:
+    def materialized(
+        self, asset: Sequence[str], *, metadata: Mapping[str, Any], checks: Sequence[CheckOutcome] = ()
+    ) -> None:
         """Report that `asset` (its key's parts) was materialized, with check results for it."""
         ...

@@ -78,6 +78,8 @@ class Tracking(Protocol):
         """Point `alias` (champion, challenger) at a version, or remove it."""
         ...
 
-    def annotate(self, model: str, digest: str, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+    def annotate(
+        self, model: str, digest: str, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None
+    ) -> None:
         """Add tags and metrics to the candidate's run."""
         ...

@@ -96,7 +96,9 @@ class Warehouse(Protocol):
         """
         ...
 
-    def query(self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None) -> pa.Table:
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
+    ) -> pa.Table:
         """Rows of one read-only statement; ``?`` stands for a parameter; `at` an engine snapshot version.
 
         Raises:
@@ -118,7 +120,12 @@ class Warehouse(Protocol):
         ...
 
     def maintain(
-        self, *, now: datetime, keep: timedelta, pinned: Sequence[str] = (), on_progress: Callable[[str], None] | None = None
+        self,
+        *,
+        now: datetime,
+        keep: timedelta,
+        pinned: Sequence[str] = (),
+        on_progress: Callable[[str], None] | None = None,
     ) -> Maintained:
         """Merge small files, expire snapshots older than `keep` but never a `pinned` version, delete files nobody needs."""
         ...

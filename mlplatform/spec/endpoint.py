@@ -21,7 +21,9 @@ class EndpointSpec(StationSpec):
 
     model: str = Field(description="Name of a model of this system.")
     prediction: str = Field(default="prediction", description="Name of the answer's value.")
-    keys: list[str] = Field(default_factory=list, description="Fields a request may carry beside the features, to join the truth later.")
+    keys: list[str] = Field(
+        default_factory=list, description="Fields a request may carry beside the features, to join the truth later."
+    )
     max_rows: int = Field(default=1000, gt=0, description="Rows in one request at most.")
     max_body_kib: int = Field(default=1024, gt=0, description="KiB of one request's body at most.")
     public: bool = Field(default=False, description="True = no API key needed.")

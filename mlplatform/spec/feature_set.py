@@ -26,7 +26,9 @@ class SplitSpec(Strict):
     by: Literal["hash", "time"] = "hash"
     key: list[str] = Field(default_factory=list, description="Columns hashed together; rows of one key stay together.")
     holdout: float = Field(default=0.15, gt=0, lt=1, description="Share of keys held out for the gate.")
-    validation: float = Field(default=0.15, gt=0, lt=1, description="Share of the other keys used to choose hyperparameters.")
+    validation: float = Field(
+        default=0.15, gt=0, lt=1, description="Share of the other keys used to choose hyperparameters."
+    )
     salt: str = ""
 
 

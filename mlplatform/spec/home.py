@@ -106,7 +106,8 @@ def open_home(root: Path, *, profile: str) -> Home:
         return home
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
-            f"'{home.state_file}' is no state stamp: {error!r}.", next_step="Restore it from a backup (mlplatform state restore)."
+            f"'{home.state_file}' is no state stamp: {error!r}.",
+            next_step="Restore it from a backup (mlplatform state restore).",
         ) from error
     if version != STATE_VERSION:
         newer = isinstance(version, int) and version > STATE_VERSION

@@ -54,10 +54,15 @@ class GateSpec(Strict):
 
     metric: Metric
     threshold: float
-    by: str | None = Field(default=None, description="Column whose values are resampled together; default: each row alone.")
-    segments: list[str] = Field(default_factory=list, description="Columns by whose values the metric is also reported.")
+    by: str | None = Field(
+        default=None, description="Column whose values are resampled together; default: each row alone."
+    )
+    segments: list[str] = Field(
+        default_factory=list, description="Columns by whose values the metric is also reported."
+    )
     segment_tolerance: float | None = Field(
-        default=None, description="Largest worsening accepted in any segment (in the metric's unit); None = segments only inform."
+        default=None,
+        description="Largest worsening accepted in any segment (in the metric's unit); None = segments only inform.",
     )
     margin: float = Field(default=0.0, ge=0)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)

@@ -15,7 +15,9 @@ class TumblingSpec(Strict):
 
     column: str
     size: int = Field(gt=0)
-    lateness_s: float = Field(default=5.0, ge=0, description="Seconds without a new row after which a full window is judged.")
+    lateness_s: float = Field(
+        default=5.0, ge=0, description="Seconds without a new row after which a full window is judged."
+    )
 
 
 class DriftSpec(Strict):
@@ -24,7 +26,9 @@ class DriftSpec(Strict):
     statistic: Literal["psi", "js", "ks", "linf"] = "psi"
     threshold: float = Field(default=0.2, gt=0)
     thresholds: dict[str, float] = Field(default_factory=dict, description="By feature.")
-    completeness: float = Field(default=0.05, ge=0, le=1, description="Largest fall of a feature's share of non-NULL values.")
+    completeness: float = Field(
+        default=0.05, ge=0, le=1, description="Largest fall of a feature's share of non-NULL values."
+    )
 
 
 class QualitySpec(Strict):
@@ -42,7 +46,7 @@ class QualitySpec(Strict):
 class RetrainSpec(Strict):
     """Which failed checks ask for a retraining, and how often at most."""
 
-    on: list[Literal["quality", "drift"]] = Field(default_factory=lambda: ["quality"])
+    on: list[Literal["quality", "drift"]] = Field(default=["quality"])
     cooldown_s: float = Field(default=3600, ge=0)
     max_per_day: int = Field(default=4, gt=0)
 

@@ -14,5 +14,5 @@ Event = Literal["success", "gate_failed", "drift", "failure"]
 class NotifySpec(StationSpec):
     """Tells people through a connection of the profile, once per event."""
 
-    events: list[Event] = Field(default_factory=lambda: ["success", "gate_failed", "drift", "failure"])
+    events: list[Event] = Field(default=["success", "gate_failed", "drift", "failure"])
     connection: str = "notifications"

@@ -15,7 +15,9 @@ class ColumnSpec(Strict):
     """One column; a record that does not fit is quarantined."""
 
     name: Name
-    type: str = Field(default="varchar", description="varchar, bigint, double, boolean, date, timestamp, json or decimal(p,s).")
+    type: str = Field(
+        default="varchar", description="varchar, bigint, double, boolean, date, timestamp, json or decimal(p,s)."
+    )
     nullable: bool = True
     minimum: float | None = Field(default=None, description="Smallest value accepted.")
     maximum: float | None = Field(default=None, description="Largest value accepted.")
@@ -26,7 +28,9 @@ class ColumnSpec(Strict):
     @classmethod
     def _known_type(cls, value: str) -> str:
         if not is_type(value):
-            raise ValueError(f"'{value}' is no type; expected varchar, bigint, double, boolean, date, timestamp, json or decimal(p,s)")
+            raise ValueError(
+                f"'{value}' is no type; expected varchar, bigint, double, boolean, date, timestamp, json or decimal(p,s)"
+            )
         return value
 
 
@@ -42,7 +46,9 @@ class FormatSpec(Strict):
     def format(self) -> Format:
         """The loader's form."""
         if self.type == "csv":
-            return CsvFormat(delimiter=self.delimiter, quote=self.quote, escape=self.quote, header=self.header, null=self.null)
+            return CsvFormat(
+                delimiter=self.delimiter, quote=self.quote, escape=self.quote, header=self.header, null=self.null
+            )
         return JsonLinesFormat() if self.type == "jsonl" else ParquetFormat()
 
 
@@ -68,14 +74,19 @@ class TableSpec(StationSpec):
 
     connection: str = Field(default="warehouse", description="A connection of the profile.")
     columns: list[ColumnSpec] = Field(min_length=1)
-    unique_key: list[str] = Field(default_factory=list, description="Rows that agree in these columns are one row; later ones are duplicates.")
+    unique_key: list[str] = Field(
+        default_factory=list, description="Rows that agree in these columns are one row; later ones are duplicates."
+    )
     event_time: str | None = Field(default=None, description="The column that says when the row happened.")
     sources: list[SourceSpec] = Field(default_factory=list)
     existing: str | None = Field(default=None, description="Name of a table that others load; no sources then.")
     on_changed_object: Literal["refuse", "replace", "append"] = Field(
-        default="refuse", description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end."
+        default="refuse",
+        description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end.",
     )
-    on_same_content: Literal["refuse", "load"] = Field(default="refuse", description="Known bytes come under a new key.")
+    on_same_content: Literal["refuse", "load"] = Field(
+        default="refuse", description="Known bytes come under a new key."
+    )
 
     @model_validator(mode="after")
     def _columns_exist(self) -> TableSpec:
@@ -83,7 +94,10 @@ class TableSpec(StationSpec):
         doubled = sorted({n for n in names if names.count(n) > 1})
         if doubled:
             raise ValueError(f"columns {', '.join(doubled)} are declared twice")
-        for field, wanted in (("unique_key", self.unique_key), ("event_time", [self.event_time] if self.event_time else [])):
+        for field, wanted in (
+            ("unique_key", self.unique_key),
+            ("event_time", [self.event_time] if self.event_time else []),
+        ):
             for name in wanted:
                 if name not in names:
                     raise ValueError(f"{field}: table '{self.name}' has no column '{name}'; it has: {', '.join(names)}")
@@ -96,7 +110,8 @@ class TableSpec(StationSpec):
         return TableSchema(
             name=self.existing or self.name,
             columns=tuple(
-                Column(c.name, c.type, c.nullable, c.minimum, c.maximum, tuple(c.domain), c.description) for c in self.columns
+                Column(c.name, c.type, c.nullable, c.minimum, c.maximum, tuple(c.domain), c.description)
+                for c in self.columns
             ),
             unique_key=tuple(self.unique_key),
             event_time=self.event_time,

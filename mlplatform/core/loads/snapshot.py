@@ -47,6 +47,7 @@ class SnapshotRef:
 def snapshot_id(query: str, parts: list[Part], ledger_position: int) -> str:
     """SHA-256 hex of the query text, each part's rows and hash in key order, and the ledger position."""
     payload = json.dumps(
-        [query, ledger_position, [[p.rows, p.sha256] for p in sorted(parts, key=lambda p: p.key)]], separators=(",", ":")
+        [query, ledger_position, [[p.rows, p.sha256] for p in sorted(parts, key=lambda p: p.key)]],
+        separators=(",", ":"),
     )
     return hashlib.sha256(payload.encode()).hexdigest()

@@ -94,7 +94,9 @@ class Manifest:
     def from_json(cls, data: dict[str, Any]) -> Manifest:
         """Read one back. Raises StateError for another format version or missing fields."""
         if data.get("format_version") != FORMAT_VERSION:
-            raise StateError(f"model package of format {data.get('format_version')}; this release reads {FORMAT_VERSION}.")
+            raise StateError(
+                f"model package of format {data.get('format_version')}; this release reads {FORMAT_VERSION}."
+            )
         try:
             signature = data["signature"]
             fields = tuple(InputField(**f) for f in signature["inputs"])
@@ -134,5 +136,7 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
         except OSError as error:
             raise StateError(f"model package at '{directory}' lacks '{name}': {error}.") from error
         if found != expected:
-            raise StateError(f"'{name}' of the model package at '{directory}' is damaged: SHA-256 {found[:12]}…, expected {expected[:12]}….")
+            raise StateError(
+                f"'{name}' of the model package at '{directory}' is damaged: SHA-256 {found[:12]}…, expected {expected[:12]}…."
+            )
     return manifest
