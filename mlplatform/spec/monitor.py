@@ -46,7 +46,7 @@ class QualitySpec(Strict):
 class RetrainSpec(Strict):
     """Which failed checks ask for a retraining, and how often at most."""
 
-    on: list[Literal["quality", "drift"]] = Field(default=["quality"])
+    checks: list[Literal["quality", "drift"]] = Field(default=["quality"])
     cooldown_s: float = Field(default=3600, ge=0)
     max_per_day: int = Field(default=4, gt=0)
 
@@ -63,7 +63,7 @@ class MonitorSpec(StationSpec):
 
     @model_validator(mode="after")
     def _retrain_on_what_is_watched(self) -> MonitorSpec:
-        for what in self.retrain.on if self.retrain else []:
+        for what in self.retrain.checks if self.retrain else []:
             if getattr(self, what) is None:
                 raise ValueError(f"retrain on '{what}', but the monitor has no '{what}'")
         return self

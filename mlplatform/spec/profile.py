@@ -1,0 +1,113 @@
+"""Profile: named connections, each an adapter with its settings, and the addresses of what runs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from mlplatform.errors import ProfileError
+from mlplatform.spec.station import Strict
+
+Port = Literal[
+    "object_store",
+    "stream",
+    "warehouse",
+    "compute",
+    "endpoints",
+    "tracking",
+    "item_store",
+    "secrets",
+    "notifications",
+    "asset_events",
+]
+
+
+class Connection(Strict):
+    """A named connection: which adapter of which port, with that adapter's settings. Secrets are named, never written here."""
+
+    port: Port
+    adapter: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Addresses(Strict):
+    """Where the processes of `mlplatform serve` listen. Environment variables of the same names, upper-case, with the
+    prefix ``MLPLATFORM_`` (``MLPLATFORM_GATEWAY_PORT``), win."""
+
+    host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8710, ge=1, le=65535)
+    ui_port: int = Field(default=8711, ge=1, le=65535)
+    tracker_port: int = Field(default=8712, ge=1, le=65535)
+    gateway_workers: int = Field(default=2, ge=1, le=256)
+
+
+class WorkerSpec(Strict):
+    """How often the worker looks. Seconds."""
+
+    idle_s: float = Field(default=0.2, gt=0, description="Pause after a round in which nothing was due.")
+    report_s: float = Field(default=60, ge=0, description="Shortest time between two reports on one asset.")
+
+
+class Profile(Strict):
+    """One file under `profiles/`."""
+
+    name: str
+    stage: Literal["dev", "stage", "prod"] = "dev"
+    connections: dict[str, Connection]
+    addresses: Addresses = Field(default_factory=Addresses)
+    worker: WorkerSpec = Field(default_factory=WorkerSpec)
+    systems: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="By system: connection name used in its YAML → connection of this profile."
+    )
+
+    def connection(self, name: str, *, port: Port, system: str | None = None) -> Connection:
+        """The connection `name` as `system` sees it.
+
+        Raises:
+            ProfileError: no such connection, or one of another port.
+        """
+        actual = self.systems.get(system or "", {}).get(name, name)
+        found = self.connections.get(actual)
+        if found is None:
+            raise ProfileError(
+                f"Profile '{self.name}' has no connection '{actual}'; it has: {', '.join(sorted(self.connections))}."
+            )
+        if found.port != port:
+            raise ProfileError(f"Connection '{actual}' of profile '{self.name}' is a {found.port}, expected a {port}.")
+        return found
+
+
+def load_profile(env: Mapping[str, str], folders: list[Path]) -> Profile:
+    """The profile that ``MLPLATFORM_PROFILE`` names (default ``local``), from the first of `folders` that has it.
+
+    Raises:
+        ProfileError: there is none, or it is wrong; names file and key.
+    """
+    name = env.get("MLPLATFORM_PROFILE") or "local"
+    for folder in folders:
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return _parse(path, env)
+    known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+    raise ProfileError(f"There is no profile '{name}'; there are: {', '.join(known)}.", next_step="Set MLPLATFORM_PROFILE.")
+
+
+def _parse(path: Path, env: Mapping[str, str]) -> Profile:
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path}: not readable as YAML: {error}.") from error
+    addresses = data.setdefault("addresses", {}) or {} if isinstance(data, dict) else {}
+    for field in Addresses.model_fields:
+        value = env.get(f"MLPLATFORM_{field.upper()}")
+        if value:
+            addresses[field] = value
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors()]
+        raise ProfileError("\n".join(lines)) from error
