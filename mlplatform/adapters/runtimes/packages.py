@@ -1,0 +1,88 @@
+"""Loads model packages: checked against their hashes, the encoder beside the scorer, warmed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlplatform.core.features.encoder import Encoder
+from mlplatform.core.features.fitted import read_transforms
+from mlplatform.core.packages.manifest import Manifest, read_package
+from mlplatform.core.packages.writer import MODEL_FILES
+from mlplatform.errors import StateError
+from mlplatform.ports.runtimes import Prediction
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+Scorer = Callable[["npt.NDArray[np.float32]"], "npt.NDArray[np.float32]"]
+
+
+class PackageModel:
+    """One package in memory. It only reads its own fields, so any number of threads may call it."""
+
+    def __init__(self, manifest: Manifest, encoder: Encoder, score: Scorer) -> None:
+        self._manifest = manifest
+        self._encoder = encoder
+        self._score = score
+        self._classes = manifest.signature.classes
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._manifest
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """Answers for rows as a request carries them. Raises DataError naming the row and field that do not fit."""
+        if not rows:
+            return []
+        matrix, flags = self._encoder.rows(rows)
+        scores = self._score(matrix).tolist()
+        if not self._classes:
+            return [Prediction(value, None, flag) for value, flag in zip(scores, flags, strict=True)]
+        return [
+            Prediction(self._classes[_best(of_row)], dict(zip(self._classes, of_row, strict=True)), flag)
+            for of_row, flag in zip(scores, flags, strict=True)
+        ]
+
+    def predict_table(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """One value a row: the number, P(second class) for two, or the class's index for more."""
+        scores = self.score_table(table)
+        task = self._manifest.signature.task
+        if task == "regression":
+            return scores
+        return scores[:, 1] if task == "binary" else np.argmax(scores, axis=1).astype(np.float64)
+
+    def score_table(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """All a row's scores: the number (n), or the probability of each class (n × classes)."""
+        if not table.num_rows:
+            return np.empty((0, len(self._classes)) if self._classes else 0)
+        return np.asarray(self._score(self._encoder.table(table).matrix), dtype=np.float64)
+
+
+class PackageRuntimes:
+    """Every runtime a package can name, imported when a package first names it."""
+
+    def load(self, package: Path, *, digest: str | None = None) -> PackageModel:
+        """The model of the package at `package`. Raises StateError where it is damaged or of another digest."""
+        manifest = read_package(package, digest=digest)
+        signature = manifest.signature
+        if len(signature.classes) < 2 and signature.task != "regression":
+            raise StateError(f"package at '{package}' is for task {signature.task} and names no classes.")
+        encoder = Encoder(signature.inputs, read_transforms(package))
+        path = package / MODEL_FILES[manifest.runtime]
+        if manifest.runtime == "onnx":
+            from mlplatform.adapters.runtimes.onnx import load_scorer
+        else:
+            from mlplatform.adapters.runtimes.xgboost import load_scorer
+        score = load_scorer(path, signature.task)
+        for _ in range(3):  # the first calls allocate; they are not a caller's
+            score(np.zeros((1, len(signature.inputs)), dtype=np.float32))
+        return PackageModel(manifest, encoder, score)
+
+
+def _best(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=scores.__getitem__)

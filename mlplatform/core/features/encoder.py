@@ -1,0 +1,178 @@
+"""The encoder: rows of a request, or a table, to the matrix a model takes. One set of rules for both.
+
+Rows and tables are only *gathered* differently (a dict's values, or Arrow columns) into one float64 matrix: a category
+as its code, a number as itself, missing as NaN. All rules then work on that matrix, as bounds of its columns:
+
+    category          0 … count - 1, and count for an unseen one where the signature says ``flag``
+    number            minimum … maximum, at most ± the largest float32, so that infinity never passes
+    NaN               refused, kept, or replaced by the training median
+
+What lies inside takes no further step, so one row costs a few microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers as abstract
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mlplatform.core.features.columns import numbers, texts
+from mlplatform.errors import DataError, StateError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from mlplatform.core.features.fitted import FittedField
+    from mlplatform.core.packages.manifest import InputField
+
+_NAN = math.nan
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Encoded(NamedTuple):
+    """The float32 matrix (rows × inputs) and each row's flags (``unseen:<field>``)."""
+
+    matrix: npt.NDArray[np.float32]
+    flags: list[tuple[str, ...]]
+
+
+class Encoder:
+    """Applies fitted transforms by the signature's rules; immutable, safe from several threads."""
+
+    def __init__(self, inputs: Sequence[InputField], fitted: Sequence[FittedField]) -> None:
+        if [field.name for field in inputs] != [field.name for field in fitted]:
+            raise StateError(
+                f"transforms are fitted for {', '.join(f.name for f in fitted)}; "
+                f"the signature has {', '.join(f.name for f in inputs)}."
+            )
+        self._inputs = tuple(inputs)
+        self._codes = [
+            None if f.categories is None else {category: float(i) for i, category in enumerate(f.categories)}
+            for f in fitted
+        ]
+        self._plan = [(field.name, codes) for field, codes in zip(inputs, self._codes, strict=True)]
+        self._low, self._high = (
+            np.array([pick(field, codes) for field, codes in zip(inputs, self._codes, strict=True)])
+            for pick in (_lowest, _highest)
+        )
+        self._refuse_missing = np.array([field.missing == "refuse" for field in inputs])
+        self._fill = np.array([np.nan if f.median is None else f.median for f in fitted])
+
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """Encode rows as a request carries them; a key that is not there, None and NaN are missing, other keys are not looked at.
+
+        Raises:
+            DataError: a value does not fit; names row (from 1), field, expectation and finding.
+        """
+        values: list[float] = []
+        flags: list[tuple[str, ...]] = []
+        for index, row in enumerate(rows):
+            unseen: tuple[str, ...] = ()
+            for name, codes in self._plan:
+                value = row.get(name)
+                if codes is None:
+                    values.append(value if type(value) is float else _number(value, index, name))
+                    continue
+                text = value if type(value) is str else _text(value, index, name)
+                code = _NAN if text is None else codes.get(text)
+                if code is None:
+                    code = float(len(codes))
+                    unseen = (*unseen, f"unseen:{name}")
+                values.append(code)
+            flags.append(unseen)
+        matrix = np.array(values, dtype=np.float64).reshape(len(rows), len(self._plan))
+        return Encoded(self._checked(matrix, lambda row, name: rows[row].get(name)), flags)
+
+    def table(self, table: pa.Table) -> Encoded:
+        """Encode a table's columns (by name; others are not looked at). Raises DataError as `rows` does."""
+        matrix = np.empty((table.num_rows, len(self._plan)), dtype=np.float64)
+        flags: list[tuple[str, ...]] = [()] * table.num_rows
+        for place, (name, codes) in enumerate(self._plan):
+            if codes is None:
+                matrix[:, place] = numbers(table, name)
+                continue
+            encoded = texts(table, name)
+            by_index = np.array(
+                [codes.get(str(text), float(len(codes))) for text in encoded.dictionary.to_pylist()] + [_NAN]
+            )
+            indices = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+            matrix[:, place] = by_index[indices]
+            for row in np.flatnonzero(matrix[:, place] == len(codes)):
+                flags[row] = (*flags[row], f"unseen:{name}")
+        return Encoded(self._checked(matrix, lambda row, name: table.column(name)[row].as_py()), flags)
+
+    def _checked(self, matrix: npt.NDArray[np.float64], found: Callable[[int, str], Any]) -> npt.NDArray[np.float32]:
+        inside = (matrix >= self._low) & (matrix <= self._high)
+        if inside.all():
+            return matrix.astype(np.float32)
+        missing = np.isnan(matrix)
+        bad = np.where(missing, self._refuse_missing, ~inside)
+        if bad.any():
+            row, place = (int(i) for i in np.argwhere(bad)[0])
+            self._refuse(
+                row, self._inputs[place], found(row, self._inputs[place].name), missing=bool(missing[row, place])
+            )
+        return np.where(missing, self._fill, matrix).astype(np.float32)
+
+    def _refuse(self, row: int, field: InputField, value: Any, *, missing: bool) -> None:
+        where = f"Row {row + 1}, field '{field.name}'"
+        if missing:
+            expected = "text" if field.type == "varchar" else "a number"
+            raise DataError(f"{where}: expected {expected}, found {describe(value)}.", next_step="Send a value.")
+        codes = dict(self._plan)[field.name]
+        if codes is not None:
+            some = ", ".join(list(codes)[:10]) + (", …" if len(codes) > 10 else "")
+            raise DataError(
+                f"{where}: expected one of the {len(codes)} known values ({some}), found {describe(value)}."
+            )
+        low = "" if field.minimum is None else f" from {field.minimum:g}"
+        high = "" if field.maximum is None else f" to {field.maximum:g}"
+        raise DataError(f"{where}: expected a finite number{low}{high}, found {describe(value)}.")
+
+
+def describe(value: Any) -> str:
+    """A value as an error message shows it, cut at 80 characters."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the text '{value}'" if len(value) <= 80 else f"a text of {len(value)} characters"
+    if isinstance(value, float):
+        return f"{value:.17g}"
+    if isinstance(value, abstract.Real):
+        return f"{value}"[:80]
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, Mapping) else type(value).__name__
+
+
+def _lowest(field: InputField, codes: Mapping[str, float] | None) -> float:
+    return 0.0 if codes is not None else max(-_LARGEST, -_LARGEST if field.minimum is None else field.minimum)
+
+
+def _highest(field: InputField, codes: Mapping[str, float] | None) -> float:
+    if codes is not None:
+        return float(len(codes) if field.unseen == "flag" else len(codes) - 1)
+    return min(_LARGEST, _LARGEST if field.maximum is None else field.maximum)
+
+
+def _number(value: Any, index: int, name: str) -> float:
+    if value is None:
+        return _NAN
+    if not isinstance(value, bool) and isinstance(value, abstract.Real):
+        try:
+            return float(value)
+        except OverflowError:
+            return float("inf")
+    raise DataError(f"Row {index + 1}, field '{name}': expected a number, found {describe(value)}.")
+
+
+def _text(value: Any, index: int, name: str) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return str(value)
+    raise DataError(f"Row {index + 1}, field '{name}': expected text, found {describe(value)}.")

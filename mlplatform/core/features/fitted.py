@@ -1,0 +1,90 @@
+"""Fitted transforms: what training learnt about each input, as the package's `transforms.json` keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplatform.errors import DataError, SpecError, StateError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlplatform.core.packages.manifest import InputField
+
+FORMAT_VERSION = 1
+FILE = "transforms.json"
+
+
+@dataclass(frozen=True)
+class FittedField:
+    """One input. `categories`: those met in training, sorted; a category's code is its place, an unseen one's is their count.
+
+    `median` of the training rows' values, for a numeric input whose missing values it replaces.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    median: float | None = None
+
+
+def fit(inputs: Sequence[InputField], table: pa.Table) -> tuple[FittedField, ...]:
+    """Learn categories and medians from training rows.
+
+    Raises:
+        DataError: a column is missing, of the wrong type, or has no value at all.
+        SpecError: a category with ``missing: median``.
+    """
+    return tuple(_fit_field(field, table) for field in inputs)
+
+
+def _fit_field(field: InputField, table: pa.Table) -> FittedField:
+    import numpy as np
+
+    from mlplatform.core.features.columns import numbers, texts
+
+    if field.type == "varchar":
+        if field.missing == "median":
+            raise SpecError(
+                f"Feature '{field.name}' is a category and has no median.", next_step="Set missing to keep or refuse."
+            )
+        distinct = sorted(value for value in texts(table, field.name).dictionary.to_pylist() if value is not None)
+        if not distinct:
+            raise DataError(f"Feature '{field.name}' has no value in any of {table.num_rows} training rows.")
+        return FittedField(field.name, categories=tuple(distinct))
+    if field.missing != "median":
+        return FittedField(field.name)
+    values = numbers(table, field.name)
+    present = values[~np.isnan(values)]
+    if not present.size:
+        raise DataError(
+            f"Feature '{field.name}' has no value in any of {table.num_rows} training rows, so no median.",
+            next_step="Set missing to keep or refuse, or remove the feature.",
+        )
+    return FittedField(field.name, median=float(np.median(present)))
+
+
+def write_transforms(directory: Path, fitted: Sequence[FittedField]) -> None:
+    """Write `transforms.json` into a package's directory."""
+    content = {"format_version": FORMAT_VERSION, "fields": [asdict(field) for field in fitted]}
+    (directory / FILE).write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
+
+
+def read_transforms(directory: Path) -> tuple[FittedField, ...]:
+    """Read `transforms.json` back. Raises StateError where it is damaged or of another format version."""
+    path = directory / FILE
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        version = content["format_version"]
+        fields = tuple(
+            FittedField(f["name"], None if f["categories"] is None else tuple(f["categories"]), f["median"])
+            for f in content["fields"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"no readable transforms at '{path}': {error!r}.") from error
+    if version != FORMAT_VERSION:
+        raise StateError(f"transforms at '{path}' have format {version}; this release reads {FORMAT_VERSION}.")
+    return fields
