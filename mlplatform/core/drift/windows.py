@@ -1,0 +1,54 @@
+"""Tumbling windows over the values of one column, and when one is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Window:
+    """`size` distinct values of a column, strictly behind `after` and up to `upto` (inclusive); values as text.
+
+    `index` counts the windows judged for one model, from 0; `first` is the smallest value in it.
+    """
+
+    index: int
+    after: str
+    first: str
+    upto: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def tumble(values: Sequence[str], *, after: str, size: int, index: int = 0) -> list[Window]:
+    """Full windows over `values` (distinct, in the column's order, all behind `after`), the first numbered `index`."""
+    windows: list[Window] = []
+    for start in range(0, len(values) - size + 1, size):
+        block = values[start : start + size]
+        windows.append(Window(index + len(windows), after, block[0], block[-1], size))
+        after = block[-1]
+    return windows
+
+
+def is_closed(
+    *, newest_load: datetime, passed_by: Mapping[str, bool], later_values: bool, now: datetime, lateness: timedelta
+) -> bool:
+    """Whether no more rows of a full window are to be expected.
+
+    Either every stream shard that ever delivered has gone past the window (where none delivers: a later value has
+    arrived), or none of its rows was loaded within `lateness` before `now`. A shard that lags behind its neighbours
+    keeps the window open, so that a window is not judged on half of its rows; one that is idle does not keep it for ever.
+
+    Args:
+        newest_load: when the window's newest row was loaded.
+        passed_by: by shard, whether it delivered a value behind the window.
+        later_values: whether any row has a value behind the window.
+    """
+    if now - newest_load >= lateness:
+        return True
+    return all(passed_by.values()) if passed_by else later_values
