@@ -72,6 +72,9 @@ class LoadPlan:
         format: how to read it. A key that ends in ``.gz`` is gzip.
         supersedes: batch ids whose rows this load replaces in the same transaction (policy *replace*).
         skip_rows: leading records already loaded from an earlier ETag of the same key (policy *append*).
+        same_content: what to do when another key with the same bytes was loaded into this table before.
+        refuse: why a policy refuses the object ("" = it does not); then only a ledger row is written.
+        replays: quarantine ids that this load replays; they are marked so in the same transaction.
     """
 
     table: str
@@ -85,6 +88,14 @@ class LoadPlan:
     format: Format
     supersedes: tuple[str, ...] = ()
     skip_rows: int = 0
+    same_content: Literal["refuse", "load"] = "load"
+    refuse: str = ""
+    replays: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> bool:
+        """Whether the object is a delivered range of a stream's shard."""
+        return self.shard.startswith("stream/")
 
     @property
     def batch_id(self) -> str:
@@ -101,7 +112,10 @@ class Receipt:
     """What became of one source object: a ledger row. Always arrived = loaded + quarantined + duplicates + filtered.
 
     `arrived` is counted from the object's bytes, independently of the loader. `refused`: a policy said no (all its
-    records count as duplicates). `unparseable`: quarantined whole (`arrived` and `quarantined` are 1, the object itself).
+    records count as duplicates; an object that nothing can read counts as one record). `unparseable`: quarantined whole
+    (`arrived` and `quarantined` are 1, the object itself).
+
+    `position` numbers the ledger rows of a table from 1, without gaps.
     """
 
     batch_id: str
@@ -123,6 +137,7 @@ class Receipt:
     reason: str = ""
     event_time_min: str | None = None
     event_time_max: str | None = None
+    position: int = 0
 
     def balanced(self) -> bool:
         """Whether every record that arrived is accounted for."""
@@ -131,7 +146,12 @@ class Receipt:
 
 @dataclass(frozen=True)
 class QuarantinedRecord:
-    """A record that did not fit: `raw` is its bytes as they arrived, `offset` its record number (from 1) or sequence."""
+    """A record that did not fit.
+
+    `raw` is its bytes as they arrived (a Parquet row: as a JSON object), `offset` its record number (from 1) or sequence.
+    An object quarantined whole has no offset, and as `raw` its first bytes (it is still in the object store). `columns`
+    names the fields of a CSV record in order, so that it can be read again; empty for other formats.
+    """
 
     quarantine_id: str
     batch_id: str
