@@ -93,7 +93,9 @@ def load_profile(env: Mapping[str, str], folders: list[Path]) -> Profile:
         if path.is_file():
             return _parse(path, env)
     known = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
-    raise ProfileError(f"There is no profile '{name}'; there are: {', '.join(known)}.", next_step="Set MLPLATFORM_PROFILE.")
+    raise ProfileError(
+        f"There is no profile '{name}'; there are: {', '.join(known)}.", next_step="Set MLPLATFORM_PROFILE."
+    )
 
 
 def _parse(path: Path, env: Mapping[str, str]) -> Profile:

@@ -10,13 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
-def _check_name(value: str) -> str:
+def check_name(value: str) -> str:
+    """`value`, if it is a name. Raises ValueError."""
     if not _NAME.fullmatch(value):
         raise ValueError(f"'{value}' is no name; expected a lower-case letter, then at most 62 of a-z, 0-9, _")
     return value
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 """A lower-case identifier: safe as a table, file, route and asset name."""
 
 

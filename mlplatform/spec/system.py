@@ -180,7 +180,9 @@ def _check_model(system: SystemSpec, model: ModelSpec) -> Iterator[Fault]:
         for where, name in wanted:
             if outputs and name not in outputs:
                 yield Fault(
-                    model.name, where, f"'{features.query}' selects no column '{name}'; it selects: {', '.join(outputs)}"
+                    model.name,
+                    where,
+                    f"'{features.query}' selects no column '{name}'; it selects: {', '.join(outputs)}",
                 )
 
 

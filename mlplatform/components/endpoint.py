@@ -1,0 +1,46 @@
+"""`mlplatform.Endpoint`: what serves the champion, and the table of what it answered."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, system_of
+from mlplatform.spec.endpoint import EndpointSpec
+
+
+class Endpoint(EndpointSpec, Station):
+    """An endpoint that follows its model's champion by itself."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+
+        @dg.asset(
+            **common(system, self, kinds={"endpoint"}),
+            deps=[key_of(system, self.model)],
+            metadata={"route": f"/predict/{self.name}"},
+            pool=system.name,
+        )
+        def endpoint(
+            context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.MaterializeResult[None]:
+            metadata = platform.system(system.name).release(
+                self.name, run_id=context.run_id, request=context.run.tags.get(REQUEST_TAG)
+            )
+            return dg.MaterializeResult(metadata=metadata)
+
+        @dg.asset(
+            **common(
+                system,
+                self,
+                kinds={"table"},
+                suffix="_capture",
+                description=f"What {self.name} was asked and answered, one row a prediction.",
+            ),
+            deps=[key_of(system, self.name)],
+        )
+        def capture(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
+            evidence = platform.system(system.name).load_capture(self.name)
+            return dg.MaterializeResult(metadata=dict(evidence.metadata))
+
+        return dg.Definitions(assets=[endpoint, capture])

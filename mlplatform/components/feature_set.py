@@ -1,0 +1,54 @@
+"""`mlplatform.FeatureSet`: the unloaded training rows, split, and the data tests before training."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import REQUEST_TAG, Station, check_results, common, key_of, system_of
+from mlplatform.spec.feature_set import FeatureSetSpec
+
+
+class RefreshParameters(dg.Config):
+    """Parameters of one refresh, as run configuration."""
+
+    as_of: str | None = None
+    """Only rows whose window column is at most this value; for backfills. Default: all."""
+    window_last: int | None = None
+    """Overrides the feature set's window for this run."""
+
+
+class FeatureSet(FeatureSetSpec, Station):
+    """The rows and columns a model learns from."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+        key = key_of(system, self.name)
+
+        @dg.asset(
+            **common(system, self, kinds={"parquet"}),
+            deps=[key_of(system, self.table)],
+            metadata={"query": system.query(self), "target": self.target},
+            check_specs=[
+                dg.AssetCheckSpec(
+                    "data_tests", asset=key, description="Great Expectations on the training rows.", blocking=True
+                )
+            ],
+            pool=system.name,
+        )
+        def features(
+            context: dg.AssetExecutionContext, config: RefreshParameters, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.MaterializeResult[None]:
+            stations = platform.system(system.name)
+            request = context.run.tags.get(REQUEST_TAG)
+            if request:
+                stations.retrain().launched(request, context.run_id)
+            snapshot = stations.features(self.name).build(
+                datetime.now(UTC), config.model_dump(exclude_none=True), run_id=context.run_id
+            )
+            outcome = stations.data_tests(self.name).check(snapshot)
+            return dg.MaterializeResult(metadata=snapshot.summary(), check_results=check_results([outcome]))
+
+        return dg.Definitions(assets=[features])

@@ -1,0 +1,60 @@
+"""`mlplatform.Model`: a trained candidate with its gate, and the registered version."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.spec.model import ModelSpec
+
+
+class Model(ModelSpec, Station):
+    """A model: trained in a container, gated, registered."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+        candidate_key = key_of(system, f"{self.name}_candidate")
+
+        @dg.asset(
+            **common(
+                system,
+                self,
+                kinds={self.container, "mlflow"},
+                suffix="_candidate",
+                description=f"A trained {self.name}, staged and judged, not yet registered.",
+            ),
+            deps=[key_of(system, self.features)],
+            check_specs=[
+                dg.AssetCheckSpec(
+                    "gate",
+                    asset=candidate_key,
+                    description="Absolute threshold, and better than the champion on rows neither was trained on.",
+                    blocking=True,
+                )
+            ],
+            pool=system.name,
+        )
+        def candidate(
+            context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.MaterializeResult[None]:
+            done = platform.system(system.name).candidate(self.name, run_id=context.run_id, on_log=context.log.info)
+            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results([done.check]))
+
+        @dg.asset(
+            **common(system, self, kinds={"model", "mlflow"}),
+            deps=[candidate_key],
+            pool=system.name,
+        )
+        def registered(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
+            version = platform.system(system.name).registry(self.name).register_latest()
+            return dg.MaterializeResult(
+                metadata={
+                    "version": version.version,
+                    "digest": version.digest,
+                    "mlflow_run": version.run_id,
+                    **version.metrics,
+                }
+            )
+
+        return dg.Definitions(assets=[candidate, registered])

@@ -1,0 +1,77 @@
+"""`mlplatform.Monitor`: each window of arrived rows judged; failed checks ask for a retraining."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.system import SystemSpec
+
+
+class Monitor(MonitorSpec, Station):
+    """Watches an endpoint's model on the rows that arrive."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+        key = key_of(system, self.name)
+
+        @dg.asset(
+            **common(system, self, kinds={"great_expectations"}),
+            deps=[key_of(system, self.endpoint), key_of(system, self.table)],
+            check_specs=self._checks(system, key),
+        )
+        def monitor(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
+            stations = platform.system(system.name)
+            evaluations = stations.monitor(self.name).run(datetime.now(UTC))
+            stations.decide(self.name, datetime.now(UTC))
+            latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
+            return dg.MaterializeResult(
+                metadata={"judged": len(evaluations), **(latest.summary() if latest else {})},
+                check_results=check_results(latest.checks if latest else ()),
+            )
+
+        @dg.sensor(
+            name=f"{system.name}_{self.name}_due",
+            target=[key],
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=30,
+            description="Judges windows that are full, where no worker does.",
+        )
+        def due(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
+            opened = platform.open()
+            if opened.worker_alive():
+                return dg.SkipReason("The worker judges windows.")
+            windows = opened.system(system.name).monitor(self.name).due(datetime.now(UTC))
+            if not windows:
+                return dg.SkipReason("No window is full.")
+            return dg.SensorResult(run_requests=[dg.RunRequest(run_key=windows[-1].id, asset_selection=[key])])
+
+        return dg.Definitions(assets=[monitor], sensors=[due])
+
+    def _checks(self, system: SystemSpec, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+        model = system.get(ModelSpec, system.get(EndpointSpec, self.endpoint).model)
+        features = system.get(FeatureSetSpec, model.features)
+        specs = []
+        if self.quality:
+            specs.append(
+                dg.AssetCheckSpec(
+                    "quality",
+                    asset=key,
+                    description=f"{self.quality.metric} of predicted against arrived {features.target}.",
+                )
+            )
+        if self.drift:
+            specs += [
+                dg.AssetCheckSpec(
+                    f"drift_{f.name}", asset=key, description=f"{f.name} against its profile at training time."
+                )
+                for f in features.features
+            ]
+        return specs

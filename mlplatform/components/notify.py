@@ -1,0 +1,33 @@
+"""`mlplatform.Notify`: failed runs of the system reach people; the other events are told by the stations themselves."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import REQUEST_TAG, Station, system_of
+from mlplatform.spec.notification import NotifySpec
+
+
+class Notify(NotifySpec, Station):
+    """Who is told what."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+
+        @dg.run_failure_sensor(
+            name=f"{system.name}_{self.name}_failures",
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=5,
+            description="Closes the request of a failed run, and tells people.",
+        )
+        def failures(context: dg.RunFailureSensorContext, platform: dg.ResourceParam[PlatformResource]) -> None:
+            run = context.dagster_run
+            keys = run.asset_selection or frozenset()
+            if run.tags.get("mlplatform/system") != system.name and not any(k.path[0] == system.name for k in keys):
+                return
+            platform.system(system.name).run_failed(
+                run.run_id, message=context.failure_event.message or "", request=run.tags.get(REQUEST_TAG)
+            )
+
+        return dg.Definitions(sensors=[failures])

@@ -1,0 +1,70 @@
+"""`mlplatform.Refresh`: the job from features to endpoint, its schedule, and the sensor that answers requests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlplatform.components.platform_resource import PlatformResource
+from mlplatform.components.station import REQUEST_TAG, Station, key_of, system_of
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.refresh import RefreshSpec
+
+
+class Refresh(RefreshSpec, Station):
+    """Runs features → candidate → model → endpoint: on a schedule, at the first data, when a monitor asks."""
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        system = system_of(context)
+        endpoint = system.get(EndpointSpec, self.endpoint)
+        model = system.get(ModelSpec, endpoint.model)
+        line = [key_of(system, n) for n in (model.features, f"{model.name}_candidate", model.name, endpoint.name)]
+        job = dg.define_asset_job(
+            f"{system.name}_{self.name}",
+            selection=dg.AssetSelection.assets(*line),
+            description=self.description or None,
+            tags={"mlplatform/system": system.name},
+        )
+
+        @dg.sensor(
+            name=f"{system.name}_{self.name}_requests",
+            job=job,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=2,
+            description="Starts a refresh for each request: the first training, or a retraining a monitor asked for.",
+        )
+        def requests(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
+            stations = platform.system(system.name)
+            stations.decide_first(self.name, datetime.now(UTC))
+            pending = stations.retrain().pending()
+            if not pending:
+                return dg.SkipReason("Nobody asked.")
+            return dg.SensorResult(
+                run_requests=[
+                    dg.RunRequest(
+                        run_key=r.id,
+                        tags={
+                            REQUEST_TAG: r.id,
+                            "mlplatform/reason": r.reason,
+                            **({"mlplatform/evaluation": r.evaluation_id} if r.evaluation_id else {}),
+                        },
+                    )
+                    for r in pending
+                ]
+            )
+
+        schedules = []
+        if self.schedule:
+            schedules.append(
+                dg.ScheduleDefinition(
+                    name=f"{system.name}_{self.name}_schedule",
+                    job=job,
+                    cron_schedule=self.schedule,
+                    execution_timezone=self.timezone,
+                    default_status=dg.DefaultScheduleStatus.RUNNING,
+                    description="The refresh, whatever the monitors say.",
+                )
+            )
+        return dg.Definitions(jobs=[job], sensors=[requests], schedules=schedules)

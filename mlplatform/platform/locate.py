@@ -1,0 +1,63 @@
+"""Where this installation's systems and profiles lie."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlplatform
+
+
+def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:
+    """The folder of systems.
+
+    ``MLPLATFORM_DEFS``; else ``<root_module>/defs`` of the nearest `pyproject.toml` above `start` (the working
+    directory) that is a Dagster project; else the examples that come with the package.
+    """
+    if env.get("MLPLATFORM_DEFS"):
+        return Path(env["MLPLATFORM_DEFS"]).absolute()
+    project = project_folder(start)
+    if project is not None:
+        data = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+        module = data.get("tool", {}).get("dg", {}).get("project", {}).get("root_module")
+        if module:
+            return _module_folder(project, str(module)) / "defs"
+    return package_folder() / "defs"
+
+
+def profile_folders(*, start: Path | None = None) -> list[Path]:
+    """Where profiles are looked for: the project's, then the package's."""
+    project = project_folder(start)
+    package = package_folder()
+    own = [project / "profiles"] if project is not None else []
+    return [*own, package / "profiles", package.parent / "profiles"]
+
+
+def dagster_template(*, start: Path | None = None) -> Path:
+    """The `dagster.yaml` that a new home starts from."""
+    project = project_folder(start)
+    package = package_folder()
+    candidates = [*([project] if project is not None else []), package, package.parent]
+    return next(p / "dagster.yaml" for p in candidates if (p / "dagster.yaml").is_file())
+
+
+def project_folder(start: Path | None = None) -> Path | None:
+    """The nearest folder at or above `start` whose `pyproject.toml` has ``[tool.dg.project]``, or None."""
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file() and "[tool.dg.project]" in path.read_text("utf-8"):
+            return folder
+    return None
+
+
+def package_folder() -> Path:
+    """Folder of the package itself."""
+    return Path(mlplatform.__path__[0])
+
+
+def _module_folder(project: Path, module: str) -> Path:
+    parts = module.split(".")
+    source = project.joinpath("src", *parts)
+    return source if source.is_dir() else project.joinpath(*parts)

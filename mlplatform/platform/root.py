@@ -1,0 +1,145 @@
+"""One installation opened: its home, profile, systems, and the adapters its profile names."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplatform.errors import NotFoundError
+from mlplatform.platform.locate import defs_folder, profile_folders
+from mlplatform.spec.home import Home, home_path, open_home
+from mlplatform.spec.loader import load_systems
+from mlplatform.spec.profile import Profile, load_profile
+
+if TYPE_CHECKING:
+    from mlplatform.platform.system import SystemStations
+    from mlplatform.ports.asset_events import AssetEvents
+    from mlplatform.ports.compute import Compute
+    from mlplatform.ports.endpoints import Endpoints
+    from mlplatform.ports.expectations import Expectations
+    from mlplatform.ports.item_store import ItemStore
+    from mlplatform.ports.notifications import Notifications
+    from mlplatform.ports.object_store import ObjectStore
+    from mlplatform.ports.runtimes import Runtimes
+    from mlplatform.ports.secrets import Secrets
+    from mlplatform.ports.tracking import Tracking
+    from mlplatform.spec.system import SystemSpec
+
+WORKER_BEAT_S = 10.0
+"""A worker that has not written its beat for so long is taken for dead."""
+
+
+@dataclass
+class Platform:
+    """Opened once a process. Adapters are bound, and their drivers imported, when first asked for."""
+
+    env: Mapping[str, str]
+    home: Home
+    profile: Profile
+    defs: Path
+    _systems: dict[str, SystemStations] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @cached_property
+    def specs(self) -> dict[str, SystemSpec]:
+        """Every system's spec, by name."""
+        return load_systems(self.defs)
+
+    def system(self, name: str) -> SystemStations:
+        """The stations of a system. Raises NotFoundError with those that are there."""
+        from mlplatform.platform.system import SystemStations
+
+        with self._lock:
+            if name not in self._systems:
+                if name not in self.specs:
+                    there = ", ".join(self.specs) or "none"
+                    raise NotFoundError(f"There is no system '{name}' under '{self.defs}'; there are: {there}.")
+                self._systems[name] = SystemStations(self, self.specs[name])
+            return self._systems[name]
+
+    def worker_alive(self) -> bool:
+        """Whether a worker wrote its beat in the last `WORKER_BEAT_S` seconds."""
+        item = self.items.get("workers", "worker")
+        return item is not None and time.time() - float(item.value["beat_at"]) < WORKER_BEAT_S
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        from mlplatform.platform.connections import object_store
+
+        return object_store(self.profile.connection("objects", port="object_store"), self.home, self.secrets)
+
+    @cached_property
+    def items(self) -> ItemStore:
+        from mlplatform.platform.connections import item_store
+
+        return item_store(self.profile.connection("items", port="item_store"), self.home)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from mlplatform.platform.connections import secrets
+
+        return secrets(self.profile.connection("secrets", port="secrets"), self.env)
+
+    @cached_property
+    def compute(self) -> Compute:
+        from mlplatform.platform.connections import compute
+
+        return compute(self.profile.connection("jobs", port="compute"), self.home, self.store)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        from mlplatform.platform.connections import tracking
+
+        return tracking(self.profile.connection("tracking", port="tracking"), self.home, self.profile.addresses)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        from mlplatform.platform.connections import endpoints
+
+        return endpoints(self.profile.connection("endpoints", port="endpoints"), self.home)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        from mlplatform.platform.connections import notifications
+
+        found = self.profile.connection("notifications", port="notifications")
+        return notifications(found, self.home, self.items, self.secrets)
+
+    @cached_property
+    def asset_events(self) -> AssetEvents:
+        from mlplatform.platform.connections import asset_events
+
+        return asset_events(self.profile.connection("asset_events", port="asset_events"), self.home)
+
+    @cached_property
+    def runtimes(self) -> Runtimes:
+        from mlplatform.adapters.runtimes import PackageRuntimes
+
+        return PackageRuntimes()
+
+    @cached_property
+    def expectations(self) -> Expectations:
+        from mlplatform.platform.connections import expectations
+
+        return expectations(self.home)
+
+
+def open_platform(env: Mapping[str, str] | None = None) -> Platform:
+    """The installation that `env` (default: this process's environment) points at.
+
+    ``MLPLATFORM_HOME``, ``MLPLATFORM_PROFILE`` and ``MLPLATFORM_DEFS`` say where; see `spec.home`, `spec.profile` and
+    `platform.locate` for what holds without them.
+
+    Raises:
+        ProfileError, StateError, NotFoundError: one of them is wrong or does not fit the others.
+    """
+    env = dict(os.environ if env is None else env)
+    profile = load_profile(env, profile_folders())
+    home = open_home(home_path(env), profile=profile.name)
+    return Platform(env, home, profile, defs_folder(env))
