@@ -1,0 +1,145 @@
+"""Great Expectations: suites run on a frame in memory, Data Docs as static pages on disk, nothing sent anywhere.
+
+A context is made for each check and forgotten; what lasts are the validation results and pages under
+``<docs>/<suite>/``. Great Expectations takes 2 s to import, so it is imported by the first check, never by this module.
+Settings: https://docs.greatexpectations.io/docs/reference/api/data_context/
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.errors import SpecError
+from mlplatform.ports.expectations import ExpectationReport, ExpectationResult
+from mlplatform.spec.feature_set import ExpectationSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SEVERITY = {"block": "critical", "warn": "warning"}
+_COLUMN_KEYS = ("column", "column_A", "column_B")
+
+
+class GreatExpectations:
+    """Implements `ports.expectations.Expectations`; `docs` is where the pages go, None = no pages."""
+
+    def __init__(self, docs: Path | None) -> None:
+        self._docs = docs
+
+    def check(
+        self, suite: str, table: pa.Table, expectations: Sequence[ExpectationSpec], *, run: str
+    ) -> ExpectationReport:
+        """See the port."""
+        if not expectations:
+            return ExpectationReport(())
+        gx = _import()
+        configured = [_configure(gx, suite, i, spec, table) for i, spec in enumerate(expectations)]
+        site = None if self._docs is None else self._docs / suite
+        context = gx.get_context(project_config=_config(site), mode="ephemeral")
+        batch = (
+            context.data_sources.add_pandas("frame")
+            .add_dataframe_asset("rows")
+            .add_batch_definition_whole_dataframe("all")
+        )
+        added = context.suites.add(gx.ExpectationSuite(name=suite.replace("/", "-"), expectations=configured))
+        validation = context.validation_definitions.add(gx.ValidationDefinition(name="rows", data=batch, suite=added))
+        actions = [] if site is None else [gx.checkpoint.UpdateDataDocsAction(name="pages", site_names=["site"])]
+        checkpoint = context.checkpoints.add(
+            gx.Checkpoint(name="check", validation_definitions=[validation], actions=actions, result_format="SUMMARY")
+        )
+        outcome = checkpoint.run(
+            batch_parameters={"dataframe": table.to_pandas()}, run_id=gx.RunIdentifier(run_name=run)
+        )
+        (result,) = outcome.run_results.values()
+        by_id = {r.expectation_config.id: r for r in result.results}
+        results = tuple(_result(spec, by_id[e.id]) for spec, e in zip(expectations, added.expectations, strict=True))
+        return ExpectationReport(results, None if site is None else site / "index.html")
+
+
+def _import() -> Any:
+    with warnings.catch_warnings():
+        # It imports a module of Python's that is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import great_expectations as gx
+        import great_expectations.checkpoint
+        import great_expectations.expectations.registry
+    return gx
+
+
+def _config(site: Path | None) -> Any:
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        FilesystemStoreBackendDefaults,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    sites: dict[str, Any] = {}
+    if site is not None:
+        sites["site"] = {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)},
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites=sites,
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    if site is None:
+        return config
+    stored = FilesystemStoreBackendDefaults(root_directory=str(site / "results"))
+    name = config.validation_results_store_name
+    config.stores[name] = stored.stores[stored.validation_results_store_name]
+    return config
+
+
+def _configure(gx: Any, suite: str, index: int, spec: ExpectationSpec, table: pa.Table) -> Any:
+    where = f"Suite '{suite}', expectation {index + 1} '{spec.type}'"
+    known = gx.expectations.registry.list_registered_expectation_implementations()
+    if spec.type not in known:
+        near = difflib.get_close_matches(spec.type, known, n=3) or sorted(known)[:3]
+        raise SpecError(f"{where}: there is no such expectation.", next_step=f"Nearest: {', '.join(near)}.")
+    for key in _COLUMN_KEYS:
+        column = spec.kwargs.get(key)
+        if isinstance(column, str) and column not in table.column_names:
+            raise SpecError(f"{where}: the rows have no column '{column}'; they have: {', '.join(table.column_names)}.")
+    try:
+        return gx.expectations.registry.get_expectation_impl(spec.type)(
+            **{"severity": _SEVERITY[spec.severity], **spec.kwargs}
+        )
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{where}: {_first_fault(error)}") from error
+
+
+def _first_fault(error: Exception) -> str:
+    faults = getattr(error, "errors", None)
+    if callable(faults):
+        return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults()) + "."
+    return f"{error}."
+
+
+def _result(spec: ExpectationSpec, result: Any) -> ExpectationResult:
+    document = json.loads(json.dumps(result.to_json_dict(), default=str))
+    exception = _exception(document.get("exception_info") or {})
+    return ExpectationResult(
+        type=spec.type,
+        kwargs=spec.kwargs,
+        severity=spec.severity,
+        passed=bool(result.success) and not exception,
+        observed=document.get("result") or {},
+        error=exception,
+    )
+
+
+def _exception(info: Mapping[str, Any]) -> str:
+    """The message of the first exception in `info`, which is either one entry or one a metric."""
+    entries = [info] if "raised_exception" in info else [v for v in info.values() if isinstance(v, dict)]
+    return next((str(e.get("exception_message")) for e in entries if e.get("raised_exception")), "")

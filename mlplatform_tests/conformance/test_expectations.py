@@ -1,0 +1,99 @@
+"""The contract of the expectations port, over every adapter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mlplatform.adapters.expectations.great_expectations import GreatExpectations
+from mlplatform.errors import SpecError
+from mlplatform.ports.expectations import Expectations
+from mlplatform.spec.feature_set import ExpectationSpec
+
+ROWS = pa.table({"ticker": ["A", "B", "C"], "price": [1.0, None, 300.0]})
+NOT_NULL = ExpectationSpec(type="expect_column_values_to_not_be_null", kwargs={"column": "price"})
+BETWEEN = ExpectationSpec(
+    type="expect_column_values_to_be_between",
+    kwargs={"column": "price", "min_value": 0, "max_value": 100},
+    severity="warn",
+)
+COUNT = ExpectationSpec(type="expect_table_row_count_to_equal", kwargs={"value": 3})
+
+
+@pytest.fixture(params=["great_expectations"])
+def expectations(request: pytest.FixtureRequest, tmp_path: Path) -> Expectations:
+    return {"great_expectations": GreatExpectations}[request.param](tmp_path / "docs")
+
+
+def test_results_come_in_the_order_asked_with_what_was_observed(expectations: Expectations) -> None:
+    report = expectations.check("prices/features", ROWS, [NOT_NULL, BETWEEN, COUNT], run="one")
+    assert [(r.type, r.passed, r.severity) for r in report.results] == [
+        ("expect_column_values_to_not_be_null", False, "block"),
+        ("expect_column_values_to_be_between", False, "warn"),
+        ("expect_table_row_count_to_equal", True, "block"),
+    ]
+    assert report.results[0].observed["unexpected_count"] == 1
+    assert report.results[1].observed["partial_unexpected_list"] == [300.0]
+    assert report.results[2].observed["observed_value"] == 3
+    assert not report.passed
+    json.dumps([r.observed for r in report.results])
+
+
+def test_only_a_warning_that_fails_does_not_fail_the_report(expectations: Expectations) -> None:
+    assert expectations.check("prices/features", ROWS, [BETWEEN, COUNT], run="one").passed
+
+
+def test_the_page_lists_every_run(expectations: Expectations) -> None:
+    expectations.check("prices/features", ROWS, [COUNT], run="first_run")
+    page = expectations.check("prices/features", ROWS, [COUNT], run="second_run").page
+    assert page is not None
+    text = page.read_text()
+    assert "first_run" in text
+    assert "second_run" in text
+
+
+def test_no_expectations_are_no_results_and_no_page(expectations: Expectations) -> None:
+    report = expectations.check("prices/features", ROWS, [], run="one")
+    assert (report.results, report.page, report.passed) == ((), None, True)
+
+
+def test_an_expectation_that_fails_to_run_did_not_pass_and_says_why(expectations: Expectations) -> None:
+    mean = ExpectationSpec(type="expect_column_mean_to_be_between", kwargs={"column": "ticker", "max_value": 1})
+    (result,) = expectations.check("prices/features", ROWS, [mean], run="one").results
+    assert not result.passed
+    assert "mean" in result.error
+
+
+@pytest.mark.parametrize(
+    ("type_", "kwargs", "message"),
+    [
+        (
+            "expect_column_values_to_be_betwen",
+            {"column": "price"},
+            "expectation 1 'expect_column_values_to_be_betwen': there is no such expectation. "
+            "Nearest: expect_column_values_to_be_between",
+        ),
+        ("expect_column_values_to_not_be_null", {"column": "prize"}, "no column 'prize'; they have: ticker, price"),
+        ("expect_column_values_to_not_be_null", {}, "column: field required"),
+        ("expect_column_values_to_not_be_null", {"column": "price", "mostly": 2}, "mostly"),
+        ("expect_table_row_count_to_equal", {"value": 3, "valve": 3}, "valve: extra fields not permitted"),
+    ],
+)
+def test_a_wrong_expectation_is_refused_by_name(
+    expectations: Expectations, type_: str, kwargs: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SpecError, match=f"Suite 'prices/features', .*{message}"):
+        expectations.check("prices/features", ROWS, [ExpectationSpec(type=type_, kwargs=kwargs)], run="one")
+
+
+def test_great_expectations_is_not_imported_before_the_first_check() -> None:
+    code = (
+        "import sys; from mlplatform.adapters.expectations.great_expectations import GreatExpectations; "
+        "GreatExpectations(None); print('great_expectations' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
