@@ -21,10 +21,11 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class ObjectStoreCapabilities:
-    """What an object store can do beyond the port."""
+    """What an object store can do beyond the port. `keys_below_keys`: whether ``a`` and ``a/b`` can both be objects."""
 
     conditional_put: bool = True
     presigned_urls: bool = False
+    keys_below_keys: bool = True
 
 
 class ObjectStore(Protocol):

@@ -1,0 +1,222 @@
+"""A folder as object store: keys are paths below it, objects plain files that any engine reads.
+
+A put is written aside (``.incoming/``), fsynced, then renamed or linked into place and the folder fsynced: visible whole,
+at once, durable. Files that people copy into the folder are objects too, once they are settled (see `file_etag`). What
+starts with "." is never an object, nor is a symbolic link; so ``cp x .x && mv .x x`` makes a file visible at once, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import stat as modes
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from mlplatform.adapters.object_store.file_etag import CHUNK_BYTES, keep_etag, known_etag, settled_etag
+from mlplatform.adapters.object_store.keys import check_key, check_prefix
+from mlplatform.errors import ConflictError, DataError, NotFoundError, PermissionDeniedError, UnavailableError
+from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
+
+_INCOMING = ".incoming"
+_ABANDONED_S = 86_400.0
+
+
+class DirectoryObjectStore:
+    """Objects below `root`, which is made where it is missing.
+
+    `settle_s`: seconds without change after which a file that somebody copied into the folder counts as complete.
+    """
+
+    capabilities = ObjectStoreCapabilities(conditional_put=True, presigned_urls=False, keys_below_keys=False)
+
+    def __init__(self, root: Path, *, settle_s: float = 1.0) -> None:
+        self.root = root.absolute()
+        self._settle_s = settle_s
+        self._incoming = self.root / _INCOMING
+        with _mapped("", self.root):
+            _make_folder(self._incoming)
+            for left in self._incoming.iterdir():
+                if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                    left.unlink(missing_ok=True)
+
+    def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
+        target = self._path(key)
+        with _mapped(key, self.root), _opened(data) as source:
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+            temporary = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    etag = _copy(source, file)
+                    keep_etag(file.fileno(), etag)
+                    os.fsync(file.fileno())
+                    stat = os.fstat(file.fileno())
+                _make_folder(target.parent)
+                if if_absent:
+                    self._link(key, temporary, target)
+                else:
+                    temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+        return _info(key, stat, etag)
+
+    def open(self, key: str) -> BinaryIO:
+        path = self._path(key)
+        if self.head(key) is not None:
+            with contextlib.suppress(FileNotFoundError), _mapped(key, self.root):
+                return path.open("rb")
+        raise NotFoundError(f"There is no object '{key}' in '{self.root}'.")
+
+    def head(self, key: str) -> ObjectInfo | None:
+        with _mapped(key, self.root):
+            return self._find(key, self._path(key))
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        folder = prefix[: prefix.rfind("/") + 1]
+        return self._walk(folder, prefix, after)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _mapped(key, self.root):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return
+            _sync_folder(path.parent)
+
+    def url(self, key: str) -> str:
+        return str(self._path(key))
+
+    def _link(self, key: str, temporary: Path, target: Path) -> None:
+        try:
+            target.hardlink_to(temporary)
+        except FileExistsError:
+            raise ConflictError(f"Object '{key}' exists already in '{self.root}'; expected none.") from None
+
+    def _path(self, key: str) -> Path:
+        check_key(key)
+        return self.root / key
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        """Objects below `folder` ("" or ending in "/"); whole folders before `after` are not looked into."""
+        path = self.root / folder
+        for key in _entries(path, folder, prefix, after):
+            if key.endswith("/"):
+                yield from self._walk(key, prefix, after)
+            else:
+                with _mapped(key, self.root):
+                    info = self._find(key, f"{self.root}/{key}")
+                if info is not None:
+                    yield info
+
+    def _find(self, key: str, path: str | Path) -> ObjectInfo | None:
+        try:
+            stat = os.lstat(path)
+            if not modes.S_ISREG(stat.st_mode):
+                return None
+            etag = known_etag(path, stat)
+            if etag is None:
+                etag = settled_etag(Path(path), settle_s=self._settle_s)
+                stat = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return None if etag is None else _info(key, stat, etag)
+
+
+def _entries(path: Path, folder: str, prefix: str, after: str) -> list[str]:
+    """Keys in one folder in key order; a folder's ends in "/", with which it takes its place among the files."""
+    keys = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                key = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    key += "/"
+                    fits = key.startswith(prefix) or prefix.startswith(key)
+                    fits = fits and (key > after or after.startswith(key))
+                else:
+                    fits = key > after and key.startswith(prefix)
+                if fits and not entry.name.startswith(".") and _is_text(entry.name):
+                    keys.append(key)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    keys.sort()
+    return keys
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _info(key: str, stat: os.stat_result, etag: str) -> ObjectInfo:
+    return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
+
+
+@contextlib.contextmanager
+def _opened(data: bytes | Path | BinaryIO) -> Iterator[BinaryIO]:
+    if isinstance(data, bytes):
+        yield io.BytesIO(data)
+    elif isinstance(data, Path):
+        try:
+            file = data.open("rb")
+        except FileNotFoundError:
+            raise NotFoundError(f"There is no file '{data}' to put.") from None
+        with file:
+            yield file
+    else:
+        yield data
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := source.read(CHUNK_BYTES):
+        target.write(chunk)
+        digest.update(chunk)
+    target.flush()
+    return digest.hexdigest()
+
+
+def _make_folder(path: Path) -> None:
+    """Make `path` and its parents, durably."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _mapped(key: str, root: Path) -> Iterator[None]:
+    """Operating system errors as the platform's."""
+    try:
+        yield
+    except OSError as error:
+        what = f"Object '{key}' in '{root}': {error.strerror or error}"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PermissionDeniedError(f"{what}.", next_step="Give this user the right to it.") from error
+        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+            raise ConflictError(f"{what}: a key cannot be a folder of other keys here.") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise DataError(f"{what}.", next_step="Choose a shorter key.") from error
+        raise UnavailableError(f"{what}.", next_step="Check the disk (space, mount).") from error

@@ -1,0 +1,128 @@
+"""A SQLite file that many processes use at once: how the embedded adapters open, lock and close one.
+
+Write-ahead log with ``synchronous=FULL``: a transaction is fsynced when it is committed. The file is made aside, with its
+tables, and linked into place, so that nobody meets one half made. `user_version` is the format of its tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlplatform.errors import StateError, UnavailableError
+
+BUSY_TIMEOUT_S = 30.0
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections a fork brought along: SQLite forbids a child even to close them."""
+
+
+class SqliteFile:
+    """The file `path`, made on first use from `schema`; one connection a process, used by one thread at a time.
+
+    `what` names it in errors: ``Shard 'a' of stream 'b'``.
+    """
+
+    def __init__(self, path: Path, *, what: str, schema: str, version: int) -> None:
+        self.path = path
+        self.what = f"{what} ('{path}')"
+        self._schema = schema
+        self._version = version
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = os.getpid()
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection; each statement is a transaction.
+
+        Raises:
+            UnavailableError: locked for longer than `BUSY_TIMEOUT_S`, disk full, no right to it.
+            StateError: damaged, or of another format.
+        """
+        with self._lock:
+            try:
+                yield self._connected()
+            except sqlite3.OperationalError as error:
+                step = "Check the disk (space, rights), and for a process that holds the file."
+                raise UnavailableError(f"{self.what}: {error}.", next_step=step) from error
+            except sqlite3.DatabaseError as error:
+                raise StateError(f"{self.what} is damaged: {error}.", next_step="Restore it from a backup.") from error
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool) -> Iterator[sqlite3.Connection]:
+        """The connection in one transaction, rolled back on any exception; without `write` it reads one snapshot."""
+        with self.connection() as connection:
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is used."""
+        with self._lock:
+            if self._connection is not None and self._process == os.getpid():
+                self._connection.close()
+                self._connection = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._process != os.getpid():
+            _inherited.append(self._connection)
+            self._connection = None
+        if self._connection is None:
+            self._connection = self._open()
+            self._process = os.getpid()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            self._create()
+        connection = _connect(self.path)
+        try:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        if found != self._version:
+            connection.close()
+            raise StateError(
+                f"{self.what} has format {found}, this release reads {self._version}.",
+                next_step="Run 'mlplatform state migrate', or install the release that wrote it.",
+            )
+        return connection
+
+    def _create(self) -> None:
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{self.path.name}.") as aside:
+            made = Path(aside) / self.path.name
+            connection = _connect(made)
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.executescript(f"BEGIN; {self._schema} PRAGMA user_version={self._version}; COMMIT;")
+            finally:
+                connection.close()
+            with contextlib.suppress(FileExistsError):
+                self.path.hardlink_to(made)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection

@@ -1,0 +1,141 @@
+"""One shard of `SqliteStream`: a SQLite file of records by sequence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mlplatform.adapters.sqlite_file import SqliteFile
+from mlplatform.errors import DataError, StateError
+from mlplatform.ports.stream import ShardState, StoredRecord
+
+FORMAT = 1
+MAX_READ_BYTES = 10 * 1024 * 1024
+TRIM_RECORDS = 10_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# `head` keeps the newest sequence and time of arrival, so that neither falls back when all records were trimmed.
+_SCHEMA = """
+CREATE TABLE head (sequence INTEGER NOT NULL, arrived_us INTEGER NOT NULL);
+INSERT INTO head VALUES (0, 0);
+CREATE TABLE records (
+    sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL, arrived_us INTEGER NOT NULL);
+"""
+
+
+class SqliteShard:
+    """The shard in the file `path`, which is made by the first append."""
+
+    def __init__(self, path: Path, stream: str) -> None:
+        self._name = path.stem
+        self._file = SqliteFile(path, what=f"Shard '{path.stem}' of stream '{stream}'", schema=_SCHEMA, version=FORMAT)
+
+    def append(self, rows: Sequence[tuple[str, bytes]], clock: Callable[[], datetime]) -> list[str]:
+        """Store (key, data) pairs behind the newest in one transaction; their sequences."""
+        with self._file.transaction(write=True) as connection:
+            # The clock is read inside the transaction: times of arrival then follow the order of commits.
+            newest, arrived_us = connection.execute("SELECT sequence, arrived_us FROM head").fetchone()
+            arrived_us = max(arrived_us, (clock() - _EPOCH) // _MICROSECOND)
+            sequences = range(newest + 1, newest + 1 + len(rows))
+            connection.executemany(
+                "INSERT INTO records VALUES (?, ?, ?, ?)",
+                ((s, key, data, arrived_us) for s, (key, data) in zip(sequences, rows, strict=True)),
+            )
+            connection.execute("UPDATE head SET sequence = ?, arrived_us = ?", (sequences[-1], arrived_us))
+        return [_text(s) for s in sequences]
+
+    def state(self) -> ShardState:
+        """The ends; sequences are dense, so that the number of records follows from them."""
+        if not self._file.path.exists():
+            return ShardState(self._name, "", "", 0)
+        with self._file.connection() as connection:
+            oldest, newest = _ends(connection)
+        if oldest > newest:
+            return ShardState(self._name, "", "", 0)
+        return ShardState(self._name, _text(oldest), _text(newest), newest - oldest + 1)
+
+    def read(self, after: str, limit: int) -> list[StoredRecord]:
+        """At most `limit` records and about `MAX_READ_BYTES`, but one record at least where there is one."""
+        position = self._number(after)
+        if not self._file.path.exists() and not position:
+            return []
+        with self._file.transaction(write=False) as connection:
+            oldest, newest = _ends(connection)
+            if after:
+                self._check_position(position, oldest, newest)
+            return self._read(connection, position, limit)
+
+    def trim(self, before: datetime) -> int:
+        """Remove records that arrived earlier than `before`, some thousands in a transaction; how many."""
+        bound_us = (before - _EPOCH) // _MICROSECOND
+        gone = 0
+        while self._file.path.exists():
+            with self._file.transaction(write=True) as connection:
+                oldest, newest = _ends(connection)
+                keep = _first_at(connection, bound_us, oldest, min(newest + 1, oldest + TRIM_RECORDS))
+                connection.execute("DELETE FROM records WHERE sequence < ?", (keep,))
+            gone += keep - oldest
+            if keep < oldest + TRIM_RECORDS:
+                break
+        return gone
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is used."""
+        self._file.close()
+
+    def _read(self, connection: sqlite3.Connection, position: int, limit: int) -> list[StoredRecord]:
+        found, size_bytes = [], 0
+        rows = connection.execute(
+            "SELECT sequence, key, data, arrived_us FROM records WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            (position, limit),
+        )
+        for sequence, key, data, arrived_us in rows:
+            arrived_at = _EPOCH + arrived_us * _MICROSECOND
+            found.append(StoredRecord(self._name, _text(sequence), key, data, arrived_at))
+            size_bytes += len(data)
+            if size_bytes >= MAX_READ_BYTES:
+                break
+        rows.close()
+        return found
+
+    def _check_position(self, position: int, oldest: int, newest: int) -> None:
+        if oldest > position + 1:
+            raise StateError(
+                f"{self._file.what}: {oldest - position - 1} records behind sequence {_text(position)} were removed by "
+                "retention.",
+                next_step="Read from the oldest kept (after=''), or lengthen retention_h.",
+            )
+        if position > newest:
+            raise StateError(
+                f"{self._file.what} ends at sequence {_text(newest)}, and a reader stands at {_text(position)}: this is "
+                "another stream, or an older copy of it.",
+                next_step="Restore stream and objects from the same backup, or deliver under a new prefix.",
+            )
+
+    def _number(self, after: str) -> int:
+        if after and not (after.isascii() and after.isdigit()):
+            raise DataError(f"{self._file.what}: '{after}' is no sequence; expected {len(_text(0))} digits.")
+        return int(after or 0)
+
+
+def _ends(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Oldest and newest stored sequence; where none is stored, the next one to come and the newest there was."""
+    oldest, newest = connection.execute("SELECT (SELECT min(sequence) FROM records), sequence FROM head").fetchone()
+    return (newest + 1 if oldest is None else oldest), newest
+
+
+def _first_at(connection: sqlite3.Connection, bound_us: int, low: int, high: int) -> int:
+    """First sequence in ``low … high`` that arrived at `bound_us` or later, else `high`: times grow with sequences."""
+    while low < high:
+        middle = (low + high) // 2
+        arrived_us = connection.execute("SELECT arrived_us FROM records WHERE sequence = ?", (middle,)).fetchone()[0]
+        low, high = (low, middle) if arrived_us >= bound_us else (middle + 1, high)
+    return low
+
+
+def _text(sequence: int) -> str:
+    return f"{sequence:020d}"
