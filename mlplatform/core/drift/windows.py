@@ -12,25 +12,32 @@ from typing import Any
 class Window:
     """`size` distinct values of a column, strictly behind `after` and up to `upto` (inclusive); values as text.
 
-    `index` counts the windows judged for one model, from 0; `first` is the smallest value in it.
+    `model` is the digest of the model judged on it; `index` counts that model's windows, from 0; `first` is the
+    smallest value in the window.
     """
 
+    model: str
     index: int
     after: str
     first: str
     upto: str
     size: int
 
+    @property
+    def id(self) -> str:
+        """The same for every attempt to judge this window for this model."""
+        return f"{self.model[:12]}:{self.after}..{self.upto}"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def tumble(values: Sequence[str], *, after: str, size: int, index: int = 0) -> list[Window]:
+def tumble(values: Sequence[str], *, model: str, after: str, size: int, index: int = 0) -> list[Window]:
     """Full windows over `values` (distinct, in the column's order, all behind `after`), the first numbered `index`."""
     windows: list[Window] = []
     for start in range(0, len(values) - size + 1, size):
         block = values[start : start + size]
-        windows.append(Window(index + len(windows), after, block[0], block[-1], size))
+        windows.append(Window(model, index + len(windows), after, block[0], block[-1], size))
         after = block[-1]
     return windows
 

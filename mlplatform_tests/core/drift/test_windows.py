@@ -14,16 +14,16 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_windows_follow_each_other_and_leave_the_rest() -> None:
-    assert tumble(["b", "c", "d", "e", "f"], after="a", size=2, index=3) == [
-        Window(3, "a", "b", "c", 2),
-        Window(4, "c", "d", "e", 2),
+    assert tumble(["b", "c", "d", "e", "f"], model="m", after="a", size=2, index=3) == [
+        Window("m", 3, "a", "b", "c", 2),
+        Window("m", 4, "c", "d", "e", 2),
     ]
 
 
 @given(st.integers(0, 50), st.integers(1, 9))
 def test_windows_cover_the_values_without_gap_or_overlap(count: int, size: int) -> None:
     values = [f"{k:03}" for k in range(count)]
-    windows = tumble(values, after="", size=size)
+    windows = tumble(values, model="m", after="", size=size)
     assert len(windows) == count // size
     covered = [v for w in windows for v in values if w.after < v <= w.upto]
     assert covered == values[: size * len(windows)]

@@ -1,0 +1,132 @@
+"""When a failed evaluation starts a retraining: pure policy over what was judged and asked for so far.
+
+A request is *requested*, then *launched* by a run, then *done* or *failed*. At most one is open (requested or
+launched) at a time; a cool-down follows each, and a day (the last 24 hours) sees at most so many, so that a model
+that cannot get better does not retrain for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+Status = Literal["requested", "launched", "done", "failed"]
+Outcome = Literal["done", "failed"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One retraining asked for.
+
+    Attributes:
+        id: its key; sorts by when it was made.
+        evaluation_id: of the failed evaluation that caused it; "" for a first training.
+        checks: names of the checks that failed.
+        run_id: of the run that took it, once launched. finished_at: when that ended.
+    """
+
+    id: str
+    reason: str
+    evaluation_id: str
+    checks: tuple[str, ...]
+    requested_at: datetime
+    status: Status = "requested"
+    run_id: str = ""
+    launched_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits or runs."""
+        return self.status in ("requested", "launched")
+
+    def launched(self, run_id: str, now: datetime) -> Request:
+        """The request as taken by a run."""
+        return replace(self, status="launched", run_id=run_id, launched_at=now)
+
+    def finished(self, outcome: Outcome, now: datetime, message: str = "") -> Request:
+        """The request as ended."""
+        return replace(self, status=outcome, finished_at=now, message=message)
+
+    def to_json(self) -> dict[str, Any]:
+        times = ("requested_at", "launched_at", "finished_at")
+        document = asdict(self)
+        return {k: v.isoformat() if k in times and v is not None else v for k, v in document.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Request:
+        times = {
+            k: datetime.fromisoformat(data[k]) if data[k] else None
+            for k in ("requested_at", "launched_at", "finished_at")
+        }
+        return cls(**{**data, "checks": tuple(data["checks"]), **times})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The newest evaluation of the live model: its id, and the checks that failed."""
+
+    evaluation_id: str
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to retrain, for which failed checks, and why (or why not), in words."""
+
+    retrain: bool
+    reason: str
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which failed checks count, and how often a retraining may be asked for."""
+
+    checks: tuple[str, ...]
+    cooldown: timedelta
+    max_per_day: int
+
+
+DAY = timedelta(hours=24)
+
+
+def decide(finding: Finding | None, requests: Sequence[Request], *, now: datetime, policy: Policy) -> Decision:
+    """Whether `finding` asks for a retraining now.
+
+    The same evaluation asks again only where its retraining failed, after the cool-down and within the cap. One that
+    ended well and left the model live found no better model; the next window decides anew.
+    """
+    if finding is None:
+        return Decision(False, "the live model has not been judged yet")
+    wanted = tuple(c for c in policy.checks if c in finding.failed)
+    if not wanted:
+        return Decision(False, f"evaluation {finding.evaluation_id} failed none of: {', '.join(policy.checks)}")
+    for request in requests:
+        if request.evaluation_id == finding.evaluation_id and request.status == "done":
+            said = f"request {request.id} for it has ended without a better model; the next window decides"
+            return Decision(False, f"evaluation {finding.evaluation_id} failed {', '.join(wanted)}, but {said}", wanted)
+    blocked = may_request(requests, now=now, policy=policy)
+    if blocked:
+        return Decision(False, f"evaluation {finding.evaluation_id} failed {', '.join(wanted)}, but {blocked}", wanted)
+    return Decision(True, f"evaluation {finding.evaluation_id} failed {', '.join(wanted)}", wanted)
+
+
+def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -> str:
+    """Why no request may be made now, or "" where one may."""
+    for request in requests:
+        if request.open:
+            return f"request {request.id} is still {request.status}"
+    recent = [r for r in requests if now - r.requested_at < DAY]
+    if len(recent) >= policy.max_per_day:
+        return f"{len(recent)} were made in the last 24 hours, the most allowed"
+    if requests:
+        last = max(requests, key=lambda r: r.requested_at)
+        ended = last.finished_at or last.requested_at
+        ready = ended + policy.cooldown
+        if now < ready:
+            return f"the cool-down after request {last.id} lasts until {ready.isoformat(timespec='seconds')}"
+    return ""
