@@ -86,9 +86,12 @@ class Stream(Protocol):
     def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
         """Records of `shard` behind sequence `after` ("" = from the oldest kept), in order, at most `limit`.
 
+        There may be fewer (an adapter bounds the bytes of a read); none means that there is none yet.
+
         Raises:
             NotFoundError: no such shard.
             StateError: records behind `after` were already trimmed by retention; the message says how many are gone.
+            ConflictError: the shard has never reached `after`: it is another stream's position, or an older copy.
         """
         ...
 

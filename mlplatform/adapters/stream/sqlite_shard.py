@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mlplatform.adapters.sqlite_file import SqliteFile
-from mlplatform.errors import DataError, StateError
+from mlplatform.errors import ConflictError, DataError, StateError
 from mlplatform.ports.stream import ShardState, StoredRecord
 
 FORMAT = 1
@@ -110,7 +110,7 @@ class SqliteShard:
                 next_step="Read from the oldest kept (after=''), or lengthen retention_h.",
             )
         if position > newest:
-            raise StateError(
+            raise ConflictError(
                 f"{self._file.what} ends at sequence {_text(newest)}, and a reader stands at {_text(position)}: this is "
                 "another stream, or an older copy of it.",
                 next_step="Restore stream and objects from the same backup, or deliver under a new prefix.",

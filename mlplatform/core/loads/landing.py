@@ -68,19 +68,28 @@ def parse_landing_key(prefix: str, key: str) -> LandingRange | None:
 
 def landing_line(sequence: str, data: bytes) -> bytes:
     """One record's line, without the line break."""
+    reason = unfit(data)
+    return unparsed_line(sequence, data, reason) if reason else spliced_line(sequence, data)
+
+
+def unfit(data: bytes) -> str:
+    """Why `data` cannot be spliced; "" for a JSON object (RFC 8259, UTF-8) without reserved fields."""
     try:
         payload = msgspec.json.decode(data)
         data.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return unparsed_line(sequence, data, f"no JSON: {error}")
+        return f"no JSON: {error}"
     if not isinstance(payload, dict):
-        return unparsed_line(sequence, data, f"expected a JSON object, found {_kind(payload)}")
+        return f"expected a JSON object, found {_kind(payload)}"
     taken = [name for name in RESERVED if name in payload]
-    if taken:
-        return unparsed_line(sequence, data, f"field '{taken[0]}' is reserved for delivery; rename it")
+    return f"field '{taken[0]}' is reserved for delivery; rename it" if taken else ""
+
+
+def spliced_line(sequence: str, data: bytes) -> bytes:
+    """The line of a record that is not `unfit`."""
     # Inside a JSON string a line break is escaped, so that a raw one only stands between tokens.
-    body = data.strip().translate(_BREAKS)[1:]
-    return b'{"_sequence":"%b"%b%b' % (sequence.encode(), b"," if payload else b"", body)
+    body = data.strip().translate(_BREAKS)[1:].lstrip()
+    return b'{"_sequence":"%b"%b%b' % (sequence.encode(), b"" if body == b"}" else b",", body)
 
 
 def unparsed_line(sequence: str, data: bytes, error: str) -> bytes:

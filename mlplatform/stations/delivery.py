@@ -1,0 +1,244 @@
+"""Delivery (Firehose's role): what is on a stream becomes landing objects, each record in exactly one of them.
+
+There is no state but the landing objects. The position of a shard is the end of its newest object, found by its name.
+So that two deliverers cannot write overlapping ranges, the end of a range is settled before the range is written:
+
+1. *claim*: put ``_delivery/<prefix><shard>/<last>``, if absent, with the range's end in it. Who comes second reads the
+   claim and takes its end.
+2. *look again*: if by now an object starts at `last` or later, that position is taken; go on behind it.
+3. *write*: put the landing object ``(last, end]``, if absent. Its name and content follow from the claim and the stream, so
+   that it does not matter who writes it, or how often.
+4. *let go*: delete the claim. One that a crash or a late comer leaves behind is found useless in step 2.
+
+A crash between any two steps is made good by the next delivery from the same position: no record is left out, none is in
+two objects. Keep a shard's newest landing object: without it, delivery starts again at the oldest record of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mlplatform.core.loads.landing import (
+    LandingRange,
+    claim_key,
+    filtered_line,
+    landing_key,
+    landing_position,
+    lost_line,
+    parse_landing_key,
+    spliced_line,
+    unfit,
+    unparsed_line,
+)
+from mlplatform.errors import ConflictError, NotFoundError, PlatformError, StateError
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.stream import ShardState, StoredRecord, Stream
+from mlplatform.spec.stream import StreamSpec
+from mlplatform.stations.transformation import load_transformation
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One landing object written: `records` of ``(last, upto]`` with those `filtered` and left `unparsed`.
+
+    `lost` says how many records retention took before they were delivered; "" where none.
+    """
+
+    shard: str
+    last: str
+    upto: str
+    key: str
+    records: int
+    filtered: int
+    unparsed: int
+    size_bytes: int
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What waits on one shard: the records behind `last` up to `newest`, the oldest from `oldest_at`; None where none."""
+
+    shard: str
+    last: str
+    newest: str
+    oldest_at: datetime | None
+
+    def lag_s(self, now: datetime) -> float:
+        """Seconds the oldest undelivered record has waited; 0 where none does."""
+        return 0.0 if self.oldest_at is None else max(0.0, (now - self.oldest_at).total_seconds())
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Records as read; `lost` says how many before them retention took."""
+
+    records: list[StoredRecord] = field(default_factory=list)
+    lost: str = ""
+
+
+class Delivery:
+    """Delivers `stream` under the prefix of `spec` in `store`; `system` names it in errors."""
+
+    def __init__(self, stream: Stream, store: ObjectStore, spec: StreamSpec, *, system: str) -> None:
+        self._what = f"{system}/{spec.name}"
+        self._stream = stream
+        self._store = store
+        self._prefix = spec.delivery.prefix
+        self._max_age = timedelta(seconds=spec.delivery.max_age_s)
+        self._max_bytes = int(spec.delivery.max_size_mib * 1024 * 1024)
+        self._transform = load_transformation(spec.delivery.transform, where=self._what)
+        self._positions: dict[str, str] = {}
+
+    def deliver(self, now: datetime) -> list[Delivered]:
+        """Write all that is due at `now`: full objects, and what has waited for `max_age_s`.
+
+        Raises:
+            ConflictError: the landing objects are ahead of the stream (an older copy of it was restored, say).
+                As with any error of one shard, the others were delivered.
+        """
+        done: list[Delivered] = []
+        failed: PlatformError | None = None
+        for state in self._stream.shards():
+            try:
+                done += self._deliver(state, now)
+            except PlatformError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return done
+
+    def pending(self) -> list[Pending]:
+        """What waits, a shard at a time."""
+        found = []
+        for state in self._stream.shards():
+            last = self._position(state)
+            page = self._read(state.shard, last, 1).records if state.newest > last else []
+            found.append(Pending(state.shard, last, state.newest, page[0].arrived_at if page else None))
+        return found
+
+    def _deliver(self, state: ShardState, now: datetime) -> Iterator[Delivered]:
+        while (last := self._position(state)) < state.newest:
+            due = self._due(state.shard, last, now)
+            if not due:
+                return
+            upto = self._claim(state.shard, last, due)
+            if self._look_again(state.shard, last) == last:
+                done = self._write(LandingRange(state.shard, last, upto))
+                self._positions[state.shard] = upto
+                if done is not None:
+                    yield done
+            self._store.delete(claim_key(self._prefix, state.shard, last))
+
+    def _due(self, shard: str, last: str, now: datetime) -> str:
+        """The end of the range behind `last` to write now, or ""."""
+        upto, size_bytes, waited = "", 0, False
+        while page := self._read(shard, upto or last, _PAGE).records:
+            for record in page:
+                if upto and size_bytes + len(record.data) > self._max_bytes:
+                    return upto
+                waited = waited or record.arrived_at + self._max_age <= now
+                upto, size_bytes = record.sequence, size_bytes + len(record.data)
+        return upto if waited or size_bytes >= self._max_bytes else ""
+
+    def _claim(self, shard: str, last: str, upto: str) -> str:
+        """Settle the end of the range that starts at `last`: `upto`, or what another deliverer settled before."""
+        key = claim_key(self._prefix, shard, last)
+        while True:
+            try:
+                self._store.put(key, upto.encode(), if_absent=True)
+            except ConflictError:
+                pass
+            else:
+                return upto
+            try:
+                with self._store.open(key) as claim:
+                    return claim.read().decode()
+            except NotFoundError:
+                continue
+
+    def _write(self, wanted: LandingRange) -> Delivered | None:
+        """Write the landing object; None where another deliverer has."""
+        lines, filtered, unparsed, lost, after = [], 0, 0, [], wanted.last
+        while after < wanted.upto:
+            page = self._read(wanted.shard, after, _PAGE)
+            if page.lost:
+                lost.append(page.lost)
+                lines.append(lost_line(after, page.lost))
+            elif not page.records:
+                raise ConflictError(
+                    f"{self._what}: shard '{wanted.shard}' ends before sequence {wanted.upto}, up to which delivery was "
+                    "begun: this is another stream, or an older copy of it.",
+                    next_step="Restore stream and objects from the same backup, or deliver under a new prefix.",
+                )
+            for record in page.records:
+                if record.sequence <= wanted.upto:
+                    line, kind = self._line(record)
+                    lines.append(line)
+                    filtered += kind == "filtered"
+                    unparsed += kind == "unparsed"
+            after = page.records[-1].sequence if page.records else wanted.upto
+        key = landing_key(self._prefix, wanted.shard, wanted.last, wanted.upto)
+        data = b"\n".join([*lines, b""])
+        try:
+            self._store.put(key, data, if_absent=True)
+        except ConflictError:
+            return None
+        records = len(lines) - len(lost)
+        return Delivered(
+            wanted.shard, wanted.last, wanted.upto, key, records, filtered, unparsed, len(data), " ".join(lost)
+        )
+
+    def _line(self, record: StoredRecord) -> tuple[bytes, str]:
+        """A record's line, and what it is. One that cannot be spliced keeps its own bytes, as they were before any transformation."""
+        result = self._transform(record.data)
+        if result.data is None:
+            return filtered_line(record.sequence), "filtered"
+        reason = result.error or unfit(result.data)
+        if reason:
+            return unparsed_line(record.sequence, record.data, reason), "unparsed"
+        return spliced_line(record.sequence, result.data), "record"
+
+    def _read(self, shard: str, after: str, limit: int) -> _Page:
+        """Records behind `after`; where retention took some of them, those it left, and how many went."""
+        try:
+            return _Page(self._stream.read(shard, after=after, limit=limit))
+        except StateError as error:
+            return _Page(self._stream.read(shard, limit=limit), str(error))
+
+    def _position(self, state: ShardState) -> str:
+        """The end of the shard's newest landing object; "" before the first.
+
+        Where this process does not know one, it is sought by bisection over the names: some thirty short listings for
+        a thousand million records.
+        """
+        if state.shard not in self._positions and state.newest:
+            self._positions[state.shard] = self._seek(state)
+        return self._positions.get(state.shard, "")
+
+    def _seek(self, state: ShardState) -> str:
+        newest, low, high = "", 0, int(state.newest) + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = next(self._ranges(state.shard, f"{middle:0{len(state.newest)}d}"), None)
+            if found is None:
+                high = middle
+            else:
+                newest, low = found.upto, int(found.last or 0) + 1
+        return newest
+
+    def _look_again(self, shard: str, last: str) -> str:
+        for found in self._ranges(shard, last):
+            self._positions[shard] = found.upto
+        return self._positions.get(shard, "")
+
+    def _ranges(self, shard: str, last: str) -> Iterator[LandingRange]:
+        """Landing objects that start at `last` or later, in order."""
+        for info in self._store.list(f"{self._prefix}{shard}/", after=landing_position(self._prefix, shard, last)):
+            found = parse_landing_key(self._prefix, info.key)
+            if found is not None:
+                yield found
