@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from mlplatform.spec.station import check_name
-
-TEMPLATES = Path(__file__).parent / "templates"
+from mlplatform.spec.scaffold import write_system
 
 
-class SystemScaffolder(dg.Scaffolder):
+class SystemScaffolder(dg.Scaffolder):  # type: ignore[type-arg]
     """Writes `defs.yaml` and its query file."""
 
-    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+    def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
         write_system(Path(request.target_path))
-
-
-def write_system(folder: Path) -> None:
-    """Write a working system named after `folder` into it. Raises ValueError where the name is none."""
-    name = check_name(folder.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    for template in sorted(TEMPLATES.iterdir()):
-        (folder / template.name).write_text(template.read_text("utf-8").replace("my_system", name), "utf-8")
 
 
 @dg.scaffold_with(SystemScaffolder)
@@ -31,4 +22,6 @@ class System(dg.Component, dg.Resolvable):
     """A whole system to start from: stream, table, features, model, endpoint, monitor, refresh, notifications."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        raise NotImplementedError(f"{context.path}: mlplatform.System only scaffolds; it is no part of a system.")
+        raise dg.DagsterInvalidDefinitionError(
+            f"{context.path}: mlplatform.System only scaffolds; write its parts instead."
+        )

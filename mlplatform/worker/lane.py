@@ -53,7 +53,7 @@ class Lane:
                 continue
             try:
                 did |= task.work()
-            except Exception as error:  # noqa: BLE001  (a lane is a process boundary: one station's fault stops no other)
+            except Exception as error:  # a lane is a boundary: one fault stops no other
                 task.failures += 1
                 pause = min(MAX_BACKOFF_S, 2.0 ** (task.failures - 1))
                 task.not_before = self.clock() + pause

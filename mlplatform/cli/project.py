@@ -1,0 +1,124 @@
+"""`mlplatform init | plan | destroy`: a project of one's own, what an edit would change, and an end."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cyclopts import App
+
+from mlplatform.cli.output import Json, show
+
+
+def register(app: App) -> None:
+    """Add these commands to `app`."""
+    app.command(init)
+    app.command(plan)
+    app.command(apply)
+    app.command(destroy)
+
+
+def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
+    """Make a project: its `defs/` with one system to edit, profile, workspace file, `.env`, tests.
+
+    Parameters
+    ----------
+    name: Python package and project name, e.g. my_project.
+    folder: Where to make it; default: a folder of that name here.
+    """
+    from mlplatform.spec.home import home_path
+    from mlplatform.spec.scaffold import make_project
+
+    made = make_project(name, (folder or Path.cwd() / name).absolute(), home=home_path(os.environ))
+    text = "\n".join(
+        [
+            f"Made {made.folder}:",
+            *(f"  {f}" for f in made.files),
+            "",
+            "Next:",
+            *(f"  {step}" for step in made.next_steps),
+        ]
+    )
+    show(made, as_json=json, text=text)
+    return 0
+
+
+def plan(system: str | None = None, *, json: Json = False) -> int:
+    """What the edited YAML would change on the live systems, before it happens. Exit code 7 if it cannot be done.
+
+    Parameters
+    ----------
+    system: One system; default: all.
+    """
+    from mlplatform.platform import open_platform
+    from mlplatform.platform.applied import plan_changes
+
+    platform = open_platform()
+    plans = plan_changes(platform, [system] if system else None)
+    lines: list[str] = []
+    for item in plans:
+        head = (
+            "not applied yet" if item.new else ("removed from defs/" if item.gone else f"{len(item.changes)} changes")
+        )
+        lines.append(f"{item.system}: {head if item.changes or item.new or item.gone else 'as it is'}")
+        lines += [
+            f"  {_sign(c.action)} {c.station}{'.' + c.field if c.field else ''}: {_values(c)}{c.effect}"
+            for c in item.changes
+        ]
+    show(plans, as_json=json, text="\n".join(lines) or "There is no system.")
+    return 7 if any(c.reach == "refused" for p in plans for c in p.changes) else 0
+
+
+def apply(system: str | None = None, *, json: Json = False) -> int:
+    """Take the YAML as it is now for the live one: what 'plan' compares with. 'serve' does it at its start.
+
+    Parameters
+    ----------
+    system: One system; default: all.
+    """
+    from mlplatform.platform import open_platform
+    from mlplatform.platform.applied import apply_specs
+
+    applied = apply_specs(open_platform(), [system] if system else None, now=datetime.now(UTC))
+    show({"applied": applied}, as_json=json, text="\n".join(f"{name}: applied" for name in applied))
+    return 0
+
+
+def destroy(system: str, *, yes: bool = False, json: Json = False) -> int:
+    """Remove a system's state for good: streams, landing objects, tables, models, endpoint. Says what goes first.
+
+    Parameters
+    ----------
+    system: The system's name; its folder under `defs/` stays and is yours to delete.
+    yes: Do it. Without it nothing is removed.
+    """
+    from mlplatform.platform import open_platform
+    from mlplatform.platform.removal import remove_system, what_goes
+
+    platform = open_platform()
+    goes = what_goes(platform, system)
+    text = "\n".join(
+        [f"{'Removed' if yes else 'Would remove'} of system '{system}':", *(f"  {g.what}: {g.detail}" for g in goes)]
+    )
+    if not yes:
+        text += f"\nNothing was removed. To do it: mlplatform destroy {system} --yes"
+    if yes:
+        remove_system(platform, system)
+    show({"system": system, "removed": yes, "goes": goes}, as_json=json, text=text)
+    return 0
+
+
+def _sign(action: str) -> str:
+    return {"add": "+", "remove": "-", "change": "~"}[action]
+
+
+def _values(change: object) -> str:
+    before, after = getattr(change, "before", None), getattr(change, "after", None)
+    if (
+        isinstance(before, str | int | float)
+        and isinstance(after, str | int | float)
+        and "\n" not in f"{before}{after}"
+    ):
+        return f"{before} → {after}; "
+    return ""

@@ -1,0 +1,54 @@
+"""Which YAML is live: kept when `serve` starts or somebody says so, compared with what stands in the files now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlplatform.errors import NotFoundError
+from mlplatform.spec.diff import Change, diff, snapshot
+
+if TYPE_CHECKING:
+    from mlplatform.platform.root import Platform
+
+COLLECTION = "applied_specs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes of one system against what is live."""
+
+    system: str
+    new: bool
+    gone: bool
+    changes: tuple[Change, ...]
+
+
+def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list[Plan]:
+    """Plans of the systems `names` (default: all, also those that were live and have no YAML any more)."""
+    live = {item.key: item.value["spec"] for item in platform.items.list(COLLECTION)}
+    wanted = list(names) if names is not None else sorted({*platform.specs, *live})
+    plans = []
+    for name in wanted:
+        spec = platform.specs.get(name)
+        if spec is None and name not in live:
+            raise NotFoundError(
+                f"There is no system '{name}'; there are: {', '.join(sorted({*platform.specs, *live}))}."
+            )
+        after = snapshot(spec) if spec is not None else {"stations": {}, "queries": {}}
+        plans.append(Plan(name, name not in live, spec is None, tuple(diff(live.get(name), after))))
+    return plans
+
+
+def apply_specs(platform: Platform, names: Sequence[str] | None = None, *, now: datetime) -> list[str]:
+    """Keep the YAML of the systems as what is live; names of those that changed."""
+    applied = []
+    for name in names if names is not None else list(platform.specs):
+        spec = snapshot(platform.system(name).spec)
+        item = platform.items.get(COLLECTION, name)
+        if item is None or item.value["spec"] != spec:
+            platform.items.put(COLLECTION, name, {"spec": spec, "applied_at": now.isoformat()})
+            applied.append(name)
+    return applied

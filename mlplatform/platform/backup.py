@@ -1,0 +1,166 @@
+"""Backup and restore of a home, also while everything runs.
+
+A backup is one tar file whose first member, `backup.json`, names every other with its SHA-256. SQLite files are copied
+by SQLite's own backup, so each is consistent in itself; catalogues go before the data files they name, and those never
+change once written, so a catalogue in the backup finds its files there too. Whatever is loaded twice after a restore is
+known by its ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlplatform.errors import ConflictError, NotFoundError, StateError
+from mlplatform.spec.home import STATE_VERSION, Home
+
+INDEX = "backup.json"
+SKIPPED = ("run", "logs", "packages")
+"""Rooms that are made anew: locks and pids, logs, and local copies of what tracking holds."""
+
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a backup holds."""
+
+    path: str
+    files: int
+    size_bytes: int
+    state_version: int
+    made_at: str
+
+
+def backup(home: Home, target: Path, *, now: datetime) -> Backup:
+    """Write a backup of `home` to the file `target`; it appears whole or not at all.
+
+    Raises:
+        ConflictError: `target` exists.
+        NotFoundError: there is no state at `home`.
+    """
+    if target.exists():
+        raise ConflictError(f"'{target}' exists.", next_step="Name another file.")
+    if not home.state_file.exists():
+        raise NotFoundError(f"There is no state at '{home.root}'.", next_step="Set MLPLATFORM_HOME.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
+        copy = Path(scratch) / "home"
+        hashes = {str(n): h for n in _files(home.root) if (h := _copy(home.root / n, copy / n)) is not None}
+        index = {"state_version": STATE_VERSION, "made_at": now.isoformat(), "files": hashes}
+        packed = Path(scratch) / "backup.tar"
+        with tarfile.open(packed, "w") as tar:
+            data = json.dumps(index, indent=1, sort_keys=True).encode()
+            member = tarfile.TarInfo(INDEX)
+            member.size, member.mtime = len(data), int(now.timestamp())
+            tar.addfile(member, io.BytesIO(data))
+            for name in hashes:
+                tar.add(copy / name, arcname=name, recursive=False)
+        with packed.open("rb") as file:
+            os.fsync(file.fileno())
+        packed.replace(target)
+    return Backup(str(target), len(hashes), target.stat().st_size, STATE_VERSION, now.isoformat())
+
+
+def restore(source: Path, root: Path, *, replace: bool = False) -> Backup:
+    """Make the home at `root` from the backup `source`, after every file was checked; an old one is kept beside it.
+
+    Raises:
+        ConflictError: there is a home, and `replace` is false.
+        StateError: the backup is damaged, or of another version; the home is as it was.
+    """
+    if root.exists() and any(root.iterdir()) and not replace:
+        raise ConflictError(
+            f"There is state at '{root}'.", next_step="Say --replace: it is then kept beside the new one."
+        )
+    if not source.is_file():
+        raise NotFoundError(f"There is no backup at '{source}'.")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-restore-"))
+    try:
+        index = _unpack(source, scratch)
+        if root.exists():
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            root.rename(root.with_name(f"{root.name}.before-restore-{stamp}"))
+        scratch.rename(root)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return Backup(str(source), len(index["files"]), source.stat().st_size, index["state_version"], index["made_at"])
+
+
+def _files(root: Path) -> Iterator[PurePosixPath]:
+    """Files to keep, relative to `root`: SQLite files first, so that what they name is copied after them."""
+    found: list[PurePosixPath] = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            relative = path.relative_to(root)
+            temporary = name.startswith(".") and name != ".initialised"
+            companion = name.endswith(("-wal", "-shm", "-journal"))
+            if relative.parts[0] not in SKIPPED and not temporary and not companion and path.is_file():
+                found.append(PurePosixPath(relative.as_posix()))
+    databases = {f for f in found if _is_sqlite(root / f)}
+    yield from sorted(databases)
+    yield from sorted(set(found) - databases)
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == _SQLITE_MAGIC
+    except FileNotFoundError:
+        return False
+
+
+def _copy(source: Path, target: Path) -> str | None:
+    """Copy one file, consistent also while it is written to; its SHA-256, or None where it has gone since it was listed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if _is_sqlite(source):
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+    else:
+        try:
+            shutil.copy2(source, target)
+        except FileNotFoundError:
+            return None
+    return _sha256(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unpack(source: Path, target: Path) -> dict[str, Any]:
+    try:
+        with tarfile.open(source) as tar:
+            tar.extractall(target, filter="data")
+        index = json.loads((target / INDEX).read_bytes())
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise StateError(f"'{source}' is no readable backup: {error}.") from error
+    if index["state_version"] > STATE_VERSION:
+        raise StateError(
+            f"'{source}' holds state of version {index['state_version']}, this release reads {STATE_VERSION}.",
+            next_step="Install the newer release.",
+        )
+    for name, expected in index["files"].items():
+        if not (target / name).is_file() or _sha256(target / name) != expected:
+            raise StateError(f"'{name}' in the backup '{source}' is damaged.", next_step="Restore an earlier backup.")
+    (target / INDEX).unlink()
+    return dict(index)

@@ -1,0 +1,84 @@
+"""Looks for damage in a home: what a person asks after a crash, a full disk or a restore."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplatform.core.packages.manifest import read_package
+from mlplatform.errors import PlatformError
+from mlplatform.spec.table import TableSpec
+
+if TYPE_CHECKING:
+    from mlplatform.platform.root import Platform
+    from mlplatform.spec.system import SystemSpec
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def checkup(platform: Platform) -> list[Finding]:
+    """Databases readable, packages as hashed, each table's ledger in balance and its rows as many as the ledger says."""
+    return [*_databases(platform.home.root), *_packages(platform.home.packages), *_tables(platform)]
+
+
+def _databases(root: Path) -> Iterator[Finding]:
+    for folder, _, names in os.walk(root):
+        for name in sorted(names):
+            if not name.endswith((".sqlite", ".db")):
+                continue
+            path = Path(folder, name)
+            try:
+                with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+                    answer = str(connection.execute("PRAGMA quick_check").fetchone()[0])
+            except sqlite3.DatabaseError as error:
+                answer = str(error)
+            yield Finding(f"database {path.relative_to(root)}", answer == "ok", answer)
+
+
+def _packages(folder: Path) -> Iterator[Finding]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.startswith("."):
+            continue
+        try:
+            manifest = read_package(path, digest=path.name)
+        except PlatformError as error:
+            yield Finding(f"model package {path.name[:12]}", False, str(error))
+        else:
+            yield Finding(f"model package {path.name[:12]}", True, manifest.model)
+
+
+def _tables(platform: Platform) -> Iterator[Finding]:
+    for system in platform.specs.values():
+        for table in system.all(TableSpec):
+            if not table.existing:
+                yield _table(platform, system, table)
+
+
+def _table(platform: Platform, system: SystemSpec, table: TableSpec) -> Finding:
+    warehouse = platform.system(system.name).warehouse(table.connection)
+    name = '"' + table.name.replace('"', '""') + '"'
+    try:
+        warehouse.create(table.schema_())
+        ledger = warehouse.query(
+            "SELECT coalesce(sum(loaded), 0)::BIGINT AS loaded, count(*) FILTER (WHERE arrived <> loaded + quarantined + "
+            "duplicates + filtered) AS unbalanced FROM _ledger WHERE table_name = ?",
+            [table.name],
+        ).to_pylist()[0]
+        rows = warehouse.query(f"SELECT count(*) AS n FROM {name}").to_pylist()[0]["n"]  # noqa: S608
+    except PlatformError as error:
+        return Finding(f"table {system.name}/{table.name}", False, str(error))
+    ok = ledger["unbalanced"] == 0 and rows == ledger["loaded"]
+    detail = f"{rows} rows, {ledger['loaded']} in the ledger, {ledger['unbalanced']} receipts out of balance"
+    return Finding(f"table {system.name}/{table.name}", ok, detail)

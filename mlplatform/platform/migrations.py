@@ -1,0 +1,70 @@
+"""State of older releases brought up to this one's version, step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mlplatform.errors import NotFoundError, StateError
+from mlplatform.platform.backup import backup
+from mlplatform.spec.home import STATE_VERSION, Home, write_atomically
+
+MIGRATIONS: dict[int, tuple[str, Callable[[Home], None]]] = {}
+"""From a version to the next: what the step does in words, and the step. Version 1 is the first."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What `state.json` says."""
+
+    version: int
+    profile: str
+
+
+def stamp(root: Path) -> Stamp:
+    """The stamp of the state at `root`.
+
+    Raises:
+        NotFoundError: there is no state.
+        StateError: the stamp is damaged.
+    """
+    path = Home(root).state_file
+    try:
+        data = json.loads(path.read_text())
+        return Stamp(int(data["version"]), str(data["profile"]))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"There is no state at '{root}'.", next_step="Set MLPLATFORM_HOME, or run 'mlplatform serve'."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(f"'{path}' is no state stamp: {error!r}.", next_step="Restore a backup.") from error
+
+
+def migrate(root: Path, *, now: datetime) -> list[str]:
+    """Take the state at `root` to `STATE_VERSION`; what was done, in words. A backup is written beside it first.
+
+    Raises:
+        StateError: it is newer than this release, or there is no way from its version.
+    """
+    found = stamp(root)
+    if found.version == STATE_VERSION:
+        return []
+    missing = [v for v in range(found.version, STATE_VERSION) if v not in MIGRATIONS]
+    if found.version > STATE_VERSION or missing:
+        raise StateError(
+            f"There is no way from state version {found.version} to {STATE_VERSION} at '{root}'.",
+            next_step="Install the release that wrote it, or the newer one.",
+        )
+    home = Home(root)
+    safety = root.with_name(f"{root.name}.before-migration-{now:%Y%m%dT%H%M%SZ}.tar")
+    backup(home, safety, now=now)
+    steps = [f"backup written to {safety}"]
+    for version in range(found.version, STATE_VERSION):
+        words, step = MIGRATIONS[version]
+        step(home)
+        write_atomically(home.state_file, json.dumps({"version": version + 1, "profile": found.profile}).encode())
+        steps.append(f"version {version} → {version + 1}: {words}")
+    return steps
