@@ -89,3 +89,32 @@ class Endpoints(Protocol):
     def remove(self, endpoint: str) -> None:
         """Stop serving and forget the endpoint."""
         ...
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one worker says of one endpoint: the generation it answers with (0 = none yet), and the newest it cannot load."""
+
+    generation: int = 0
+    failed_generation: int = 0
+    message: str = ""
+
+
+class ServingDesk(Protocol):
+    """The port's other side, one a serving process: what it should serve, and what it says it does."""
+
+    def changed(self) -> bool:
+        """Whether `desired` would say something new since it was last read; cheap enough for ten calls a second."""
+        ...
+
+    def desired(self) -> dict[str, Deployment]:
+        """The newest deployment record of each endpoint."""
+        ...
+
+    def acknowledge(self, served: Mapping[str, Served], *, ready: bool) -> None:
+        """Say what this process serves; until `ready` it is waited for but not counted."""
+        ...
+
+    def leave(self) -> None:
+        """Say that this process serves no longer."""
+        ...

@@ -1,0 +1,1 @@
+"""Rollout of generations, as pure functions."""
