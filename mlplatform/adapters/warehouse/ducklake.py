@@ -1,0 +1,156 @@
+"""DuckLake as a warehouse: Parquet files and a SQLite catalogue on this machine, used by many processes at once.
+
+https://ducklake.select. What it gives: snapshots, transactions over tables, schema evolution, no server. What it does
+not: it enforces no unique key (checked in SQL while loading), and on SQLite a commit ends every transaction that is open
+elsewhere, so that loads keep theirs to milliseconds. Settings: ``threads`` and ``memory_mib`` a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlplatform.adapters.warehouse.ducklake_commit import read_guard, retried, transaction
+from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.adapters.warehouse.ducklake_load import Load
+from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
+from mlplatform.adapters.warehouse.ducklake_tables import (
+    BOOKS,
+    LOADS,
+    changes,
+    columns_of,
+    create_books,
+    create_table,
+)
+from mlplatform.core.loads.fits import quoted
+from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.tables.schema import PROVENANCE, TableSchema
+from mlplatform.errors import ConflictError, NotFoundError
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DuckLakeWarehouse:
+    """A catalogue under `root`. Opened on first use; `close` gives the files back."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        threads: int | None = None,
+        memory_mib: int = 768,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib)
+        self._now = now
+
+    @property
+    def capabilities(self) -> WarehouseCapabilities:
+        return WarehouseCapabilities(dialect="duckdb", snapshots=True, histogram=True, maintenance=True)
+
+    def create(self, schema: TableSchema) -> None:
+        reserved = [name for name in schema.names if name in PROVENANCE]
+        if schema.name in BOOKS or reserved:
+            raise ConflictError(
+                f"Table '{schema.name}' uses a name that the warehouse keeps for itself: {', '.join(reserved) or schema.name}.",
+                next_step="Choose another name.",
+            )
+        retried(lambda: self._create(schema), f"Table '{schema.name}'")
+
+    def _create(self, schema: TableSchema) -> None:
+        writer = self._engine.writer()
+        found = columns_of(writer, schema.name)
+        new, wider = changes(schema, found) if found else ([], [])
+        if found and not new and not wider:
+            return
+        if wider:
+            from mlplatform.adapters.warehouse.ducklake_widen import widen
+
+            widen(self._engine, schema, found, wider)
+            return
+
+        def body() -> None:
+            create_books(writer)
+            if not found:
+                create_table(writer, schema)
+            for column in new if found else []:
+                writer.execute(
+                    f"ALTER TABLE w.main.{quoted(schema.name)} ADD COLUMN {quoted(column.name)} {column.type.upper()}"
+                )
+
+        transaction(writer, body)
+
+    def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:
+        return retried(lambda: self._guard(table, shard, claim), f"Guard of '{table}', shard '{shard}'")
+
+    def _guard(self, table: str, shard: str, claim: bool) -> Guard:
+        writer = self._engine.writer()
+        if not columns_of(writer, table):
+            raise NotFoundError(f"The warehouse has no table '{table}'.", next_step="Create it first.")
+        found = read_guard(writer, table, shard)
+        if found is not None and not claim:
+            return found
+
+        def body() -> Guard:
+            # Touching the table's own row makes two processes that add the same guard row conflict on any catalogue.
+            writer.execute(
+                'UPDATE w.main._guards SET epoch = epoch WHERE "table" = ? AND shard = ?', [table, LOADS]
+            )
+            now = read_guard(writer, table, shard)
+            if now is None:
+                epoch = 1 if claim else 0
+                writer.execute("INSERT INTO w.main._guards VALUES (?, ?, '', ?)", [table, shard, epoch])
+                return Guard(table, shard, "", epoch)
+            if claim:
+                writer.execute(
+                    'UPDATE w.main._guards SET epoch = epoch + 1 WHERE "table" = ? AND shard = ?', [table, shard]
+                )
+                return Guard(table, shard, now.last, now.epoch + 1)
+            return now
+
+        return transaction(writer, body)
+
+    def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
+        with mapped(f"Load of '{plan.key}' into table '{plan.table}'"):
+            return Load(self._engine, plan, schema, store, self._now).run()
+
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
+    ) -> pa.Table:
+        return run_query(self._engine, sql, parameters, at=at, timeout_s=timeout_s)
+
+    def unload(
+        self,
+        queries: Mapping[str, str],
+        store: ObjectStore,
+        *,
+        format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
+        at: str | None = None,
+    ) -> dict[str, Unloaded]:
+        return run_unload(self._engine, queries, store, format=format, at=at)
+
+    def maintain(
+        self,
+        *,
+        now: datetime,
+        keep: timedelta,
+        pinned: Sequence[str] = (),
+        on_progress: Callable[[str], None] | None = None,
+    ) -> Maintained:
+        from mlplatform.adapters.warehouse.ducklake_maintenance import maintain
+
+        return maintain(self._engine, now=now, keep=keep, pinned=pinned, on_progress=on_progress or (lambda _: None))
+
+    def close(self) -> None:
+        """Ends the connections. The next call opens them again."""
+        self._engine.close()

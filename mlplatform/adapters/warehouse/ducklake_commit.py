@@ -1,0 +1,172 @@
+"""The transaction that makes a load: milliseconds long, guarded by a compare-and-set, tried again where another was first.
+
+On a SQLite catalogue any commit ends every transaction that is open elsewhere. So everything slow is done before; here
+files are only named. The guard's row and the table's counter of loads are written, and the count of rows written is
+checked: an UPDATE that meets no row raises nothing by itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from mlplatform.adapters.warehouse.ducklake_errors import is_conflict, mapped
+from mlplatform.adapters.warehouse.ducklake_tables import LEDGER, LOADS
+from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.errors import ConflictError, TransientError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+T = TypeVar("T")
+
+ATTEMPTS = 60
+_PAUSE_S = 0.01
+_LONGEST_PAUSE_S = 0.5
+
+
+class LostRaceError(Exception):
+    """The table's counter of loads moved on: what was worked out against it must be worked out again."""
+
+
+def retried(attempt: Callable[[], T], subject: str) -> T:
+    """What `attempt` returns, after as many conflicts as it takes, within bounds."""
+    import duckdb
+
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except LostRaceError:
+            pass
+        except duckdb.Error as error:
+            if not is_conflict(error):
+                with mapped(subject):
+                    raise
+        time.sleep(random.uniform(0.2, 1) * min(_PAUSE_S * (number + 1), _LONGEST_PAUSE_S))  # noqa: S311
+    raise TransientError(f"{subject}: lost the race for the catalogue {ATTEMPTS} times.", next_step="Try again.")
+
+
+def transaction(connection: duckdb.DuckDBPyConnection, body: Callable[[], T]) -> T:
+    """`body` in one transaction; rolled back whatever it raises."""
+    connection.execute("BEGIN")
+    try:
+        result = body()
+        connection.execute("COMMIT")
+    except BaseException:
+        rollback(connection)
+        raise
+    return result
+
+
+def rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    """Ends the transaction, if the engine has not done so itself."""
+    import duckdb
+
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.TransactionException:
+        return
+
+
+def read_guard(connection: duckdb.DuckDBPyConnection, table: str, shard: str) -> Guard | None:
+    """The guard row, or None."""
+    row = connection.execute(
+        'SELECT last, epoch FROM w.main._guards WHERE "table" = ? AND shard = ?', [table, shard]
+    ).fetchone()
+    return None if row is None else Guard(table, shard, row[0], row[1])
+
+
+def check_guard(plan: LoadPlan, found: Guard) -> None:
+    """That the plan was made from the guard's state. Raises ConflictError."""
+    if found.epoch > plan.epoch:
+        raise ConflictError(
+            f"Loader of '{plan.key}' into table '{plan.table}' is stale: shard '{plan.shard}' was claimed with epoch "
+            f"{found.epoch}, this plan has epoch {plan.epoch}.",
+            next_step="Nothing was loaded; the loader that claimed it goes on.",
+        )
+    if found.last != plan.last:
+        raise ConflictError(
+            f"Plan for '{plan.key}' into table '{plan.table}' is out of date: shard '{plan.shard}' is at "
+            f"'{found.last}', expected '{plan.last}'.",
+            next_step="Nothing was loaded; plan again.",
+        )
+
+
+def commit(
+    connection: duckdb.DuckDBPyConnection,
+    plan: LoadPlan,
+    receipt: Receipt,
+    *,
+    rows: Path | None,
+    quarantine: Path | None,
+) -> None:
+    """Guard, rows, quarantine and ledger, together or not at all.
+
+    Raises:
+        ConflictError: the guard is not where the plan expects it.
+        LostRaceError: another load into this table was first.
+    """
+
+    def body() -> None:
+        _advance(connection, plan, receipt.position)
+        table = f"w.main.{quoted(plan.table)}"
+        if plan.supersedes:
+            batches = ", ".join(literal(batch) for batch in plan.supersedes)
+            connection.execute(f"DELETE FROM {table} WHERE _batch_id IN ({batches})")
+        if rows is not None:
+            _add(connection, plan.table, rows)
+        if quarantine is not None:
+            _add(connection, "_quarantine", quarantine)
+        if plan.replays:
+            _mark_replayed(connection, plan, receipt)
+        names = [name for name, _ in LEDGER]
+        values = [getattr(receipt, name) for name in names]
+        values[names.index("loaded_at")] = receipt.loaded_at.replace(tzinfo=None)
+        connection.execute(
+            f"INSERT INTO w.main._ledger ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})", values
+        )
+
+    transaction(connection, body)
+
+
+def _advance(connection: duckdb.DuckDBPyConnection, plan: LoadPlan, position: int) -> None:
+    changed = connection.execute(
+        'UPDATE w.main._guards SET last = ?, epoch = ? WHERE "table" = ? AND shard = ? AND last = ? AND epoch <= ?',
+        [plan.upto, plan.epoch, plan.table, plan.shard, plan.last, plan.epoch],
+    ).fetchone()
+    if changed is None or changed[0] != 1:
+        found = read_guard(connection, plan.table, plan.shard)
+        if found is not None:
+            check_guard(plan, found)
+        raise ConflictError(f"Shard '{plan.shard}' of table '{plan.table}' has no guard row.", next_step="Plan again.")
+    counted = connection.execute(
+        'UPDATE w.main._guards SET last = ? WHERE "table" = ? AND shard = ? AND last = ?',
+        [str(position), plan.table, LOADS, str(position - 1)],
+    ).fetchone()
+    if counted is None or counted[0] != 1:
+        raise LostRaceError
+
+
+def _add(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> None:
+    connection.execute(
+        f"CALL ducklake_add_data_files('w', {literal(table)}, {literal(str(file))}, schema => 'main', allow_missing => true)"
+    )
+
+
+def _mark_replayed(connection: duckdb.DuckDBPyConnection, plan: LoadPlan, receipt: Receipt) -> None:
+    ids = ", ".join(literal(name) for name in plan.replays)
+    changed = connection.execute(
+        f'UPDATE w.main._quarantine SET replayed_at = ? WHERE "table" = ? AND replayed_at IS NULL AND quarantine_id IN ({ids})',
+        [receipt.loaded_at.replace(tzinfo=None), plan.table],
+    ).fetchone()
+    if changed is None or changed[0] != len(plan.replays):
+        raise ConflictError(
+            f"Replay into table '{plan.table}': expected {len(plan.replays)} records that wait in quarantine, "
+            f"found {0 if changed is None else changed[0]}.",
+            next_step="Nothing was loaded; list the quarantine again.",
+        )

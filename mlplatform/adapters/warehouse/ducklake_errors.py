@@ -1,0 +1,81 @@
+"""DuckDB's errors as the platform's own, by kind and by what their text says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mlplatform.errors import (
+    BugError,
+    DataError,
+    NotFoundError,
+    PlatformError,
+    StateError,
+    TimedOutError,
+    TransientError,
+    UnavailableError,
+)
+
+_CONFLICT = re.compile(r"Failed to commit DuckLake transaction|database is locked|Transaction conflict|cannot rollback", re.I)
+_NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"')
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
+    return _CONFLICT.search(str(error)) is not None
+
+
+@contextmanager
+def mapped(subject: str) -> Iterator[None]:
+    """Raises what a driver's error means; `subject` is what was worked on."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise platform_error(error, subject) from error
+
+
+def platform_error(error: Exception, subject: str) -> PlatformError:
+    """The platform's error for a driver's."""
+    import duckdb
+
+    text = str(error).strip()
+    if is_conflict(error):
+        return TransientError(f"{subject}: another transaction was in the way: {_first_line(text)}")
+    if isinstance(error, duckdb.InterruptException):
+        return TimedOutError(f"{subject}: the statement was cancelled.")
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return UnavailableError(f"{subject}: {_first_line(text)}")
+    if isinstance(error, (duckdb.InternalException, duckdb.FatalException)):
+        return StateError(f"{subject}: the engine broke off: {_first_line(text)}", next_step="Restart the process; then run 'mlplatform state check'.")
+    return BugError(f"{subject}: {_first_line(text)}")
+
+
+def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str]) -> PlatformError:
+    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
+    import duckdb
+
+    text = str(error).strip()
+    table = _NO_TABLE.search(text)
+    if isinstance(error, duckdb.CatalogException) and table is not None:
+        there = ", ".join(tables) or "none"
+        return NotFoundError(f"The warehouse has no table '{table[1]}'; it has: {there}.", next_step="Correct the query.")
+    column = _NO_COLUMN.search(text)
+    if isinstance(error, duckdb.BinderException) and column is not None:
+        there = ", ".join(columns) or "no columns"
+        return NotFoundError(
+            f"No table of the query has a column '{column[1] or column[2]}'; they have: {there}.",
+            next_step="Correct the query.",
+        )
+    if isinstance(error, (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)):
+        return platform_error(error, "query")
+    if isinstance(error, duckdb.PermissionException):
+        return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")
+    return DataError(f"The query is wrong: {text}")
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text else "no message"

@@ -1,0 +1,138 @@
+"""JSON lines into Parquet: each line parsed once by the engine, with the fields that a stream's delivery adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlplatform.adapters.warehouse.ducklake_source import Source, chunks
+from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, write_quarantine
+from mlplatform.core.loads.fits import Check, literal, reason, shorten, type_check, typed_value, value_checks
+from mlplatform.core.loads.json_lines import (
+    DELIVERY_FIELDS,
+    ERROR,
+    FILTERED,
+    SCHEMA,
+    SEQUENCE,
+    UNPARSED,
+    line_batches,
+)
+from mlplatform.errors import DataError
+
+_FETCH = 5_000
+
+
+def stage_jsonl(job: Job, source: Source) -> Staged:
+    """Stages the object's lines. Raises DataError where it must be quarantined whole."""
+    import pyarrow as pa
+
+    if source.path.stat().st_size == 0:
+        raise DataError("the object is empty; expected JSON lines")
+    fields = [*job.schema.names, *DELIVERY_FIELDS]
+    checks = _checks(job, fields)
+    job.connection.execute("DROP TABLE IF EXISTS temp.staged_lines")
+    with source.path.open("rb") as file:
+        lines = pa.RecordBatchReader.from_batches(SCHEMA, line_batches(chunks(file)))
+        job.connection.register("json_lines_in", lines)
+        try:
+            job.connection.execute(f"CREATE TEMP TABLE staged_lines AS {_classified(job, fields, checks)}")
+        finally:
+            job.connection.unregister("json_lines_in")
+    try:
+        return _write(job, fields, checks)
+    finally:
+        job.connection.execute("DROP TABLE temp.staged_lines")
+
+
+def _write(job: Job, fields: list[str], checks: list[Check]) -> Staged:
+    text = {name: _text(fields, name) for name in job.schema.names}
+    kinds = dict(job.connection.execute("SELECT kind, count(*) FROM staged_lines GROUP BY kind").fetchall())
+    rows = 0
+    if kinds.get("row"):
+        offset = f"{_text(fields, SEQUENCE)}"
+        rows = job.write(
+            f"SELECT {job.columns(text)}, {job.provenance(offset)} FROM staged_lines WHERE kind = 'row' ORDER BY number"
+        )
+    quarantined = write_quarantine(job, _bad(job, fields, checks)) if kinds.get("bad") else 0
+    return Staged(rows, quarantined, filtered=kinds.get("filtered", 0), skipped=kinds.get("skipped", 0))
+
+
+def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
+    """SQL of (number, raw, v: texts of `fields`, failed: what is wrong, kind: row, bad, filtered or skipped)."""
+    pointers = ", ".join(literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in fields)
+    known = ", ".join(literal(name) for name in fields)
+    failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
+    sequence = _text(fields, SEQUENCE)
+    skipped = f"number <= {job.plan.skip_rows}"
+    if job.plan.stream and job.plan.last:
+        skipped = f"({skipped} OR coalesce({sequence} <= {literal(job.plan.last)}, false))"
+    return f"""
+        SELECT *, CASE
+            WHEN {skipped} THEN 'skipped'
+            WHEN is_object AND {_text(fields, FILTERED)} = 'true' THEN 'filtered'
+            WHEN is_object AND {_text(fields, UNPARSED)} IS NULL AND len(failed) = 0 AND len(unknown) = 0 THEN 'row'
+            ELSE 'bad' END AS kind
+        FROM (
+            SELECT *, CASE WHEN is_object THEN list_filter([{failures}], lambda x: x IS NOT NULL) ELSE [] END AS failed
+            FROM (
+                SELECT number, raw, object IS NOT NULL AS is_object,
+                    json_extract_string(object, [{pointers}]) AS v,
+                    list_transform(json_extract(object, [{pointers}]), lambda x: json_type(x)) AS t,
+                    list_filter(json_keys(object), lambda k: k NOT IN ({known})) AS unknown
+                FROM (
+                    SELECT number, raw, CASE WHEN json_type(json) = 'OBJECT' THEN json END AS object
+                    FROM (SELECT number, raw, CASE WHEN json_valid(line) THEN line END AS json FROM json_lines_in)
+                )
+            )
+        )"""
+
+
+def _checks(job: Job, fields: list[str]) -> list[Check]:
+    checks: list[Check] = []
+    for column in job.schema.columns:
+        text = _text(fields, column.name)
+        if column.type == "varchar":
+            kind = f"t[{fields.index(column.name) + 1}]"
+            checks.append(Check(column.name, "type", f"coalesce({kind} NOT IN ('OBJECT', 'ARRAY'), true)"))
+        elif column.type != "json" and (typed := type_check(column, text)) is not None:
+            checks.append(typed)
+        checks += value_checks(column, typed_value(column, text))
+    if job.plan.stream:
+        upto = literal(job.plan.upto)
+        checks.append(Check(SEQUENCE, "sequence", f"coalesce({_text(fields, SEQUENCE)} <= {upto}, false)"))
+    return checks
+
+
+def _text(fields: list[str], name: str) -> str:
+    return f"v[{fields.index(name) + 1}]"
+
+
+def _bad(job: Job, fields: list[str], checks: list[Check]) -> Iterator[Bad]:
+    cursor = job.connection.execute(
+        "SELECT number, raw, is_object, v, failed, unknown FROM staged_lines WHERE kind = 'bad' ORDER BY number"
+    )
+    while rows := cursor.fetchmany(_FETCH):
+        for number, raw, is_object, values, failed, unknown in rows:
+            found = dict(zip(fields, values, strict=True)) if is_object else {}
+            offset = found.get(SEQUENCE) or str(number)
+            why = _reasons(job, found, [checks[i] for i in failed], unknown) if is_object else _no_object(raw)
+            yield Bad(offset, why, raw)
+
+
+def _reasons(job: Job, found: dict[str, Any], failed: list[Check], unknown: list[str]) -> str:
+    if found[UNPARSED] is not None:
+        return f"the record is no JSON object: {found[ERROR] or 'delivered as it came'}"
+    reasons = [f"unknown column {shorten(name)}; the table has: {', '.join(job.schema.names)}" for name in unknown]
+    for check in failed:
+        if check.code == "sequence":
+            reasons.append(f"expected _sequence up to {job.plan.upto}, found {shorten(found[SEQUENCE])}")
+        else:
+            reasons.append(reason(job.schema.column(check.column), check.code, found[check.column]))
+    return "; ".join(reasons)
+
+
+def _no_object(raw: bytes) -> str:
+    try:
+        return f"expected a JSON object, found {shorten(raw.decode())}"
+    except UnicodeDecodeError as error:
+        return f"not UTF-8: {error.reason} at byte {error.start} of the line"

@@ -1,0 +1,40 @@
+"""Receipts as the ledger keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from mlplatform.adapters.warehouse.ducklake_tables import LEDGER
+from mlplatform.core.loads.fits import quoted
+from mlplatform.core.loads.plan import Receipt
+
+if TYPE_CHECKING:
+    import duckdb
+
+_NAMES = tuple(name for name, _ in LEDGER)
+
+
+def find_receipt(connection: duckdb.DuckDBPyConnection, table: str, batch_id: str) -> Receipt | None:
+    """The batch's receipt, or None where it was not loaded."""
+    row = connection.execute(
+        f'SELECT {", ".join(map(quoted, _NAMES))} FROM w.main._ledger WHERE "table" = ? AND batch_id = ?', [table, batch_id]
+    ).fetchone()
+    if row is None:
+        return None
+    fields = dict(zip(_NAMES, row, strict=True))
+    fields["loaded_at"] = fields["loaded_at"].replace(tzinfo=UTC)
+    return Receipt(**fields)
+
+
+def loaded_before(
+    connection: duckdb.DuckDBPyConnection, table: str, content_sha256: str, key: str, superseded: Sequence[str]
+) -> str | None:
+    """Key of another object with the same bytes whose rows are in the table, or None."""
+    rows = connection.execute(
+        'SELECT key, batch_id FROM w.main._ledger WHERE "table" = ? AND content_sha256 = ? AND key <> ? '
+        "AND outcome = 'loaded' ORDER BY position LIMIT 100",
+        [table, content_sha256, key],
+    ).fetchall()
+    return next((found for found, batch in rows if batch not in superseded), None)

@@ -1,0 +1,77 @@
+"""Parquet into Parquet: the table's columns, cast where their types differ, checked by the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlplatform.adapters.warehouse.ducklake_source import Source
+from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, write_quarantine
+from mlplatform.core.loads.fits import Check, literal, quoted, reason, type_check, typed_value, value_checks
+from mlplatform.errors import DataError
+
+_FETCH = 5_000
+_TEXT_FIRST = ("bigint", "json", "boolean")
+
+
+def stage_parquet(job: Job, source: Source) -> Staged:
+    """Stages the object's rows. Raises DataError where it must be quarantined whole."""
+    arrived = source.count()
+    columns = _columns(job, source)
+    checks: list[Check] = []
+    text: dict[str, str] = {}
+    for column in job.schema.columns:
+        if column.name not in columns:
+            continue
+        name = quoted(column.name)
+        text[column.name] = f"CAST({name} AS VARCHAR)" if column.type in _TEXT_FIRST else name
+        if (typed := type_check(column, text[column.name])) is not None:
+            checks.append(typed)
+        checks += value_checks(column, typed_value(column, text[column.name]))
+    fits = " AND ".join(c.sql for c in checks) or "true"
+    reader = f"read_parquet({literal(str(source.path))}, file_row_number = true)"
+    new = f"file_row_number >= {job.plan.skip_rows}"
+    rows = job.write(
+        f"SELECT {job.columns(text)}, {job.provenance()} FROM {reader} WHERE {new} AND {fits} ORDER BY file_row_number"
+        if job.plan.skip_rows
+        else f"SELECT {job.columns(text)}, {job.provenance()} FROM {reader} WHERE {fits}"
+    )
+    quarantined = 0
+    if rows < arrived - job.plan.skip_rows:
+        quarantined = write_quarantine(job, _bad(job, reader, new, checks, columns))
+    return Staged(rows, quarantined, skipped=job.plan.skip_rows)
+
+
+def _columns(job: Job, source: Source) -> list[str]:
+    import duckdb
+
+    try:
+        rows = job.connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(source.path))})").fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"the object is no whole Parquet file: {str(error).splitlines()[0]}") from error
+    columns = [row[0] for row in rows]
+    known = job.schema.names
+    problems = [f"unknown column '{name}'" for name in columns if name not in known]
+    problems += [f"no column '{c.name}'" for c in job.schema.columns if not c.nullable and c.name not in columns]
+    if problems:
+        raise DataError(
+            f"the file does not fit table '{job.schema.name}': {', '.join(problems)}; "
+            f"expected {', '.join(known)}, found {', '.join(columns)}"
+        )
+    return columns
+
+
+def _bad(job: Job, reader: str, new: str, checks: list[Check], columns: list[str]) -> Iterator[Bad]:
+    failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
+    names = ", ".join(quoted(name) for name in columns)
+    texts = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in columns)
+    cursor = job.connection.execute(
+        f"SELECT number, raw, failed, v FROM (SELECT file_row_number AS number, "
+        f"CAST(to_json(struct_pack({', '.join(f'{quoted(n)} := {quoted(n)}' for n in columns)})) AS VARCHAR) AS raw, "
+        f"[{texts}] AS v, list_filter([{failures}], lambda x: x IS NOT NULL) AS failed "
+        f"FROM (SELECT file_row_number, {names} FROM {reader} WHERE {new})) WHERE len(failed) > 0 ORDER BY number"
+    )
+    while rows := cursor.fetchmany(_FETCH):
+        for number, raw, failed, values in rows:
+            found = dict(zip(columns, values, strict=True))
+            why = [reason(job.schema.column(checks[i].column), checks[i].code, found[checks[i].column]) for i in failed]
+            yield Bad(str(number + 1), "; ".join(why), raw.encode())
