@@ -1,0 +1,260 @@
+"""Monitor: judges each window of arrived rows for the champion that serves, once, with drift and quality as checks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlplatform.core.drift import sagemaker
+from mlplatform.core.drift.judge import FeatureDrift, judge
+from mlplatform.core.drift.profile import Field, Profile
+from mlplatform.core.drift.profile_sql import literal, take_baseline, take_profile
+from mlplatform.core.drift.windows import Window, tumble
+from mlplatform.core.packages.manifest import Manifest, read_package
+from mlplatform.errors import ConflictError, SpecError, StateError
+from mlplatform.ports.asset_events import CheckOutcome
+from mlplatform.ports.endpoints import Deployment, Endpoints
+from mlplatform.ports.expectations import Expectations
+from mlplatform.ports.item_store import ItemStore
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.runtimes import Runtimes
+from mlplatform.ports.tracking import Tracking
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.drift_checks import check_drift
+from mlplatform.stations.evaluation import Evaluation, Evaluations
+from mlplatform.stations.live import live_deployment
+from mlplatform.stations.predictions import Pairs, captured, scored
+from mlplatform.stations.quality_check import check_quality
+from mlplatform.stations.window_rows import WindowRows
+
+BASELINE = "baseline.json"
+
+
+class Monitor:
+    """Watches one endpoint's model on the rows that arrive.
+
+    Args:
+        endpoint, model, features, table: the specs that `spec` refers to, directly and through them.
+        query_sql: text of the feature set's query.
+        capture_table: the warehouse's table of captured predictions, for `predictions: captured`.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        store: ObjectStore,
+        tracking: Tracking,
+        runtimes: Runtimes,
+        endpoints: Endpoints,
+        items: ItemStore,
+        expectations: Expectations,
+        spec: MonitorSpec,
+        endpoint: EndpointSpec,
+        model: ModelSpec,
+        features: FeatureSetSpec,
+        table: TableSpec,
+        *,
+        system: str,
+        query_sql: str,
+        capture_table: str | None = None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._store = store
+        self._tracking = tracking
+        self._runtimes = runtimes
+        self._endpoints = endpoints
+        self._expectations = expectations
+        self._spec = spec
+        self._endpoint = endpoint
+        self._model = model
+        self._features = features
+        self._table = table
+        self._system = system
+        self._capture_table = capture_table or f"{endpoint.name}_capture"
+        self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column)
+        self._evaluations = Evaluations(items, system=system, monitor=spec.name)
+        self._champion: tuple[str, Path, Manifest] | None = None
+
+    def baseline(self, relation: str) -> Profile:
+        """The profile of `relation` (what stands behind FROM) on bins of its own: what later windows are judged against."""
+        fields = [
+            Field(f.name, "category" if f.transform == "category" else "numeric") for f in self._features.features
+        ]
+        return take_baseline(self._warehouse.query, relation, fields, histogram=self._warehouse.capabilities.histogram)
+
+    def due(self, now: datetime) -> list[Window]:
+        """Full, complete windows not judged yet for the champion that serves; none where there is no deployment."""
+        deployment = live_deployment(self._endpoints, f"{self._system}/{self._endpoint.name}")
+        if deployment is None:
+            return []
+        newest = self._evaluations.latest(deployment.digest)
+        after = newest.window.upto if newest else self._trained_to(deployment)
+        size = self._spec.window.size
+        values = self._rows.values(after=after, size=size)
+        windows = tumble(
+            values,
+            model=deployment.digest,
+            after=after,
+            size=size,
+            index=self._evaluations.count(deployment.digest),
+        )
+        for k, window in enumerate(windows):
+            if not self._rows.closed(window, now=now, lateness_s=self._spec.window.lateness_s):
+                return windows[:k]
+        return windows
+
+    def run(self, now: datetime) -> list[Evaluation]:
+        """Judge every window that is due; what was judged, in order."""
+        return [self.evaluate(window, now) for window in self.due(now)]
+
+    def latest(self) -> Evaluation | None:
+        """The newest evaluation of any model, or None."""
+        return self._evaluations.latest()
+
+    def evaluations(self) -> list[Evaluation]:
+        """All evaluations, in the order of judging."""
+        return self._evaluations.all()
+
+    def evaluate(self, window: Window, now: datetime) -> Evaluation:
+        """Judge `window`, store the evaluation and its reports; one that is stored already comes back as it is.
+
+        Raises:
+            ConflictError: the endpoint serves another model by now.
+        """
+        deployment = live_deployment(self._endpoints, f"{self._system}/{self._endpoint.name}")
+        if deployment is None or deployment.digest != window.model:
+            raise ConflictError(
+                f"Window {window.id} is the model {window.model[:12]}…'s, and endpoint '{self._endpoint.name}' serves "
+                f"{deployment.digest[:12] + '…' if deployment else 'none'}.",
+                next_step="Ask again which windows are due.",
+            )
+        evaluation_id = self._evaluations.key(deployment.generation, window)
+        reports = f"reports/{evaluation_id}"
+        relation = self._rows.relation(window)
+        rows = int(self._warehouse.query(f"SELECT count(*) FROM {relation} AS source").column(0)[0].as_py())  # noqa: S608
+        checks: list[CheckOutcome] = []
+        failed: list[str] = []
+        quality, judged_rows = None, 0
+        if self._spec.quality is not None:
+            pairs = self._pairs(deployment, relation)
+            found = check_quality(pairs, self._spec.quality, target=self._features.target)
+            quality, judged_rows = found.value, len(pairs)
+            checks.append(found.outcome)
+            failed += ["quality"] * found.failed
+        drifts: list[FeatureDrift] = []
+        if self._spec.drift is not None:
+            drifts = self._drift(deployment, relation, reports)
+            verdict = check_drift(
+                self._expectations,
+                drifts,
+                suite=f"{self._system}/{self._spec.name}",
+                run=evaluation_id.rpartition("/")[2],
+            )
+            checks += verdict.outcomes
+            failed += ["drift"] * bool(verdict.failed)
+        evidence = {
+            "evaluation": evaluation_id,
+            "window": f"{window.first} … {window.upto}",
+            "version": deployment.version,
+            "generation": deployment.generation,
+        }
+        evaluation = Evaluation(
+            id=evaluation_id,
+            window=window,
+            rows=rows,
+            judged_rows=judged_rows,
+            model=deployment.model,
+            generation=deployment.generation,
+            version=deployment.version,
+            digest=deployment.digest,
+            judged_at=now.isoformat(),
+            metric=self._spec.quality.metric if self._spec.quality else None,
+            quality=quality,
+            threshold=self._spec.quality.threshold if self._spec.quality else None,
+            drift=tuple(d.to_json() for d in drifts),
+            failed=tuple(failed),
+            reports=f"{reports}/",
+            checks=tuple(replace(c, metadata={**c.metadata, **evidence}) for c in checks),
+        )
+        self._report(f"{reports}/evaluation.json", evaluation.to_json())
+        return self._evaluations.add(evaluation)
+
+    def _pairs(self, deployment: Deployment, relation: str) -> Pairs:
+        _, package, _ = self._package(deployment)
+        model = self._runtimes.load(package, digest=deployment.digest)
+        segments = self._model.gate.segments
+        if self._spec.quality is not None and self._spec.quality.predictions == "captured":
+            return captured(
+                self._warehouse,
+                model,
+                relation,
+                self._features,
+                endpoint=self._endpoint,
+                table=self._table,
+                digest=deployment.digest,
+                capture_table=self._capture_table,
+                segments=segments,
+            )
+        return scored(self._warehouse, model, relation, self._features, segments=segments)
+
+    def _drift(self, deployment: Deployment, relation: str, reports: str) -> list[FeatureDrift]:
+        spec = self._spec.drift
+        if spec is None:
+            return []
+        baseline = self._baseline_of(deployment)
+        histogram = self._warehouse.capabilities.histogram
+        sample = take_profile(self._warehouse.query, relation, baseline, histogram=histogram)
+        drifts = judge(
+            baseline,
+            sample,
+            statistic=spec.statistic,
+            threshold=spec.threshold,
+            thresholds=spec.thresholds,
+            completeness=spec.completeness,
+        )
+        self._report(f"{reports}/statistics.json", sagemaker.statistics(sample))
+        self._report(f"{reports}/constraints.json", sagemaker.constraints(baseline, threshold=spec.threshold))
+        self._report(f"{reports}/constraint_violations.json", sagemaker.violations(baseline, sample, drifts))
+        return drifts
+
+    def _baseline_of(self, deployment: Deployment) -> Profile:
+        """The profile in the champion's package; where it holds none, that of the rows it was trained on."""
+        _, package, manifest = self._package(deployment)
+        if BASELINE in manifest.files:
+            return Profile.from_json(json.loads((package / BASELINE).read_bytes()))
+        with self._store.open(manifest.snapshot["manifest"]) as stream:
+            parts = json.load(stream)["parts"]
+        urls = ", ".join(literal(self._store.url(p["key"])) for p in parts)
+        return self.baseline(f"read_parquet([{urls}])")
+
+    def _trained_to(self, deployment: Deployment) -> str:
+        window = self._features.window
+        if window is None or window.column != self._spec.window.column:
+            raise SpecError(
+                f"Monitor '{self._spec.name}' has windows over '{self._spec.window.column}', and its model's feature set "
+                f"'{self._features.name}' has {f'one over {window.column!r}' if window else 'none'}.",
+                next_step=f"Give '{self._features.name}' a window over '{self._spec.window.column}': it says where training ends.",
+            )
+        trained_to = self._package(deployment)[2].trained_to
+        if trained_to is None:
+            raise StateError(
+                f"The package of {deployment.model} version {deployment.version} says no end of its training rows."
+            )
+        return trained_to
+
+    def _package(self, deployment: Deployment) -> tuple[str, Path, Manifest]:
+        if self._champion is None or self._champion[0] != deployment.digest:
+            package = self._tracking.package(deployment.model, deployment.digest)
+            self._champion = (deployment.digest, package, read_package(package, digest=deployment.digest))
+        return self._champion
+
+    def _report(self, key: str, document: dict[str, Any]) -> None:
+        self._store.put(key, json.dumps(document, indent=1, default=str).encode())

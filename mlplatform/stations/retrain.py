@@ -1,0 +1,172 @@
+"""Retraining: turns failed evaluations, and the first data, into requests that a run takes.
+
+Requests are items of the collection `retrain_requests`, keyed ``<system>/<endpoint>/<number>``; the number is one
+more than the newest's and written only where it is not there, so that of two processes that decide at once one
+writes and the other finds the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mlplatform.core.drift.profile_sql import identifier
+from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, may_request
+from mlplatform.errors import ConflictError, NotFoundError
+from mlplatform.ports.endpoints import Endpoints
+from mlplatform.ports.item_store import Item, ItemStore
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.monitor import MonitorSpec, RetrainSpec
+from mlplatform.spec.refresh import RefreshSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.evaluation import Evaluations
+from mlplatform.stations.live import live_deployment
+
+COLLECTION = "retrain_requests"
+SETTLED = timedelta(seconds=5)
+"""The first training waits until no row was loaded for so long, so that it does not start on half of the history …"""
+PATIENCE = timedelta(seconds=60)
+"""… or until rows have been arriving for so long."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What `decide` came to: the request it made, or None, and why in words."""
+
+    request: Request | None
+    reason: str
+
+
+class Retrain:
+    """Asks for retrainings of one endpoint's model.
+
+    Args:
+        monitors: those of the system that watch this endpoint.
+        refresh: says whether the first data start a training; None = they do not.
+    """
+
+    def __init__(
+        self,
+        items: ItemStore,
+        endpoints: Endpoints,
+        warehouse: Warehouse,
+        endpoint: EndpointSpec,
+        table: TableSpec,
+        *,
+        system: str,
+        monitors: Sequence[MonitorSpec] = (),
+        refresh: RefreshSpec | None = None,
+    ) -> None:
+        self._items = items
+        self._endpoints = endpoints
+        self._warehouse = warehouse
+        self._table = table
+        self._endpoint = f"{system}/{endpoint.name}"
+        self._monitors = [m for m in monitors if m.endpoint == endpoint.name and m.retrain is not None]
+        self._evaluations = {m.name: Evaluations(items, system=system, monitor=m.name) for m in self._monitors}
+        self._refresh = refresh
+
+    def decide(self, now: datetime) -> Decided:
+        """Make a request where one is due. Safe to call as often as one likes, from several processes."""
+        live = live_deployment(self._endpoints, self._endpoint)
+        if live is None:
+            return self._first(now)
+        requests = self.requests()
+        reasons = []
+        for monitor in self._monitors:
+            evaluation = self._evaluations[monitor.name].latest(live.digest)
+            finding = None if evaluation is None else Finding(evaluation.id, evaluation.failed)
+            decision = decide(finding, requests, now=now, policy=_policy(monitor.retrain))
+            if decision.retrain and finding is not None:
+                return self._ask(requests, decision.reason, finding.evaluation_id, decision.checks, now)
+            reasons.append(f"{monitor.name}: {decision.reason}")
+        return Decided(None, "; ".join(reasons) or "no monitor asks for retrainings")
+
+    def requests(self) -> list[Request]:
+        """All requests, oldest first."""
+        return [Request.from_json(item.value) for item in self._items.list(COLLECTION, prefix=f"{self._endpoint}/")]
+
+    def pending(self) -> list[Request]:
+        """Requests that no run has taken yet."""
+        return [r for r in self.requests() if r.status == "requested"]
+
+    def launched(self, request_id: str, run_id: str, now: datetime | None = None) -> Request:
+        """Note that run `run_id` took the request; the same run may say so twice.
+
+        Raises:
+            ConflictError: another run took it, or it has ended.
+            NotFoundError: no such request.
+        """
+        item, request = self._get(request_id)
+        if request.status == "launched" and request.run_id == run_id:
+            return request
+        if request.status != "requested":
+            raise ConflictError(
+                f"Request '{request_id}' cannot be taken by run '{run_id}': "
+                f"it is {request.status} (run '{request.run_id}')."
+            )
+        return self._put(item, request.launched(run_id, now or datetime.now(UTC)))
+
+    def finished(self, request_id: str, outcome: Outcome, now: datetime | None = None, *, message: str = "") -> Request:
+        """Note how the request ended; a second report changes nothing. Raises NotFoundError."""
+        item, request = self._get(request_id)
+        if not request.open:
+            return request
+        return self._put(item, request.finished(outcome, now or datetime.now(UTC), message))
+
+    def _first(self, now: datetime) -> Decided:
+        if self._refresh is None or not self._refresh.first:
+            return Decided(None, "there is no deployment yet, and the first data start no training")
+        rows, oldest, newest = self._arrived()
+        if rows < self._refresh.first_rows:
+            return Decided(
+                None,
+                f"table '{self._table.name}' has {rows} rows; the first training waits for {self._refresh.first_rows}",
+            )
+        if oldest and newest and now - newest < SETTLED and now - oldest < PATIENCE:
+            return Decided(None, f"rows of table '{self._table.name}' are still being loaded")
+        requests = self.requests()
+        policies = [_policy(m.retrain) for m in self._monitors] or [_policy(RetrainSpec())]
+        blocked = may_request(requests, now=now, policy=policies[0])
+        if blocked:
+            return Decided(None, f"there is no deployment yet, but {blocked}")
+        return self._ask(requests, f"first training: table '{self._table.name}' has {rows} rows", "", (), now)
+
+    def _arrived(self) -> tuple[int, datetime | None, datetime | None]:
+        """Rows of the table, and when the first and the last were loaded (unknown where others load it)."""
+        name = identifier(self._table.schema_().name)
+        loads = "NULL, NULL" if self._table.existing else "min(_loaded_at), max(_loaded_at)"
+        try:
+            result = self._warehouse.query(f"SELECT count(*), {loads} FROM {name}")  # noqa: S608
+        except NotFoundError:
+            return 0, None, None
+        rows, oldest, newest = (column[0].as_py() for column in result.columns)
+        return int(rows), oldest, newest
+
+    def _ask(
+        self, requests: Sequence[Request], reason: str, evaluation_id: str, checks: tuple[str, ...], now: datetime
+    ) -> Decided:
+        number = int(requests[-1].id.rpartition("/")[2]) + 1 if requests else 1
+        request = Request(f"{self._endpoint}/{number:08d}", reason, evaluation_id, checks, now)
+        try:
+            self._items.put(COLLECTION, request.id, request.to_json(), expected_version=0)
+        except ConflictError:
+            return Decided(None, f"request {request.id} was just made elsewhere")
+        return Decided(request, reason)
+
+    def _get(self, request_id: str) -> tuple[Item, Request]:
+        item = self._items.get(COLLECTION, request_id)
+        if item is None:
+            raise NotFoundError(f"There is no retraining request '{request_id}' for endpoint '{self._endpoint}'.")
+        return item, Request.from_json(item.value)
+
+    def _put(self, item: Item, request: Request) -> Request:
+        self._items.put(COLLECTION, item.key, request.to_json(), expected_version=item.version)
+        return request
+
+
+def _policy(spec: RetrainSpec | None) -> Policy:
+    retrain = spec or RetrainSpec()
+    return Policy(tuple(retrain.checks), timedelta(seconds=retrain.cooldown_s), retrain.max_per_day)
