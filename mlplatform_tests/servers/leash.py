@@ -14,4 +14,4 @@ if __name__ == "__main__":
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == parent:
-        os.execv(sys.argv[2], sys.argv[2:])
+        os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606

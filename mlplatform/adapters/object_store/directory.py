@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
 import os
 import stat as modes
 import tempfile
@@ -22,6 +21,7 @@ from typing import BinaryIO
 
 from mlplatform.adapters.object_store.file_etag import CHUNK_BYTES, keep_etag, known_etag, settled_etag
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
+from mlplatform.adapters.object_store.source import opened
 from mlplatform.errors import ConflictError, DataError, NotFoundError, PermissionDeniedError, UnavailableError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
 
@@ -49,7 +49,7 @@ class DirectoryObjectStore:
 
     def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
         target = self._path(key)
-        with _mapped(key, self.root), _opened(data) as source:
+        with opened(data) as source, _mapped(key, self.root):
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
             temporary = Path(name)
             try:
@@ -163,21 +163,6 @@ def _is_text(name: str) -> bool:
 
 def _info(key: str, stat: os.stat_result, etag: str) -> ObjectInfo:
     return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
-
-
-@contextlib.contextmanager
-def _opened(data: bytes | Path | BinaryIO) -> Iterator[BinaryIO]:
-    if isinstance(data, bytes):
-        yield io.BytesIO(data)
-    elif isinstance(data, Path):
-        try:
-            file = data.open("rb")
-        except FileNotFoundError:
-            raise NotFoundError(f"There is no file '{data}' to put.") from None
-        with file:
-            yield file
-    else:
-        yield data
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> str:

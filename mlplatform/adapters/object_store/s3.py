@@ -1,0 +1,173 @@
+"""Amazon S3, or what speaks its protocol, as object store (https://docs.aws.amazon.com/AmazonS3/latest/API/).
+
+S3 has no folders and no rename: a put replaces an object at once, and is seen by every read and listing that starts
+afterwards. Objects above `PART_BYTES` go up in parts, which are one object only once the upload is completed; a process
+that dies before leaves an incomplete upload (let a lifecycle rule of the bucket remove those). The ETag is S3's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from mlplatform.adapters.object_store.keys import check_key, check_prefix
+from mlplatform.adapters.object_store.s3_errors import mapped
+from mlplatform.adapters.object_store.source import opened
+from mlplatform.errors import NotFoundError
+from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART_BYTES = 8 * 1024 * 1024
+"""Memory of a put; S3 takes 10,000 parts, so that an object may have 78 GiB."""
+
+
+class S3ObjectStore:
+    """Objects of `bucket` below `prefix` ("" or ending in "/").
+
+    `client_options` are `boto3.client`'s (region_name, endpoint_url, credentials); what is missing comes from where boto3
+    finds it: environment, profile, role.
+    """
+
+    capabilities = ObjectStoreCapabilities(conditional_put=True, presigned_urls=True, keys_below_keys=True)
+
+    def __init__(self, bucket: str, prefix: str = "", *, client_options: Mapping[str, Any] | None = None) -> None:
+        if prefix:
+            check_prefix(prefix)
+        self._bucket = bucket
+        self._prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+        self._client = _client(client_options or {})
+
+    def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
+        check_key(key)
+        target: dict[str, Any] = {"Bucket": self._bucket, "Key": self._prefix + key}
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
+        with opened(data) as source:
+            first = _part(source)
+            with mapped(self.url(key)):
+                if len(first) < PART_BYTES:
+                    answer: Any = self._client.put_object(**target, Body=first, **condition)
+                    size_bytes = len(first)
+                else:
+                    answer, size_bytes = self._put_parts(target, first, source, condition)
+        stamp = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        modified = parsedate_to_datetime(stamp) if stamp else datetime.now(UTC)
+        return ObjectInfo(key, size_bytes, _etag(answer), modified)
+
+    def open(self, key: str) -> BinaryIO:
+        check_key(key)
+        with mapped(self.url(key)):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+        return cast("BinaryIO", io.BufferedReader(_Body(answer["Body"], self.url(key)), 1024 * 1024))
+
+    def head(self, key: str) -> ObjectInfo | None:
+        check_key(key)
+        try:
+            with mapped(self.url(key)):
+                answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+        except NotFoundError:
+            return None
+        return ObjectInfo(key, answer["ContentLength"], _etag(answer), answer["LastModified"].astimezone(UTC))
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        return self._list(prefix, after)
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        with mapped(self.url(key)):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
+    def url(self, key: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{key}"
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        if after:
+            request["StartAfter"] = self._prefix + after
+        while True:
+            with mapped(self.url(prefix)):
+                page = self._client.list_objects_v2(**request)
+            for found in page.get("Contents", ()):
+                key = found["Key"].removeprefix(self._prefix)
+                if not key.endswith("/"):
+                    yield ObjectInfo(
+                        key, found["Size"], found["ETag"].strip('"'), found["LastModified"].astimezone(UTC)
+                    )
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _put_parts(
+        self, target: dict[str, Any], first: bytes, source: BinaryIO, condition: dict[str, Any]
+    ) -> tuple[Any, int]:
+        upload = {**target, "UploadId": self._client.create_multipart_upload(**target)["UploadId"]}
+        parts: list[dict[str, Any]] = []
+        size_bytes = 0
+        try:
+            while first:
+                number = len(parts) + 1
+                answer = self._client.upload_part(**upload, PartNumber=number, Body=first)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+                size_bytes += len(first)
+                first = _part(source)
+            done: Any = {"Parts": parts}
+            return self._client.complete_multipart_upload(**upload, MultipartUpload=done, **condition), size_bytes
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._client.abort_multipart_upload(**upload)
+            raise
+
+
+class _Body(io.RawIOBase):
+    """An object's bytes as they come; errors on the way are the platform's."""
+
+    def __init__(self, body: Any, url: str) -> None:
+        self._body = body
+        self._url = url
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with mapped(self._url):
+            data: bytes = self._body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
+
+
+def _client(options: Mapping[str, Any]) -> S3Client:
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as error:
+        raise ImportError("The S3 object store needs boto3: pip install 'mlplatform[s3]'") from error
+    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
+    return boto3.client("s3", config=config, **options)
+
+
+def _etag(answer: Any) -> str:
+    return str(answer["ETag"]).strip('"')
+
+
+def _part(source: BinaryIO) -> bytes:
+    """The next `PART_BYTES`, fewer only at the end, also of a source that gives less at a time."""
+    pieces, left = [], PART_BYTES
+    while left and (piece := source.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
