@@ -39,6 +39,7 @@ class DirectoryObjectStore:
 
     def __init__(self, root: Path, *, settle_s: float = 1.0) -> None:
         self.root = root.absolute()
+        self._text = str(self.root)
         self._settle_s = settle_s
         self._incoming = self.root / _INCOMING
         with _mapped("", self.root):
@@ -49,23 +50,20 @@ class DirectoryObjectStore:
 
     def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
         target = self._path(key)
-        with opened(data) as source, _mapped(key, self.root):
-            descriptor, name = tempfile.mkstemp(dir=self._incoming)
-            temporary = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    etag = _copy(source, file)
+        with opened(data) as source, self._aside(key) as temporary:
+            with temporary.open("wb") as file:
+                etag = self._copy(key, source, file)
+                with _mapped(key, self.root):
                     keep_etag(file.fileno(), etag)
                     os.fsync(file.fileno())
                     stat = os.fstat(file.fileno())
+            with _mapped(key, self.root):
                 _make_folder(target.parent)
                 if if_absent:
                     self._link(key, temporary, target)
                 else:
                     temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
-            _sync_folder(target.parent)
+                _sync_folder(target.parent)
         return _info(key, stat, etag)
 
     def open(self, key: str) -> BinaryIO:
@@ -77,7 +75,7 @@ class DirectoryObjectStore:
 
     def head(self, key: str) -> ObjectInfo | None:
         with _mapped(key, self.root):
-            return self._find(key, self._path(key))
+            return self._find(key, str(self._path(key)))
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
@@ -96,6 +94,28 @@ class DirectoryObjectStore:
     def url(self, key: str) -> str:
         return str(self._path(key))
 
+    @contextlib.contextmanager
+    def _aside(self, key: str) -> Iterator[Path]:
+        """A new file outside of all keys, for the length of the block."""
+        with _mapped(key, self.root):
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+            os.close(descriptor)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def _copy(self, key: str, source: BinaryIO, target: BinaryIO) -> str:
+        """Copy all bytes; their hash. The source's errors stay its own."""
+        digest = hashlib.sha256()
+        while chunk := source.read(CHUNK_BYTES):
+            digest.update(chunk)
+            with _mapped(key, self.root):
+                target.write(chunk)
+        with _mapped(key, self.root):
+            target.flush()
+        return digest.hexdigest()
+
     def _link(self, key: str, temporary: Path, target: Path) -> None:
         try:
             target.hardlink_to(temporary)
@@ -108,17 +128,14 @@ class DirectoryObjectStore:
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         """Objects below `folder` ("" or ending in "/"); whole folders before `after` are not looked into."""
-        path = self.root / folder
-        for key in _entries(path, folder, prefix, after):
-            if key.endswith("/"):
-                yield from self._walk(key, prefix, after)
-            else:
-                with _mapped(key, self.root):
-                    info = self._find(key, f"{self.root}/{key}")
-                if info is not None:
+        with _mapped(folder, self.root):
+            for key in _entries(self.root / folder, folder, prefix, after):
+                if key.endswith("/"):
+                    yield from self._walk(key, prefix, after)
+                elif info := self._find(key, f"{self._text}/{key}"):
                     yield info
 
-    def _find(self, key: str, path: str | Path) -> ObjectInfo | None:
+    def _find(self, key: str, path: str) -> ObjectInfo | None:
         try:
             stat = os.lstat(path)
             if not modes.S_ISREG(stat.st_mode):
@@ -163,15 +180,6 @@ def _is_text(name: str) -> bool:
 
 def _info(key: str, stat: os.stat_result, etag: str) -> ObjectInfo:
     return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
-
-
-def _copy(source: BinaryIO, target: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := source.read(CHUNK_BYTES):
-        target.write(chunk)
-        digest.update(chunk)
-    target.flush()
-    return digest.hexdigest()
 
 
 def _make_folder(path: Path) -> None:

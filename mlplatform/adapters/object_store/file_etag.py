@@ -21,25 +21,25 @@ from pathlib import Path
 ATTRIBUTE = "user.mlplatform.etag"
 CHUNK_BYTES = 1024 * 1024
 
-_remembered: dict[tuple[int, int], str] = {}
+_remembered: dict[tuple[int, int], bytes] = {}
 
 
-def known_etag(path: str | Path, stat: os.stat_result) -> str | None:
+def known_etag(path: str, stat: os.stat_result) -> str | None:
     """The tag kept for exactly this state of the file, or None."""
     try:
-        kept = os.getxattr(path, ATTRIBUTE).decode()
+        kept = os.getxattr(path, ATTRIBUTE)
     except OSError:
-        kept = _remembered.get((stat.st_dev, stat.st_ino), "")
-    etag, _, state = kept.partition(" ")
-    return etag if state == _state(stat) else None
+        kept = _remembered.get((stat.st_dev, stat.st_ino), b"")
+    etag, _, state = kept.partition(b" ")
+    return etag.decode() if state == _state(stat) else None
 
 
 def keep_etag(descriptor: int, etag: str) -> None:
     """Keep `etag` for the file as it is now."""
     stat = os.fstat(descriptor)
-    mark = f"{etag} {_state(stat)}"
+    mark = b"%b %b" % (etag.encode(), _state(stat))
     try:
-        os.setxattr(descriptor, ATTRIBUTE, mark.encode())
+        os.setxattr(descriptor, ATTRIBUTE, mark)
     except OSError:
         _remembered[stat.st_dev, stat.st_ino] = mark
 
@@ -64,8 +64,8 @@ def settled_etag(path: Path, *, settle_s: float) -> str | None:
     return digest.hexdigest()
 
 
-def _state(stat: os.stat_result) -> str:
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+def _state(stat: os.stat_result) -> bytes:
+    return b"%d %d %d" % (stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
 def _has_writer(descriptor: int) -> bool:
