@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 
 from mlplatform_tests.servers.redshift import wire
 
-BYTEA, VARBYTE = 17, 6551
+TYPES = {17: 6551, 114: 4000}
+"""PostgreSQL's types that stand for Redshift's: bytea for VARBYTE, json for SUPER."""
 
 
-class RefusedByRedshift(Exception):
+class RedshiftRefusedError(Exception):
     """What Redshift would answer with an error. `code` is its SQLSTATE."""
 
     def __init__(self, message: str, code: str = "0A000") -> None:
@@ -34,8 +35,8 @@ class Statement:
     sql: str
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
-    refused: RefusedByRedshift | None = None
-    varbytes: frozenset[int] = frozenset()
+    refused: RedshiftRefusedError | None = None
+    retyped: frozenset[int] = frozenset()
 
 
 class RedshiftProxy:
@@ -63,7 +64,7 @@ class RedshiftProxy:
             self.statements.append(sql)
         try:
             return self._translate(sql)
-        except RefusedByRedshift as refused:
+        except RedshiftRefusedError as refused:
             return _raising(refused)
 
     def _accept(self) -> None:
@@ -132,7 +133,7 @@ class _Session:
             self.server.send(code, body)
 
     def answers(self) -> None:
-        """Relays what the server answers, values of VARBYTE columns as Redshift writes them."""
+        """Relays what the server answers, types and VARBYTE values as Redshift writes them."""
         with contextlib.suppress(OSError, ValueError):
             while (found := self.server.message()) is not None:
                 self.client.send(*self._answer(*found))
@@ -144,9 +145,9 @@ class _Session:
         elif code in (b"T", b"n") and self.waiting and self.waiting[0][0] == b"D":
             _, statement = self.waiting.popleft()
             if code == b"T":
-                body, statement.varbytes = wire.retyped(body, BYTEA, VARBYTE)
-        elif code == b"D" and self.waiting and self.waiting[0][1].varbytes:
-            body = wire.stripped(body, self.waiting[0][1].varbytes, b"\\x")
+                body, statement.retyped = wire.retyped(body, TYPES)
+        elif code == b"D" and self.waiting and self.waiting[0][1].retyped:
+            body = wire.stripped(body, self.waiting[0][1].retyped, b"\\x")
         elif code == b"C" and self.waiting:
             _, statement = self.waiting.popleft()
             _run(statement.after, statement)
@@ -181,7 +182,7 @@ def _run(step: Callable[[], None] | None, statement: Statement) -> None:
         return
     try:
         step()
-    except RefusedByRedshift as refused:
+    except RedshiftRefusedError as refused:
         statement.refused = refused
 
 
@@ -191,6 +192,6 @@ def _refusal(statement: Statement) -> bytes:
     return wire.error(str(refused), refused.code)
 
 
-def _raising(refused: RefusedByRedshift) -> Statement:
+def _raising(refused: RedshiftRefusedError) -> Statement:
     message = str(refused).replace("'", "''").replace("%", "%%")
     return Statement(f"DO $refused$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = '{refused.code}'; END $refused$")

@@ -77,17 +77,17 @@ def error(message: str, code: str) -> bytes:
     return b"SERROR\0" + f"C{code}\0M{message}\0".encode() + b"\0"
 
 
-def retyped(body: bytes, old: int, new: int) -> tuple[bytes, frozenset[int]]:
-    """A RowDescription's body with type `old` called `new`, and the positions of such columns."""
+def retyped(body: bytes, types: Mapping[int, int]) -> tuple[bytes, frozenset[int]]:
+    """A RowDescription's body with types renamed by `types`, and the positions of the columns that were."""
     data = bytearray(body)
     (count,) = struct.unpack_from("!h", data)
     position, found = 2, set()
     for index in range(count):
         position = data.index(b"\0", position) + 1
         (oid,) = struct.unpack_from("!i", data, position + 6)
-        if oid == old:
+        if oid in types:
             found.add(index)
-            struct.pack_into("!i", data, position + 6, new)
+            struct.pack_into("!i", data, position + 6, types[oid])
         position += 18
     return bytes(data), frozenset(found)
 
