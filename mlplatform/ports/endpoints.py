@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 DeploymentStatus = Literal["Updating", "InService", "Failed", "RollingBack"]
 
@@ -117,4 +117,13 @@ class ServingDesk(Protocol):
 
     def leave(self) -> None:
         """Say that this process serves no longer."""
+        ...
+
+
+@runtime_checkable
+class SelfServed(Protocol):
+    """Endpoints that this platform's own gateway serves (others, such as SageMaker's, serve themselves)."""
+
+    def desk(self) -> ServingDesk:
+        """The desk of this process."""
         ...

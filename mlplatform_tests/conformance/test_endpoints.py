@@ -6,7 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,9 +30,9 @@ class World:
 
 
 @pytest.fixture(params=["local"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     root = tmp_path / "endpoints"
-    yield World(LocalEndpoints(root), LocalDesk(root), lambda: LocalEndpoints(root), root)
+    return World(LocalEndpoints(root), LocalDesk(root), lambda: LocalEndpoints(root), root)
 
 
 def deployment(

@@ -18,11 +18,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlplatform.adapters.endpoints.workers import read_reports
 from mlplatform.core.rollout.status import observe, settled
 from mlplatform.errors import ConflictError, JobError, NotFoundError, StateError, TimedOutError
 from mlplatform.ports.endpoints import Deployment, EndpointState
+
+if TYPE_CHECKING:
+    from mlplatform.adapters.endpoints.desk import LocalDesk
 
 POLL_S = 0.05
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}")
@@ -105,6 +109,12 @@ class LocalEndpoints:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(grave / "records")
         shutil.rmtree(grave, ignore_errors=True)
+
+    def desk(self) -> LocalDesk:
+        """The desk of this process."""
+        from mlplatform.adapters.endpoints.desk import LocalDesk
+
+        return LocalDesk(self._root)
 
     def _folder(self, endpoint: str) -> Path:
         if not _NAME.fullmatch(endpoint):

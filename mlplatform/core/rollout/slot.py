@@ -34,11 +34,11 @@ def started(slot: Slot, generation: int) -> Slot:
     return replace(slot, loading=generation)
 
 
-def loaded(slot: Slot, generation: int) -> Slot:
-    """`generation` is ready: it serves from now on."""
-    return Slot(serving=generation)
+def loaded(slot: Slot) -> Slot:
+    """The generation that was loading is ready: it serves from now on."""
+    return Slot(serving=slot.loading)
 
 
-def failed(slot: Slot, generation: int, message: str, *, retry: bool = False) -> Slot:
-    """`generation` could not be loaded; with `retry` it may be tried again. What serves goes on serving."""
-    return Slot(serving=slot.serving, failed=0 if retry else generation, message=message)
+def failed(slot: Slot, message: str, *, retry: bool = False) -> Slot:
+    """The generation that was loading could not be; with `retry` it may be tried again. What serves goes on serving."""
+    return Slot(serving=slot.serving, failed=0 if retry else slot.loading, message=message)

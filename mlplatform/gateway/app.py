@@ -1,0 +1,130 @@
+"""The gateway's app: the predict routes in front, everything else a small Litestar app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.openapi.config import OpenAPIConfig
+from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+
+from mlplatform.errors import NotFoundError
+from mlplatform.gateway.docs import DocsPage, Schema
+from mlplatform.gateway.predict import INVOCATIONS, PREDICT, Predict, Receive, Scope, Send
+from mlplatform.gateway.refusal import refusal
+from mlplatform.gateway.state import EndpointView, Health, endpoint_views
+from mlplatform.serving.api_keys import ApiKeys
+from mlplatform.serving.capture import Capture
+from mlplatform.serving.inference_id import uuid7
+from mlplatform.serving.key_ring import KeyRing
+from mlplatform.serving.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from mlplatform.ports.endpoints import Endpoints, ServingDesk
+    from mlplatform.ports.item_store import ItemStore
+    from mlplatform.ports.runtimes import Runtimes
+
+
+@dataclass(frozen=True)
+class GatewayPorts:
+    """What a gateway needs of the platform.
+
+    Attributes:
+        packages: (model, digest) → directory of the model package.
+        capture: folder of the capture spools.
+        secret: name → secret; asked for `capture_mask_key` where an endpoint masks fields.
+    """
+
+    endpoints: Endpoints
+    desk: ServingDesk
+    runtimes: Runtimes
+    packages: Callable[[str, str], Path]
+    items: ItemStore
+    capture: Path
+    secret: Callable[[str], SecretStr]
+
+
+class Gateway:
+    """ASGI: predict routes go straight to `Predict`, the rest to Litestar."""
+
+    def __init__(self, predict: Predict, rest: Litestar) -> None:
+        self._predict = predict
+        self._rest: Callable[[Any, Any, Any], Awaitable[None]] = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and (path.startswith(PREDICT) or path == INVOCATIONS):
+            await self._predict(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def make_gateway(ports: GatewayPorts) -> Gateway:
+    """The app of one worker; its lifespan loads the models, follows the records, and drains capture at the end."""
+    capture = Capture(ports.capture, secret=ports.secret)
+    models = ModelServer(ports.desk, ports.runtimes, ports.packages, prepare=capture.prepare)
+    keys = KeyRing(ApiKeys(ports.items))
+    ready = asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await keys.refresh()
+        await models.start()
+        capture.start()
+        tasks = [asyncio.create_task(models.run()), asyncio.create_task(keys.run())]
+        ready.set()
+        try:
+            yield
+        finally:
+            models.stop()
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await asyncio.to_thread(capture.close)
+
+    @get("/ping", summary="Whether this worker takes calls", tags=["State"], cache=False)
+    async def ping() -> Response[bytes]:
+        """200 once every desired model was loaded or found to be broken (SageMaker's health check)."""
+        return Response(
+            b"", media_type="text/plain", status_code=HTTP_200_OK if ready.is_set() else HTTP_503_SERVICE_UNAVAILABLE
+        )
+
+    @get("/health", summary="What this worker serves", tags=["State"])
+    async def health() -> Health:
+        """The worker that happens to answer, and the generations it answers with."""
+        return Health.of(models.models())
+
+    @get("/endpoints", summary="All endpoints, desired and live", tags=["State"], sync_to_thread=True)
+    def endpoints() -> list[EndpointView]:
+        """What should be served, and what every live worker answers with."""
+        return endpoint_views(ports.endpoints)
+
+    def no_route(request: Request[Any, Any, Any], _: Exception) -> Response[bytes]:
+        error = NotFoundError(
+            f"There is no {request.method} {request.url.path} here.", next_step="The routes are at /schema."
+        )
+        status, headers, body = refusal(error, uuid7())
+        kept = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
+        return Response(body, status_code=status, headers=kept, media_type="application/json")
+
+    rest = Litestar(
+        [ping, health, endpoints],
+        lifespan=[lifespan],
+        exception_handlers={404: no_route, 405: no_route},
+        openapi_config=OpenAPIConfig(
+            title="mlplatform gateway",
+            version="1",
+            path="/schema",
+            render_plugins=[DocsPage(), Schema(models)],
+        ),
+    )
+    return Gateway(Predict(models, keys, capture), rest)

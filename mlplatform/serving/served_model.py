@@ -1,0 +1,92 @@
+"""One generation in memory: model, limits and everything of the answer that does not depend on the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from pydantic import ValidationError
+
+from mlplatform.core.codecs import RequestFields
+from mlplatform.errors import StateError
+from mlplatform.spec.endpoint import EndpointSpec
+
+if TYPE_CHECKING:
+    from mlplatform.core.features.fitted import FittedField
+    from mlplatform.core.packages.manifest import InputField, Manifest
+    from mlplatform.ports.endpoints import Deployment
+    from mlplatform.ports.runtimes import LoadedModel
+
+VARIANT = "main"
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A loaded generation; immutable, so that a request that holds it is answered by it alone.
+
+    `example` is a row that fits the signature, for the docs and to warm up.
+    """
+
+    deployment: Deployment
+    model: LoadedModel
+    spec: EndpointSpec
+    example: Mapping[str, Any]
+    fields: RequestFields = field(init=False)
+    envelope: msgspec.Raw = field(init=False)
+    id_prefix: str = field(init=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
+    max_body_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        d, spec = self.deployment, self.spec
+        fixed: dict[str, Any] = {
+            "fields": RequestFields(self.manifest.signature.inputs, tuple(spec.keys), spec.max_rows),
+            "envelope": msgspec.Raw(
+                msgspec.json.encode({"name": d.model, "version": d.version, "generation": d.generation})
+            ),
+            "id_prefix": f"{spec.name}.g{d.generation}.{VARIANT}.",
+            "headers": (
+                (b"x-mlplatform-generation", str(d.generation).encode()),
+                (b"x-mlplatform-model-version", str(d.version).encode()),
+                (b"x-amzn-invoked-production-variant", VARIANT.encode()),
+            ),
+            "max_body_bytes": spec.max_body_kib * 1024,
+        }
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def name(self) -> str:
+        """``<system>/<endpoint>``."""
+        return self.deployment.endpoint
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.model.manifest
+
+
+def endpoint_spec(deployment: Deployment) -> EndpointSpec:
+    """The endpoint's spec as frozen in the record. Raises StateError where this release cannot read it."""
+    try:
+        return EndpointSpec.model_validate(dict(deployment.settings))
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise StateError(
+            f"settings of generation {deployment.generation} of endpoint '{deployment.endpoint}' are not readable: {where}.",
+            next_step="Deploy the version again.",
+        ) from error
+
+
+def example_row(inputs: Sequence[InputField], fitted: Sequence[FittedField]) -> dict[str, Any]:
+    """A row that fits: the first category, the median, or the accepted number nearest to 0."""
+    row: dict[str, Any] = {}
+    for field_, learnt in zip(inputs, fitted, strict=True):
+        if learnt.categories is not None:
+            row[field_.name] = learnt.categories[0]
+            continue
+        value = 0.0 if learnt.median is None else learnt.median
+        low = value if field_.minimum is None else max(value, field_.minimum)
+        row[field_.name] = low if field_.maximum is None else min(low, field_.maximum)
+    return row
