@@ -1,0 +1,222 @@
+"""A small world to watch: a real warehouse, stores and endpoint records, and models trained on the example's prices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from mlplatform.adapters.endpoints.local import LocalEndpoints
+from mlplatform.adapters.expectations.great_expectations import GreatExpectations
+from mlplatform.adapters.item_store.sqlite import SqliteItemStore
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.runtimes import PackageRuntimes
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.core.drift.profile import Field
+from mlplatform.core.drift.profile_sql import take_baseline
+from mlplatform.core.features.encoder import Encoder
+from mlplatform.core.features.fitted import fit, write_transforms
+from mlplatform.core.loads.plan import JsonLinesFormat, LoadPlan
+from mlplatform.core.packages.conversion import write_onnx
+from mlplatform.core.packages.manifest import InputField, Signature
+from mlplatform.core.packages.writer import seal_package
+from mlplatform.ports.endpoints import Deployment
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.loader import load_system
+from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.refresh import RefreshSpec
+from mlplatform.spec.system import SystemSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.monitor import Monitor
+from mlplatform.stations.retrain import Retrain
+
+SYSTEM = "stock_prices"
+ENDPOINT = f"{SYSTEM}/stock_prices"
+INPUTS = (
+    InputField("ticker_symbol", "varchar"),
+    InputField("sector", "varchar"),
+    InputField("change", "double", missing="keep"),
+)
+SHIPPED = Path(__file__).parents[2] / "mlplatform" / "defs" / SYSTEM / "defs.yaml"
+
+
+class PackageFolder:
+    """Packages by digest under one folder: the part of the tracking port that monitors read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def package(self, model: str, digest: str) -> Path:
+        return self.root / digest
+
+
+@dataclass
+class World:
+    """Adapters under one folder, and the shipped system's spec."""
+
+    root: Path
+    system: SystemSpec
+
+    def __post_init__(self) -> None:
+        self.store = DirectoryObjectStore(self.root / "objects")
+        self.items = SqliteItemStore(self.root / "items.sqlite")
+        self.endpoints = LocalEndpoints(self.root / "endpoints")
+        self.warehouse = DuckLakeWarehouse(self.root / "warehouse", threads=1)
+        self.tracking = PackageFolder(self.root / "packages")
+        self.runtimes = PackageRuntimes()
+        self.table = self.system.all(TableSpec)[0]
+        self.features = self.system.all(FeatureSetSpec)[0]
+        self.endpoint = self.system.all(EndpointSpec)[0]
+        self.spec = self.system.all(MonitorSpec)[0]
+        self.warehouse.create(self.table.schema_())
+
+    def monitor(self, **changes: Any) -> Monitor:
+        """The shipped monitor, with parts of its spec replaced."""
+        return Monitor(
+            self.warehouse,
+            self.store,
+            self.tracking,  # type: ignore[arg-type]
+            self.runtimes,
+            self.endpoints,
+            self.items,
+            GreatExpectations(None),
+            MonitorSpec.model_validate({**self.spec.model_dump(), **changes}),
+            self.endpoint,
+            self.system.all(ModelSpec)[0],
+            self.features,
+            self.table,
+            system=SYSTEM,
+            query_sql=self.system.query(self.features),
+        )
+
+    def retrain(self, **changes: Any) -> Retrain:
+        """Retraining requests of the shipped endpoint; `changes` replace parts of the monitor's `retrain`."""
+        retrain = {**self.spec.retrain.model_dump(), **changes} if self.spec.retrain else changes
+        monitor = MonitorSpec.model_validate({**self.spec.model_dump(), "retrain": retrain})
+        return Retrain(
+            self.items,
+            self.endpoints,
+            self.warehouse,
+            self.endpoint,
+            self.table,
+            system=SYSTEM,
+            monitors=[monitor],
+            refresh=self.system.all(RefreshSpec)[0],
+        )
+
+    def load(self, records: Iterable[Mapping[str, Any]], *, shard: str = "0", name: str = "") -> int:
+        """Load records as delivered by a shard of the stream; how many became rows."""
+        guard = self.warehouse.guard(self.table.name, f"stream/stock_stream/{shard}")
+        start = int(guard.last or 0)
+        lines = [
+            json.dumps({"_sequence": f"{start + k:020d}", **record}, default=str) for k, record in enumerate(records, 1)
+        ]
+        info = self.store.put(f"landing/{shard}/{start:020d}.jsonl", ("\n".join(lines) + "\n").encode())
+        plan = LoadPlan(
+            self.table.name,
+            guard.shard,
+            guard.last,
+            f"{start + len(lines):020d}",
+            guard.epoch,
+            info.key,
+            info.etag,
+            info.size_bytes,
+            JsonLinesFormat(),
+        )
+        return self.warehouse.load(plan, self.table.schema_(), self.store).loaded
+
+    def deploy(self, rows: pd.DataFrame, *, rounds: int = 20, baseline: bool = True) -> Deployment:
+        """Train on `rows`, and make the package the endpoint's next generation."""
+        staging = self.root / "packages" / f"staging-{len(self.endpoints.history(ENDPOINT))}"
+        digest = make_price_package(staging, rows, rounds=rounds, baseline=baseline)
+        staging.rename(staging.parent / digest)
+        return self.point_to(digest)
+
+    def point_to(self, digest: str) -> Deployment:
+        """Deploy a package that is there."""
+        generation = len(self.endpoints.history(ENDPOINT)) + 1
+        deployment = Deployment(
+            ENDPOINT,
+            generation,
+            f"{SYSTEM}.stock_model",
+            generation,
+            digest,
+            "refresh",
+            f"run-{generation}",
+            now().isoformat(),
+        )
+        self.endpoints.deploy(deployment)
+        return deployment
+
+
+def open_world(root: Path) -> World:
+    """A new world under `root`."""
+    return World(root, load_system(SHIPPED))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def later(seconds: float = 60) -> datetime:
+    """A time by which whatever was loaded has settled."""
+    return now() + timedelta(seconds=seconds)
+
+
+def make_price_package(directory: Path, rows: pd.DataFrame, *, rounds: int = 20, baseline: bool = True) -> str:
+    """Train on `rows` (the example's columns) and seal the package in `directory`; returns its digest."""
+    import xgboost
+
+    directory.mkdir(parents=True)
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    fitted = fit(INPUTS, table)
+    matrix = xgboost.DMatrix(Encoder(INPUTS, fitted).table(table).matrix, label=rows["price"])
+    booster = xgboost.train({"max_depth": 6, "eta": 0.1 if rounds > 50 else 0.3, "nthread": 1}, matrix, rounds)
+    booster.save_model(directory / "model.ubj")
+    write_onnx(booster, directory / "model.onnx", inputs=len(INPUTS))
+    write_transforms(directory, fitted)
+    if baseline:
+        fields = [Field("ticker_symbol", "category"), Field("sector", "category"), Field("change", "numeric")]
+        with duckdb.connect() as connection:
+            connection.register("training_rows", table)
+            profile = take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), "training_rows", fields)
+        (directory / "baseline.json").write_text(json.dumps(profile.to_json()))
+    days = sorted(rows["trading_day"].unique())
+    return seal_package(
+        directory,
+        model=f"{SYSTEM}.stock_model",
+        signature=Signature(INPUTS, "regression", "price"),
+        runtime="onnx",
+        snapshot={"id": "0" * 64, "manifest": "", "ledger_position": 1, "engine_version": None, "rows": len(rows)},
+        training_job="test",
+        code_version="0" * 40,
+        trained_to=str(days[-1]),
+        metrics={"rows": float(len(rows)), "rounds": float(rounds)},
+    ).digest
+
+
+def make_days(
+    first: int, count: int, *, shift: float = 0.0, tickers: Sequence[str] = ("AAPL", "JPM", "XOM")
+) -> pd.DataFrame:
+    """`count` days of made-up prices, from day `first` of 2020 on, in which price follows ticker and change exactly."""
+    rows = []
+    for day in range(first, first + count):
+        date = (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
+        for k, ticker in enumerate(tickers):
+            change = ((day * 7 + k * 3) % 11 - 5) / 5 + shift
+            rows.append((ticker, f"S{k}", change, 100 + 50 * k + 10 * change, date))
+    return pd.DataFrame(rows, columns=["ticker_symbol", "sector", "change", "price", "trading_day"])
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as a producer sends them."""
+    return list(json.loads(rows.to_json(orient="records")))

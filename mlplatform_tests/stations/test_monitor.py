@@ -1,0 +1,229 @@
+"""Windows judged once each, for the champion that serves; drift and quality as checks, with reports."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mlplatform.errors import ConflictError, SpecError
+from mlplatform_tests.stations.monitored import World, later, make_days, now, open_world, records
+
+SIZE = 10
+WINDOW = {"column": "trading_day", "size": SIZE, "lateness_s": 5.0}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return open_world(tmp_path)
+
+
+def loaded(world: World, first: int, count: int, **changes: float) -> None:
+    world.load(records(make_days(first, count, **changes)))
+
+
+def test_nothing_is_due_where_nothing_is_deployed(world: World) -> None:
+    loaded(world, 0, 30)
+    monitor = world.monitor(window=WINDOW)
+    assert monitor.due(later()) == []
+    assert monitor.latest() is None
+
+
+def test_windows_start_behind_the_champions_training_rows(world: World) -> None:
+    loaded(world, 0, 72)
+    world.deploy(make_days(0, 50))
+    windows = world.monitor(window=WINDOW).due(later())
+    assert [(w.first, w.upto, w.index) for w in windows] == [
+        ("2020-02-20", "2020-02-29", 0),
+        ("2020-03-01", "2020-03-10", 1),
+    ]
+    assert windows[0].after == "2020-02-19"
+
+
+def test_a_window_waits_until_its_last_day_is_complete(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    monitor = world.monitor(window=WINDOW)
+    loaded(world, 50, SIZE - 1)
+    assert monitor.due(later()) == []
+    loaded(world, 50 + SIZE - 1, 1)
+    assert monitor.due(now()) == []
+    assert len(monitor.due(now() + timedelta(seconds=5.5))) == 1
+    loaded(world, 50 + SIZE, 1)
+    assert len(monitor.due(now())) == 1
+
+
+def test_a_shard_that_lags_keeps_the_window_open(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    monitor = world.monitor(window=WINDOW)
+    days = records(make_days(50, SIZE + 2))
+    world.load([r for r in days if r["ticker_symbol"] == "AAPL"], shard="0")
+    world.load([r for r in days[:-9] if r["ticker_symbol"] != "AAPL"], shard="1")
+    assert monitor.due(now()) == []
+    world.load([r for r in days[-9:] if r["ticker_symbol"] != "AAPL"], shard="1")
+    (evaluation,) = monitor.run(now())
+    assert evaluation.rows == 3 * SIZE
+
+
+def test_a_good_window_passes_with_evidence(world: World) -> None:
+    deployment = world.deploy(make_days(0, 50), rounds=60)
+    loaded(world, 50, SIZE + 1)
+    (evaluation,) = world.monitor(window=WINDOW, quality={**world.spec.quality.model_dump(), "minimum_rows": 20}).run(
+        now()
+    )
+    assert (evaluation.passed, evaluation.failed, evaluation.rows, evaluation.judged_rows) == (True, (), 30, 30)
+    assert (evaluation.generation, evaluation.version, evaluation.digest) == (1, 1, deployment.digest)
+    assert evaluation.id == "stock_prices/stock_monitor/g000001.w000000"
+    assert evaluation.quality is not None
+    assert evaluation.quality > 0.95
+    checks = {c.name: c for c in evaluation.checks}
+    assert list(checks) == ["quality", "drift_ticker_symbol", "drift_sector", "drift_change"]
+    assert checks["quality"].metadata["segments"][0]["segment"] == "sector"
+    assert checks["drift_change"].metadata["statistic"] == "psi"
+    assert evaluation.summary()["r2"] == evaluation.quality
+
+
+def test_moved_features_fail_drift_and_wrong_answers_fail_quality(world: World) -> None:
+    world.deploy(make_days(0, 50), rounds=60)
+    loaded(world, 50, SIZE + 1, shift=40.0)
+    (evaluation,) = world.monitor(window=WINDOW, quality={**world.spec.quality.model_dump(), "minimum_rows": 20}).run(
+        now()
+    )
+    assert evaluation.failed == ("quality", "drift")
+    checks = {c.name: c for c in evaluation.checks}
+    assert {name: c.passed for name, c in checks.items()} == {
+        "quality": False,
+        "drift_ticker_symbol": True,
+        "drift_sector": True,
+        "drift_change": False,
+    }
+    assert "population stability index" in checks["drift_change"].description
+    assert [d["feature"] for d in evaluation.drift if not d["passed"]] == ["change"]
+
+
+def test_reports_are_written_in_sagemakers_formats(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, SIZE + 1, shift=40.0)
+    (evaluation,) = world.monitor(window=WINDOW).run(now())
+    found = {info.key.rpartition("/")[2] for info in world.store.list(evaluation.reports)}
+    assert found == {"statistics.json", "constraints.json", "constraint_violations.json", "evaluation.json"}
+    with world.store.open(f"{evaluation.reports}constraint_violations.json") as stream:
+        (violation,) = json.load(stream)["violations"]
+    assert (violation["feature_name"], violation["constraint_check_type"]) == ("change", "baseline_drift_check")
+    with world.store.open(f"{evaluation.reports}statistics.json") as stream:
+        assert json.load(stream)["dataset"] == {"item_count": 30}
+
+
+def test_a_window_is_judged_once_whoever_asks(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, SIZE + 1)
+    one, other = world.monitor(window=WINDOW), world.monitor(window=WINDOW)
+    (window,) = one.due(now())
+    assert other.due(now()) == [window]
+    first = one.evaluate(window, now())
+    second = other.evaluate(window, later())
+    assert second.judged_at == first.judged_at
+    assert one.due(later()) == other.due(later()) == []
+    assert [e.id for e in one.evaluations()] == [first.id]
+
+
+def test_evaluations_come_back_as_they_were_stored(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, 2 * SIZE + 1)
+    made = world.monitor(window=WINDOW).run(now())
+    assert json.dumps([e.to_json() for e in world.monitor().evaluations()]) == json.dumps([e.to_json() for e in made])
+    assert world.monitor().latest().id.endswith("w000001")
+
+
+def test_a_new_champion_is_judged_from_the_end_of_its_own_training_rows(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, 45)
+    monitor = world.monitor(window=WINDOW)
+    assert len(monitor.run(now())) == 4
+    deployment = world.deploy(make_days(20, 60))
+    (evaluation,) = monitor.run(now())
+    assert (evaluation.digest, evaluation.window.index, evaluation.window.first) == (deployment.digest, 0, "2020-03-21")
+
+
+def test_rolling_back_judges_no_window_twice(world: World) -> None:
+    first = world.deploy(make_days(0, 50))
+    loaded(world, 50, 25)
+    monitor = world.monitor(window=WINDOW)
+    assert len(monitor.run(now())) == 2
+    world.deploy(make_days(20, 50))
+    world.point_to(first.digest)
+    assert monitor.due(now()) == []
+    loaded(world, 75, 10)
+    (evaluation,) = world.monitor(window=WINDOW).run(now())
+    assert evaluation.id == "stock_prices/stock_monitor/g000003.w000002"
+
+
+def test_a_window_of_another_model_is_refused(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, SIZE + 1)
+    monitor = world.monitor(window=WINDOW)
+    (window,) = monitor.due(now())
+    world.deploy(make_days(5, 50))
+    with pytest.raises(ConflictError, match="Ask again which windows are due"):
+        monitor.evaluate(window, now())
+
+
+def test_too_few_rows_are_not_judged_and_fail_nothing(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, SIZE + 1)
+    (evaluation,) = world.monitor(window=WINDOW).run(now())
+    assert evaluation.quality is None
+    assert evaluation.passed
+    assert evaluation.checks[0].description == "not judged: 30 rows have a truth and a prediction, 50 are needed"
+
+
+def test_a_monitor_over_another_column_than_its_features_says_so(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, SIZE + 1)
+    monitor = world.monitor(window={**WINDOW, "column": "ticker_symbol"})
+    with pytest.raises(SpecError, match=r"windows over 'ticker_symbol'.*has one over 'trading_day'"):
+        monitor.due(now())
+
+
+def test_quality_of_captured_predictions_is_of_what_was_answered(world: World) -> None:
+    deployment = world.deploy(make_days(0, 50))
+    days = make_days(50, SIZE + 1)
+    world.load(records(days))
+    answers = [
+        {
+            "inference_id": f"i{k}",
+            "row_number": 1,
+            "captured_at": now().isoformat(),
+            "digest": deployment.digest,
+            "prediction": row["price"] + (100.0 if row["ticker_symbol"] == "XOM" else 0.0),
+            "features": json.dumps({"ticker_symbol": row["ticker_symbol"]}),
+            "keys": json.dumps({"trading_day": row["trading_day"]}),
+        }
+        for k, row in enumerate(records(days))
+    ]
+    load_capture(world, answers)
+    quality = {"metric": "mae", "threshold": 10, "predictions": "captured", "minimum_rows": 10}
+    (evaluation,) = world.monitor(window=WINDOW, quality=quality).run(now())
+    assert evaluation.quality == pytest.approx(100 / 3)
+    assert (evaluation.judged_rows, evaluation.failed) == (30, ("quality",))
+
+
+def load_capture(world: World, answers: list[dict[str, object]]) -> None:
+    """Load answers into the table of captured predictions, as its ingest does."""
+    from mlplatform.core.loads.plan import JsonLinesFormat, LoadPlan
+    from mlplatform.core.tables.schema import Column, TableSchema
+
+    types = {
+        "row_number": "bigint",
+        "captured_at": "timestamp",
+        "prediction": "double",
+    }
+    schema = TableSchema("stock_prices_capture", tuple(Column(n, types.get(n, "varchar")) for n in answers[0]))
+    world.warehouse.create(schema)
+    info = world.store.put("capture/one.jsonl", "\n".join(json.dumps(a) for a in answers).encode() + b"\n")
+    guard = world.warehouse.guard(schema.name, "objects/capture/")
+    plan = LoadPlan(
+        schema.name, guard.shard, guard.last, "1", guard.epoch, info.key, info.etag, info.size_bytes, JsonLinesFormat()
+    )
+    assert world.warehouse.load(plan, schema, world.store).loaded == len(answers)
