@@ -1,0 +1,114 @@
+"""The training container's contract, from inside: where things lie, and how a failure is said.
+
+What SageMaker sets, or `ENV` lines of the Dockerfile: ``SM_MODEL_DIR``, ``SM_OUTPUT_DIR``, ``SM_OUTPUT_DATA_DIR``,
+``SM_INPUT_DIR``, ``SM_INPUT_CONFIG_DIR``, ``SM_CHANNEL_<NAME>``, ``TRAINING_JOB_NAME``. No path is written in code.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlplatform.errors import DataError, NotFoundError, PlatformError, exit_code
+
+FAILURE_LENGTH = 1024
+"""Characters of the failure file that SageMaker shows as FailureReason."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as its container sees it."""
+
+    name: str
+    model_dir: Path
+    output_dir: Path
+    data_dir: Path
+    input_dir: Path
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, Path]
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Job:
+        """Read the contract. Raises NotFoundError naming a variable or file that is not there."""
+        config = _path(env, "SM_INPUT_CONFIG_DIR")
+        channels = {
+            name.removeprefix("SM_CHANNEL_").lower(): Path(value)
+            for name, value in env.items()
+            if name.startswith("SM_CHANNEL_")
+        }
+        input_dir = _path(env, "SM_INPUT_DIR")
+        if (input_dir / "data").is_dir():
+            channels |= {path.name: path for path in sorted((input_dir / "data").iterdir()) if path.is_dir()}
+        return cls(
+            name=env.get("TRAINING_JOB_NAME", ""),
+            model_dir=_path(env, "SM_MODEL_DIR"),
+            output_dir=_path(env, "SM_OUTPUT_DIR"),
+            data_dir=_path(env, "SM_OUTPUT_DATA_DIR"),
+            input_dir=input_dir,
+            hyperparameters=_read_json(config / "hyperparameters.json"),
+            channels=channels,
+        )
+
+    def channel(self, name: str) -> Path:
+        """The folder of a channel. Raises NotFoundError with those there are."""
+        if name not in self.channels:
+            raise NotFoundError(f"The job has no channel '{name}'; it has: {', '.join(self.channels) or 'none'}.")
+        return self.channels[name]
+
+    def parquet(self, name: str) -> list[Path]:
+        """The Parquet files of a channel, in name order. Raises DataError where it holds none."""
+        files = sorted(self.channel(name).rglob("*.parquet"))
+        if not files:
+            raise DataError(
+                f"Channel '{name}' holds no Parquet file.", next_step="Check the unload of the feature set."
+            )
+        return files
+
+    def document(self, channel: str, name: str) -> dict[str, Any]:
+        """A JSON file of a channel."""
+        return _read_json(self.channel(channel) / name)
+
+
+def run_job(work: Callable[[Job], None], env: Mapping[str, str]) -> int:
+    """Run `work`; an error's message goes to ``output/failure`` and standard error, its kind to the exit code."""
+    try:
+        job = Job.from_environment(env)
+    except PlatformError as error:
+        print(str(error), file=sys.stderr, flush=True)
+        return exit_code(error)
+    try:
+        work(job)
+    except Exception as error:  # noqa: BLE001 - the process's boundary
+        if isinstance(error, PlatformError):
+            text = str(error)
+        else:
+            text = f"{type(error).__name__}: {error}"
+            traceback.print_exc()
+        print(text, file=sys.stderr, flush=True)
+        job.output_dir.mkdir(parents=True, exist_ok=True)
+        (job.output_dir / "failure").write_text(text[:FAILURE_LENGTH], "utf-8")
+        return exit_code(error)
+    return 0
+
+
+def _path(env: Mapping[str, str], name: str) -> Path:
+    if not env.get(name):
+        raise NotFoundError(f"Environment variable {name} is not set.", next_step="Run this as a training job.")
+    return Path(env[name])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file '{path.name}' in the job's '{path.parent.name}' folder.") from error
+    except ValueError as error:
+        raise DataError(f"The job's '{path.name}' is not readable as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"The job's '{path.name}' is no JSON object.")
+    return content

@@ -1,0 +1,185 @@
+"""Entrypoint of `containers/xgboost`: channels of rows in, a model package out.
+
+Channels: ``train``, ``validation``, ``test`` (Parquet) and ``spec`` (`plan.json`). Hyperparameters are XGBoost's.
+The search trains on *train* and is judged on *validation*. The model itself is then trained on both, with what the
+search chose, since the newest rows say most about the days to come; transforms and baseline are fitted on the same rows.
+*test* is held out: nothing is chosen by it. It says the package's metrics, and whether ONNX and XGBoost agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.core.features.fitted import write_transforms
+from mlplatform.core.packages.manifest import Runtime, Signature
+from mlplatform.core.packages.writer import MODEL_FILES, seal_package
+from mlplatform.core.training.metrics import measure_all
+from mlplatform.core.training.plan import FILE, TrainingPlan
+from mlplatform.entrypoints.contract import Job, run_job
+from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
+from mlplatform.entrypoints.xgboost_search import check_parameters, predict, search, train
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+CHANNELS = ("train", "validation", "test")
+
+
+def main(argv: Sequence[str], env: Mapping[str, str]) -> int:  # noqa: ARG001 - the contract passes no arguments
+    """Train one model; the exit code is that of the error, see `mlplatform.errors.EXIT_CODES`."""
+    return run_job(_train, env)
+
+
+def _train(job: Job) -> None:
+    import pyarrow as pa
+
+    plan = TrainingPlan.from_json(job.document("spec", FILE))
+    parameters = check_parameters(job.hyperparameters)
+    tables = {name: _read(job.parquet(name)) for name in CHANNELS}
+    log = _log
+    for name, table in tables.items():
+        log(f"{name}: {table.num_rows} rows")
+    classes = find_classes(plan.task, list(tables.values()), plan.target)
+
+    fitted, encoder = fit_rows(plan.inputs, tables["train"])
+    rows, validation = (
+        encode_rows(encoder, fitted, tables[name], plan.target, classes) for name in ("train", "validation")
+    )
+    chosen = search(plan, parameters, len(classes), rows, validation, log)
+
+    both = pa.concat_tables([tables["train"], tables["validation"]])
+    fitted, encoder = fit_rows(plan.inputs, both)
+    final = encode_rows(encoder, fitted, both, plan.target, classes)
+    held_out = encode_rows(encoder, fitted, tables["test"], plan.target, classes)
+    booster = train(chosen.parameters, plan.task, len(classes), final, rounds=int(chosen.parameters["num_round"]))
+    predicted = predict(booster, held_out.matrix, plan.task)
+    metrics = measure_all(plan.task, held_out.labels, predicted)
+    for name, value in metrics.items():
+        log(f"[{len(chosen.trials)}] test:{name}: {value:.6g}")
+
+    job.model_dir.mkdir(parents=True, exist_ok=True)
+    runtime, difference = _write_model(booster, job.model_dir, held_out, plan)
+    log(f"ONNX differs from XGBoost by {difference:.3g} (relative) on held-out rows: runtime {runtime}")
+    write_transforms(job.model_dir, fitted)
+    _write_json(job.model_dir / "split.json", {"split": plan.split, **_reach(plan, both)})
+    _write_json(job.model_dir / "baseline.json", _baseline(job, plan))
+    _write_json(
+        job.model_dir / "evaluation.json",
+        {
+            "metric": plan.metric,
+            "trained_on": "train and validation",
+            "rows": {name: table.num_rows for name, table in tables.items()},
+            "validation": measure_all(
+                plan.task, validation.labels, predict(chosen.trained.booster, validation.matrix, plan.task)
+            ),
+            "held_out": metrics,
+            "trials": chosen.trials,
+            "onnx_difference": difference,
+        },
+    )
+    manifest = seal_package(
+        job.model_dir,
+        model=plan.model,
+        signature=Signature(plan.inputs, plan.task, plan.target, classes),
+        runtime=runtime,
+        snapshot=plan.snapshot,
+        training_job=job.name,
+        code_version=plan.code_version,
+        trained_to=_greatest(tables.values(), plan.window_column),
+        parameters=chosen.parameters,
+        metrics=metrics,
+    )
+    _write_held_out(job.data_dir, tables["test"], predicted, classes)
+    log(f"package {manifest.digest}")
+
+
+def _read(files: Sequence[Path]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pa.concat_tables([pq.read_table(path, partitioning=None) for path in files])
+
+
+def _write_model(booster: Any, directory: Path, held_out: Rows, plan: TrainingPlan) -> tuple[Runtime, float]:
+    """Write both forms, and say which serves: ONNX if it answers as XGBoost does, also for categories never seen."""
+    import numpy as np
+
+    from mlplatform.core.packages.conversion import TOLERANCE, onnx_difference, write_onnx
+
+    booster.save_model(directory / MODEL_FILES["xgboost"])
+    path = directory / MODEL_FILES["onnx"]
+    write_onnx(booster, path, inputs=len(plan.inputs))
+    sample = held_out.matrix[:50_000]
+    unseen = sample[:1000].copy()
+    for place, field in enumerate(plan.inputs):
+        if field.type == "varchar" and len(unseen):
+            unseen[:, place] = np.nanmax(np.append(held_out.matrix[:, place], 0)) + 1
+    probe = np.concatenate([sample, unseen])
+    expected = np.asarray(booster.inplace_predict(probe, validate_features=False), dtype=np.float64)
+    difference = onnx_difference(path, probe, expected)
+    if difference <= TOLERANCE:
+        return "onnx", difference
+    path.unlink()
+    return "xgboost", difference
+
+
+def _reach(plan: TrainingPlan, fitted_on: pa.Table) -> dict[str, Any]:
+    """Up to where the rows went that the model itself was trained on (held-out ones reach further in a split by time)."""
+    return {"column": plan.window_column, "fitted_to": _greatest([fitted_on], plan.window_column)}
+
+
+def _greatest(tables: Any, name: str | None) -> str | None:
+    import pyarrow.compute as pc
+
+    if name is None:
+        return None
+    values = [pc.max(table.column(name)).as_py() for table in tables]
+    present = [value for value in values if value is not None]
+    return str(max(present)) if present else None
+
+
+def _baseline(job: Job, plan: TrainingPlan) -> dict[str, Any]:
+    """The profile of the rows the model was trained on: what monitors compare later rows with."""
+    import duckdb
+
+    from mlplatform.core.drift.profile import Field
+    from mlplatform.core.drift.profile_sql import literal, take_baseline
+
+    files = [*job.parquet("train"), *job.parquet("validation")]
+    relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
+    fields = [Field(field.name, "category" if field.type == "varchar" else "numeric") for field in plan.inputs]
+    with duckdb.connect() as connection:
+        return take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), relation, fields).to_json()
+
+
+def _write_held_out(
+    directory: Path, table: pa.Table, predicted: npt.NDArray[np.float64], classes: Sequence[str]
+) -> None:
+    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    directory.mkdir(parents=True, exist_ok=True)
+    columns = {f"_probability_{name}": predicted[:, i] for i, name in enumerate(classes)} or {"_prediction": predicted}
+    for name, values in columns.items():
+        table = table.append_column(name, pa.chunked_array([values]))
+    pq.write_table(table, directory / "held_out.parquet")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "utf-8")
+
+
+def _log(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
