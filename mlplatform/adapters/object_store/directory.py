@@ -141,12 +141,12 @@ class DirectoryObjectStore:
             if not modes.S_ISREG(stat.st_mode):
                 return None
             etag = known_etag(path, stat)
-            if etag is None:
-                etag = settled_etag(Path(path), settle_s=self._settle_s)
-                stat = os.lstat(path)
+            if etag is not None:
+                return _info(key, stat, etag)
+            settled = settled_etag(Path(path), settle_s=self._settle_s)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return None if etag is None else _info(key, stat, etag)
+        return None if settled is None else _info(key, settled[1], settled[0])
 
 
 def _entries(path: Path, folder: str, prefix: str, after: str) -> list[str]:

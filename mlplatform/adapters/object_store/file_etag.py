@@ -44,8 +44,8 @@ def keep_etag(descriptor: int, etag: str) -> None:
         _remembered[stat.st_dev, stat.st_ino] = mark
 
 
-def settled_etag(path: Path, *, settle_s: float) -> str | None:
-    """Read a file others wrote, and keep its tag; None while it may still be written.
+def settled_etag(path: Path, *, settle_s: float) -> tuple[str, os.stat_result] | None:
+    """Read a file others wrote, and keep its tag: the tag, and the state it is for. None while it may still be written.
 
     Raises:
         OSError: it cannot be read.
@@ -61,7 +61,7 @@ def settled_etag(path: Path, *, settle_s: float) -> str | None:
         if _state(before) != _state(after):
             return None
         keep_etag(file.fileno(), digest.hexdigest())
-    return digest.hexdigest()
+    return digest.hexdigest(), after
 
 
 def _state(stat: os.stat_result) -> bytes:
