@@ -145,7 +145,7 @@ def test_too_large_record_fails_alone(stream: Stream) -> None:
     assert stored == sorted([b"before", b"x" * (limit - 1), b"after"])
 
 
-@pytest.mark.parametrize("key", ["", "k" * 257])
+@pytest.mark.parametrize("key", ["", "k" * 257, "\ud800"])
 def test_bad_key_fails_alone(stream: Stream, key: str) -> None:
     results = stream.put([Record(key, b"1"), Record("k" * 256, b"2")])
     assert [r.error_code for r in results] == ["bad_key", ""]

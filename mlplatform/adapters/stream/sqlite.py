@@ -66,15 +66,11 @@ class SqliteStream:
         return results
 
     def shards(self) -> list[ShardState]:
-        names = {_shard_name(number) for number in range(self._shards)}
-        names.update(path.stem for path in self._root.glob("shard-*.sqlite"))
-        return [self._shard(name).state() for name in sorted(names)]
+        return [self._shard(name).state() for name in self._names()]
 
     def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
-        path = self._root / f"{shard}.sqlite"
-        if shard not in {_shard_name(number) for number in range(self._shards)} and not path.exists():
-            known = ", ".join(state.shard for state in self.shards())
-            raise NotFoundError(f"Stream '{self.name}' has no shard '{shard}'; it has: {known}.")
+        if shard not in self._open and shard not in (known := self._names()):
+            raise NotFoundError(f"Stream '{self.name}' has no shard '{shard}'; it has: {', '.join(known)}.")
         return self._shard(shard).read(after, limit)
 
     def trim(self, *, now: datetime) -> int:
@@ -84,6 +80,10 @@ class SqliteStream:
         """Close the files; the stream opens them again when it is used."""
         while self._open:
             self._open.popitem()[1].close()
+
+    def _names(self) -> list[str]:
+        names = {_shard_name(number) for number in range(self._shards)}
+        return sorted(names | {path.stem for path in self._root.glob("shard-*.sqlite")})
 
     def _shard(self, name: str) -> SqliteShard:
         return self._open.setdefault(name, SqliteShard(self._root / f"{name}.sqlite", self.name))
@@ -107,10 +107,10 @@ class SqliteStream:
             )
 
     def _check(self, record: Record) -> PutResult:
-        if not 0 < len(record.key) <= MAX_KEY_CHARACTERS:
-            found = f"found {len(record.key)}"
+        if not 0 < len(record.key) <= MAX_KEY_CHARACTERS or not _is_text(record.key):
+            found = f"found {len(record.key)}: {record.key[:40]!r}"
             return PutResult(
-                error_code="bad_key", error_message=f"A key has 1 to {MAX_KEY_CHARACTERS} characters, {found}."
+                error_code="bad_key", error_message=f"A key has 1 to {MAX_KEY_CHARACTERS} characters of text, {found}."
             )
         if _size_bytes(record) > self.capabilities.max_record_bytes:
             return PutResult(
@@ -120,8 +120,16 @@ class SqliteStream:
         return PutResult()
 
 
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _size_bytes(record: Record) -> int:
-    return len(record.data) + len(record.key.encode())
+    return len(record.data) + len(record.key.encode(errors="replace"))
 
 
 def _shard_name(number: int) -> str:
