@@ -58,7 +58,14 @@ class Lane:
                 pause = min(MAX_BACKOFF_S, 2.0 ** (task.failures - 1))
                 task.not_before = self.clock() + pause
                 task.last_error = f"{type(error).__name__}: {error}"
-                log.error("%s failed (%d times in a row), next try in %.0f s: %s", task.name, task.failures, pause, error, exc_info=True)
+                log.error(
+                    "%s failed (%d times in a row), next try in %.0f s: %s",
+                    task.name,
+                    task.failures,
+                    pause,
+                    error,
+                    exc_info=True,
+                )
             else:
                 task.failures, task.last_error = 0, ""
                 task.rounds += 1

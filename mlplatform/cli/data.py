@@ -1,0 +1,176 @@
+"""`mlplatform put | upload | objects | query | tables | quarantine`: records in, rows out, what did not fit."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from mlplatform.cli.output import Json, read_bytes, show
+from mlplatform.errors import DataError
+
+quarantine = App(name="quarantine", help="Records that did not fit: list them, and replay them after a fix.")
+
+
+def register(app: App) -> None:
+    """Add these commands to `app`."""
+    for command in (put, upload, objects, query, receipts):
+        app.command(command)
+    app.command(quarantine)
+
+
+def put(stream: str, file: Path | None = None, *, record: list[str] | None = None, json: Json = False) -> int:
+    """Put records on a stream, in calls of as many as it takes at once.
+
+    Parameters
+    ----------
+    stream: SYSTEM/STREAM, e.g. stock_prices/stock_stream.
+    file: JSON lines, or CSV with a header (by its ending .csv); - is standard input, as JSON lines.
+    record: One record as a JSON object; may be given several times.
+    """
+    from mlplatform.platform import open_platform
+
+    system, name = _split(stream, "SYSTEM/STREAM")
+    producer = open_platform().system(system).producer(name)
+    lines: Iterator[bytes] = iter([r.encode() for r in record or []])
+    if file is not None:
+        lines = _records(file)
+    stored = failed = 0
+    errors: list[dict[str, object]] = []
+    while batch := list(islice(lines, producer.batch_size)):
+        results = producer.put(batch)
+        for offset, result in enumerate(results):
+            if result.error_code:
+                errors.append({"record": stored + failed + offset + 1, "code": result.error_code, "error": result.error_message})
+        bad = sum(bool(r.error_code) for r in results)
+        stored, failed = stored + len(results) - bad, failed + bad
+    text = f"{stored} records stored, {failed} refused" + "".join(f"\n  record {e['record']}: {e['error']}" for e in errors[:20])
+    show({"stored": stored, "refused": failed, "errors": errors}, as_json=json, text=text)
+    return 5 if failed else 0
+
+
+def upload(file: Path, key: str, *, json: Json = False) -> int:
+    """Put a file into the object store; under a table's prefix it is loaded as it arrives.
+
+    Parameters
+    ----------
+    file: The file; - is standard input.
+    key: Its key, e.g. stock_prices/stream/sample.csv; an object of that key is replaced.
+    """
+    from mlplatform.platform import open_platform
+
+    store = open_platform().store
+    info = store.put(key, read_bytes(file) if str(file) == "-" else file)
+    show(info, as_json=json, text=f"{info.key}: {info.size_bytes} bytes, ETag {info.etag}")
+    return 0
+
+
+def objects(prefix: str = "", *, limit: int = 100, json: Json = False) -> int:
+    """List objects in key order.
+
+    Parameters
+    ----------
+    prefix: Only keys that begin with it.
+    limit: At most so many.
+    """
+    from mlplatform.platform import open_platform
+
+    show(list(islice(open_platform().store.list(prefix), limit)), as_json=json)
+    return 0
+
+
+def query(system: str, sql: str, *, connection: str = "warehouse", at: str | None = None, timeout_s: float = 60, limit: int = 1000, json: Json = False) -> int:
+    """Run one read-only statement on a system's warehouse, in DuckDB's dialect whatever the warehouse is.
+
+    Parameters
+    ----------
+    system: Whose warehouse.
+    sql: The statement, e.g. "SELECT count(*) FROM stock_table".
+    connection: Connection of the profile, as the YAML names it.
+    at: Engine snapshot version to read, where the warehouse has them.
+    timeout_s: Seconds after which it is cancelled.
+    limit: Rows printed at most.
+    """
+    from mlplatform.platform import open_platform
+
+    result = open_platform().system(system).warehouse(connection).query(sql, at=at, timeout_s=timeout_s)
+    rows = result.slice(0, limit).to_pylist()
+    if json:
+        show({"rows": rows, "row_count": result.num_rows}, as_json=True)
+        return 0
+    show(rows, as_json=False)
+    if result.num_rows > limit:
+        print(f"({result.num_rows - limit} more rows)")
+    return 0
+
+
+def receipts(table: str, *, limit: int = 20, json: Json = False) -> int:
+    """The newest receipts of a table: per source object arrived = loaded + quarantined + duplicates + filtered.
+
+    Parameters
+    ----------
+    table: SYSTEM/TABLE.
+    limit: At most so many.
+    """
+    from mlplatform.platform import open_platform
+
+    system, name = _split(table, "SYSTEM/TABLE")
+    show(open_platform().system(system).receipts(name, limit=limit), as_json=json)
+    return 0
+
+
+@quarantine.command(name="list")
+def list_quarantine(table: str, *, limit: int = 50, json: Json = False) -> int:
+    """List quarantined records with reason, source, offset and their bytes.
+
+    Parameters
+    ----------
+    table: SYSTEM/TABLE.
+    limit: At most so many.
+    """
+    from mlplatform.platform import open_platform
+
+    system, name = _split(table, "SYSTEM/TABLE")
+    show(open_platform().system(system).quarantine(name).list(limit=limit), as_json=json)
+    return 0
+
+
+@quarantine.command
+def replay(table: str, ids: Annotated[list[str] | None, Parameter(help="Quarantine ids; default: all.")] = None, *, json: Json = False) -> int:
+    """Load quarantined records again, after the schema or the data was fixed; each at most once.
+
+    Parameters
+    ----------
+    table: SYSTEM/TABLE.
+    ids: Quarantine ids as listed; default: all that wait.
+    """
+    from mlplatform.platform import open_platform
+
+    system, name = _split(table, "SYSTEM/TABLE")
+    done = open_platform().system(system).quarantine(name).replay(ids or None)
+    show(done, as_json=json)
+    return 0
+
+
+def _split(name: str, shape: str) -> tuple[str, str]:
+    system, slash, rest = name.partition("/")
+    if not (system and slash and rest) or "/" in rest:
+        raise DataError(f"'{name}' is no {shape}.", next_step=f"Write it as {shape}, e.g. stock_prices/stock_table.")
+    return system, rest
+
+
+def _records(file: Path) -> Iterator[bytes]:
+    if file.suffix == ".csv":
+        import csv
+
+        with file.open(newline="", encoding="utf-8") as handle:
+            for row in csv.DictReader(handle):
+                yield jsonlib.dumps({k: (v if v != "" else None) for k, v in row.items()}).encode()
+        return
+    for line in read_bytes(file).splitlines():
+        if line.strip():
+            yield line

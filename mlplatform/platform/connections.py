@@ -1,0 +1,165 @@
+"""Connections to adapters: one function a port; the profile says which adapter, its module is imported when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.errors import ProfileError
+from mlplatform.platform.locate import dagster_template
+from mlplatform.spec.home import Home
+from mlplatform.spec.profile import Addresses, Connection
+
+if TYPE_CHECKING:
+    from mlplatform.ports.asset_events import AssetEvents
+    from mlplatform.ports.compute import Compute
+    from mlplatform.ports.endpoints import Endpoints
+    from mlplatform.ports.expectations import Expectations
+    from mlplatform.ports.item_store import ItemStore
+    from mlplatform.ports.notifications import Notifications
+    from mlplatform.ports.object_store import ObjectStore
+    from mlplatform.ports.secrets import Secrets
+    from mlplatform.ports.stream import Stream
+    from mlplatform.ports.tracking import Tracking
+    from mlplatform.ports.warehouse import Warehouse
+    from mlplatform.spec.stream import StreamSpec
+
+
+def object_store(connection: Connection, home: Home, secrets: Secrets) -> ObjectStore:
+    """`directory` (settings: path), or `s3` (bucket, prefix, endpoint_url, region)."""
+
+    def directory() -> ObjectStore:
+        from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+
+        return DirectoryObjectStore(Path(connection.settings.get("path") or home.objects))
+
+    def s3() -> ObjectStore:
+        from mlplatform.adapters.object_store.s3 import S3ObjectStore
+
+        return S3ObjectStore(**connection.settings)
+
+    return _choose(connection, {"directory": directory, "s3": s3})
+
+
+def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) -> Stream:
+    """`sqlite`: a file a shard."""
+
+    def sqlite() -> Stream:
+        from mlplatform.adapters.stream.sqlite import SqliteStream
+
+        return SqliteStream(home.streams / system / spec.name, spec)
+
+    return _choose(connection, {"sqlite": sqlite})
+
+
+def warehouse(connection: Connection, home: Home, system: str, secrets: Secrets) -> Warehouse:
+    """`ducklake`: a catalogue a system under the home."""
+
+    def ducklake() -> Warehouse:
+        from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+
+        return DuckLakeWarehouse(home.warehouse(system))
+
+    return _choose(connection, {"ducklake": ducklake})
+
+
+def item_store(connection: Connection, home: Home) -> ItemStore:
+    """`sqlite`: one file."""
+
+    def sqlite() -> ItemStore:
+        from mlplatform.adapters.item_store.sqlite import SqliteItemStore
+
+        return SqliteItemStore(home.items)
+
+    return _choose(connection, {"sqlite": sqlite})
+
+
+def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
+    """`environment`: variables MLPLATFORM_SECRET_<NAME>."""
+
+    def environment() -> Secrets:
+        from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+
+        return EnvironmentSecrets(env)
+
+    return _choose(connection, {"environment": environment})
+
+
+def compute(connection: Connection, home: Home, store: ObjectStore) -> Compute:
+    """`subprocess`: jobs as processes of this machine."""
+
+    def subprocess() -> Compute:
+        from mlplatform.adapters.compute.subprocess import SubprocessCompute
+
+        return SubprocessCompute(home.jobs, store)
+
+    return _choose(connection, {"subprocess": subprocess})
+
+
+def tracking(connection: Connection, home: Home, addresses: Addresses) -> Tracking:
+    """`mlflow`: on SQLite under the home."""
+
+    def mlflow() -> Tracking:
+        from mlplatform.adapters.tracking.mlflow import MlflowTracking
+
+        ui = f"http://{addresses.host}:{addresses.tracker_port}"
+        return MlflowTracking(home.tracking, home.packages, ui_url=ui)
+
+    return _choose(connection, {"mlflow": mlflow})
+
+
+def endpoints(connection: Connection, home: Home) -> Endpoints:
+    """`local`: served by this machine's gateway."""
+
+    def local() -> Endpoints:
+        from mlplatform.adapters.endpoints.local import LocalEndpoints
+
+        return LocalEndpoints(home.root / "endpoints")
+
+    return _choose(connection, {"local": local})
+
+
+def notifications(connection: Connection, home: Home, items: ItemStore, secrets: Secrets) -> Notifications:
+    """`apprise`: to a file and the log; settings.targets names secrets that hold Apprise URLs."""
+
+    def apprise() -> Notifications:
+        from mlplatform.adapters.notifications.apprise import AppriseNotifications
+
+        return AppriseNotifications(
+            items, secrets, log=home.logs / "notifications.jsonl", targets=tuple(connection.settings.get("targets", ()))
+        )
+
+    return _choose(connection, {"apprise": apprise})
+
+
+def asset_events(connection: Connection, home: Home) -> AssetEvents:
+    """`dagster`: the instance under the home."""
+
+    def dagster() -> AssetEvents:
+        from mlplatform.adapters.asset_events.dagster import DagsterAssetEvents
+
+        return DagsterAssetEvents(home.dagster, dagster_template())
+
+    return _choose(connection, {"dagster": dagster})
+
+
+def expectations(home: Home) -> Expectations:
+    """Great Expectations, with its pages under the home."""
+    from mlplatform.adapters.expectations.great_expectations import GreatExpectations
+
+    return GreatExpectations(home.reports / "data_docs")
+
+
+def _choose(connection: Connection, adapters: Mapping[str, Callable[[], Any]]) -> Any:
+    make = adapters.get(connection.adapter)
+    if make is None:
+        raise ProfileError(
+            f"There is no adapter '{connection.adapter}' for a {connection.port}; there are: {', '.join(sorted(adapters))}."
+        )
+    try:
+        return make()
+    except TypeError as error:
+        raise ProfileError(
+            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}."
+        ) from error

@@ -1,0 +1,149 @@
+"""The worker: delivery, arrivals, capture and monitors, continuously, in lanes of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from mlplatform.errors import PlatformError, exit_code
+from mlplatform.platform import Platform, open_platform
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.stream import StreamSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.worker.lane import Lane, Task
+from mlplatform.worker.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 2.0
+HOUSEKEEPING_S = 3600.0
+
+
+def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
+    """Delivery and loading, all systems: what is on a stream or under a prefix becomes rows."""
+    tasks: list[Task] = []
+    for system, spec in platform.specs.items():
+        stations = platform.system(system)
+        for stream in spec.all(StreamSpec):
+            tasks.append(Task(f"deliver {system}/{stream.name}", _deliver(platform, system, stream, reporter)))
+        for table in spec.all(TableSpec):
+            if not table.existing:
+                tasks.append(Task(f"load {system}/{table.name}", _load(platform, system, table, reporter)))
+        for endpoint in spec.all(EndpointSpec):
+            tasks.append(
+                Task(f"capture {system}/{endpoint.name}", _capture(platform, system, endpoint, reporter), every_s=2.0)
+            )
+        tasks.append(
+            Task(f"housekeeping {system}", lambda s=stations: s.housekeeping(datetime.now(UTC)), every_s=HOUSEKEEPING_S)
+        )  # type: ignore[misc]
+    return tasks
+
+
+def watching(platform: Platform, reporter: Reporter) -> list[Task]:
+    """Monitors and what they ask for, all systems."""
+    return [
+        Task(f"watch {system}/{monitor.name}", _watch(platform, system, monitor, reporter), every_s=0.5)
+        for system, spec in platform.specs.items()
+        for monitor in spec.all(MonitorSpec)
+    ]
+
+
+def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Reporter) -> Callable[[], bool]:
+    delivery = platform.system(system).delivery(stream.name)
+
+    def work() -> bool:
+        done = delivery.deliver(datetime.now(UTC))
+        if done:
+            metadata = {"objects": len(done), "records": sum(d.records for d in done), "newest": done[-1].key}
+            reporter.note((system, f"{stream.name}_landing"), metadata, ())
+        return bool(done)
+
+    return work
+
+
+def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter) -> Callable[[], bool]:
+    ingest = platform.system(system).ingest(table.name)
+
+    def work() -> bool:
+        receipts = ingest.run()
+        if receipts:
+            evidence = ingest.evidence(receipts)
+            reporter.note((system, table.name), evidence.metadata, evidence.checks)
+        return bool(receipts)
+
+    return work
+
+
+def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: Reporter) -> Callable[[], bool]:
+    def work() -> bool:
+        evidence = platform.system(system).load_capture(endpoint.name)
+        if evidence.metadata.get("loaded"):
+            reporter.note((system, f"{endpoint.name}_capture"), evidence.metadata, ())
+        return bool(evidence.metadata.get("loaded"))
+
+    return work
+
+
+def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Reporter) -> Callable[[], bool]:
+    stations = platform.system(system)
+
+    def work() -> bool:
+        now = datetime.now(UTC)
+        evaluations = stations.monitor(monitor.name).run(now)
+        for evaluation in evaluations:
+            reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
+            reporter.flush(force=True)
+        asked = stations.decide(monitor.name, now)
+        return bool(evaluations) or asked
+
+    return work
+
+
+def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Work until SIGTERM or SIGINT; then finish the round, report what waits, and end."""
+    del argv
+    environment = dict(os.environ if env is None else env)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        platform = open_platform(environment)
+        reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s)
+        # A warehouse connection serves one thread: each lane opens its own.
+        lanes = [
+            Lane("arrivals", arrivals(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
+            Lane("watching", watching(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
+        ]
+    except PlatformError as error:
+        log.error("the worker cannot start: %s", error)
+        return exit_code(error)
+    for lane in lanes:
+        lane.start()
+    log.info("working on %s", ", ".join(platform.specs) or "no system")
+    while not stop.is_set():
+        _beat(platform, lanes)
+        reporter.flush()
+        stop.wait(BEAT_S)
+    for lane in lanes:
+        if lane.thread is not None:
+            lane.thread.join(timeout=30)
+    reporter.flush(force=True)
+    platform.items.delete("workers", "worker")
+    return 0
+
+
+def _beat(platform: Platform, lanes: list[Lane]) -> None:
+    troubles = {t.name: t.last_error for lane in lanes for t in lane.tasks if t.last_error}
+    platform.items.put("workers", "worker", {"pid": os.getpid(), "beat_at": time.time(), "troubles": troubles})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
