@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from mlplatform.adapters.sqlite_file import SqliteFile
 from mlplatform.errors import ConflictError, DataError
@@ -43,7 +42,7 @@ class SqliteItemStore:
 
     def put(self, collection: str, key: str, value: Mapping[str, Any], *, expected_version: int | None = None) -> Item:
         try:
-            encoded = msgspec.json.encode(dict(value))
+            encoded = json.dumps(dict(value), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
         except (TypeError, ValueError) as error:
             raise DataError(f"Item '{collection}/{key}' cannot be stored as JSON: {error}.") from error
         with self._file.transaction(write=True) as connection:
@@ -79,4 +78,4 @@ class SqliteItemStore:
 
 
 def _item(key: str, value: bytes, version: int) -> Item:
-    return Item(key, msgspec.json.decode(value), version)
+    return Item(key, json.loads(value), version)
