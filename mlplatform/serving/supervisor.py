@@ -1,0 +1,193 @@
+"""The supervisor behind `mlplatform serve`: starts programs, starts again what dies, and takes all with it when it ends.
+
+One a home, held by a lock file. It is single-threaded, so that its children can be told to end when it does: also
+after a ``kill -9`` (Linux), and what should survive that is swept by the next supervisor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from mlplatform.errors import ConflictError, TimedOutError
+from mlplatform.serving.descendants import kill_all, session_members
+from mlplatform.serving.keeper import Keeper
+from mlplatform.serving.program import Program, ProgramStatus
+from mlplatform.serving.supervisor_file import SupervisorStatus, read_status, refuse_if_running, write_status
+from mlplatform.spec.process_name import is_alive, process_name
+
+__all__ = ["Supervisor", "http_ready", "read_status", "refuse_if_running"]
+
+STEP_S = 0.1
+LOCK = "supervisor.lock"
+log = logging.getLogger(__name__)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Supervisor:
+    """Runs programs, their logs under `logs`, lock and status file under `run`; use it from the main thread."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        *,
+        run: Path,
+        logs: Path,
+        on_change: Callable[[tuple[ProgramStatus, ...]], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run = run
+        self._clock = clock
+        self._keepers = [Keeper(p, logs / f"{p.name}.log", clock=clock) for p in programs]
+        self._on_change = on_change
+        self._lock: IO[str] | None = None
+        self._started_at = ""
+        self._written: tuple[ProgramStatus, ...] | None = None
+        self._signal = 0
+
+    @property
+    def programs(self) -> tuple[ProgramStatus, ...]:
+        """What is known of each program."""
+        return tuple(k.status for k in self._keepers)
+
+    def run(self) -> None:
+        """Start, look after the programs until SIGTERM, SIGINT or SIGHUP, then stop them."""
+        before = {number: signal.signal(number, self._note_signal) for number in _STOP_SIGNALS}
+        try:
+            self.start()
+            while not self._signal:
+                self.step()
+                time.sleep(STEP_S)
+            log.info("%s: stopping", signal.Signals(self._signal).name)
+        finally:
+            self.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def start(self) -> None:
+        """Take the lock, sweep what a killed supervisor left, start every program.
+
+        Raises:
+            ConflictError: another supervisor holds this home; names its pid.
+        """
+        self._run.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        self._sweep()
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        for keeper in self._keepers:
+            keeper.start()
+        self._write()
+
+    def step(self) -> None:
+        """Look after every program once."""
+        for keeper in self._keepers:
+            keeper.step()
+        self._write()
+
+    def wait_ready(self, *, timeout_s: float) -> None:
+        """Step until every program is ready.
+
+        Raises:
+            TimedOutError: some are not after `timeout_s`; names them and their logs.
+        """
+        deadline = self._clock() + timeout_s
+        while any(p.state != "ready" for p in self.programs):
+            if self._signal or self._clock() >= deadline:
+                late = [
+                    f"{p.name} ({p.state}, {p.restarts} restarts; {p.log})" for p in self.programs if p.state != "ready"
+                ]
+                raise TimedOutError(f"Not ready after {timeout_s:g} s: {'; '.join(late)}.", next_step="Read the logs.")
+            self.step()
+            time.sleep(STEP_S)
+
+    def stop(self) -> None:
+        """SIGTERM to all, SIGKILL to what has not ended in its time, then the lock is free."""
+        if self._lock is None:
+            return
+        began = self._clock()
+        for keeper in reversed(self._keepers):
+            keeper.ask_to_stop()
+        left = list(self._keepers)
+        while left:
+            left = [k for k in left if not k.stopped()]
+            for keeper in left:
+                if self._clock() - began >= keeper.program.stop_s:
+                    log.warning("%s did not end in %g s; killed", keeper.program.name, keeper.program.stop_s)
+                    keeper.kill()
+            time.sleep(STEP_S / 2 if left else 0)
+        self._write()
+        self._lock.close()
+        self._lock = None
+
+    def _take_lock(self) -> None:
+        path = self._run / LOCK
+        lock = path.open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip().partition("-")[0] or "?"
+            lock.close()
+            raise ConflictError(
+                f"'mlplatform serve' runs already on '{self._run.parent}', as process {holder}.",
+                next_step=f"Use that one (mlplatform status), or stop it: kill {holder}",
+            ) from error
+        lock.truncate(0)
+        lock.write(process_name())
+        lock.flush()
+        os.set_inheritable(lock.fileno(), False)
+        self._lock = lock
+
+    def _sweep(self) -> None:
+        """Kill what a killed supervisor's programs left: told to end by the system, they may hang or have children."""
+        found = read_status(self._run)
+        for program in found.programs if found else ():
+            if program.process is None:
+                continue
+            pid = int(program.process.partition("-")[0])
+            alive = is_alive(program.process)
+            # A pid that another process has by now says nothing; an ended leader's (also a zombie's) is still its own.
+            taken = not alive and _lives(pid)
+            left = [] if taken else [*([pid] if alive else []), *session_members(pid)]
+            if left:
+                log.warning("%s of an earlier supervisor was still there (%s); killed", program.name, left)
+                kill_all(left)
+
+    def _write(self) -> None:
+        if self.programs == self._written:
+            return
+        self._written = self.programs
+        write_status(self._run, SupervisorStatus(process_name(), self._started_at, self.programs))
+        if self._on_change is not None:
+            self._on_change(self.programs)
+
+    def _note_signal(self, number: int, _: Any) -> None:
+        self._signal = number
+
+
+def http_ready(url: str, *, timeout_s: float = 0.3) -> Callable[[], bool]:
+    """A readiness question: does GET `url` answer with 200?"""
+    import httpx
+
+    def ask() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(url, timeout=timeout_s, trust_env=False).status_code == 200
+        return False
+
+    return ask
+
+
+def _lives(pid: int) -> bool:
+    try:
+        process_name(pid)
+    except ProcessLookupError:
+        return False
+    return True
