@@ -40,6 +40,7 @@ class DirectoryObjectStore:
     def __init__(self, root: Path, *, settle_s: float = 1.0) -> None:
         self.root = root.absolute()
         self._text = str(self.root)
+        self._real = self.root.resolve()
         self._settle_s = settle_s
         self._incoming = self.root / _INCOMING
         with _mapped("", self.root):
@@ -123,8 +124,12 @@ class DirectoryObjectStore:
             raise ConflictError(f"Object '{key}' exists already in '{self.root}'; expected none.") from None
 
     def _path(self, key: str) -> Path:
+        """The file of `key`. Raises ConflictError where a symbolic link below the root leads elsewhere."""
         check_key(key)
-        return self.root / key
+        path = self.root / key
+        if os.path.realpath(path.parent) != str(self._real / path.parent.relative_to(self.root)):
+            raise ConflictError(f"Object '{key}' in '{self.root}': a folder on its way is a symbolic link.")
+        return path
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         """Objects below `folder` ("" or ending in "/"); whole folders before `after` are not looked into."""
