@@ -99,7 +99,7 @@ def group_by_all(tree: exp.Expression) -> exp.Expression:
 def whole_averages(tree: exp.Expression) -> exp.Expression:
     """Redshift's AVG of whole numbers is a whole number; PostgreSQL's is not. Casts to double pass."""
     for node in tree.find_all(exp.Avg):
-        if not isinstance(node.this, exp.Cast):
+        if not node.find(exp.Cast):
             raise RedshiftRefusedError("AVG without a CAST: of whole numbers Redshift gives a whole number")
     return tree
 

@@ -1,0 +1,140 @@
+"""Guards and ledger of a Redshift schema: read, claimed, compared and set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
+from mlplatform.adapters.warehouse.redshift_tables import LOADS, RedshiftTables
+from mlplatform.core.loads.fits import quoted
+from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.tables.books import LEDGER
+from mlplatform.errors import BugError, ConflictError, NotFoundError
+
+_LEDGER_NAMES = tuple(name for name, _ in LEDGER)
+_RECEIPT_NAMES = tuple("table" if name == "table_name" else name for name in _LEDGER_NAMES)
+
+
+class RedshiftBooks:
+    """Every method that writes belongs into a transaction that locked the books first."""
+
+    def __init__(self, connection: RedshiftConnection, tables: RedshiftTables) -> None:
+        self._connection = connection
+        self._guards = tables.name("_guards")
+        self._ledger = tables.name("_ledger")
+
+    def guard(self, table: str, shard: str) -> Guard | None:
+        """The guard row, or None."""
+        rows = self._connection.rows(
+            f"SELECT last, epoch FROM {self._guards} WHERE table_name = ? AND shard = ?", [table, shard]
+        )
+        return Guard(table, shard, rows[0][0], int(rows[0][1])) if rows else None
+
+    def claim(self, table: str, shard: str, *, claim: bool) -> Guard:
+        """The guard row, made where it is missing, its epoch raised if `claim`."""
+        found = self.guard(table, shard)
+        if found is None:
+            found = Guard(table, shard, "", int(claim))
+            self._connection.execute(
+                f"INSERT INTO {self._guards} (table_name, shard, last, epoch) VALUES (?, ?, ?, ?)",
+                [table, shard, found.last, found.epoch],
+            )
+        elif claim:
+            found = Guard(table, shard, found.last, found.epoch + 1)
+            self._written(
+                f"UPDATE {self._guards} SET epoch = ? WHERE table_name = ? AND shard = ? AND epoch = ?",
+                [found.epoch, table, shard, found.epoch - 1],
+            )
+        return found
+
+    def receipt(self, table: str, batch_id: str) -> Receipt | None:
+        """The batch's receipt, or None where it was not loaded."""
+        rows = self._connection.rows(
+            f"SELECT {', '.join(map(quoted, _LEDGER_NAMES))} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?",
+            [table, batch_id],
+        )
+        if not rows:
+            return None
+        fields = dict(zip(_RECEIPT_NAMES, rows[0], strict=True))
+        fields["loaded_at"] = fields["loaded_at"].replace(tzinfo=UTC)
+        return Receipt(**fields)
+
+    def loaded_before(self, receipt: Receipt, superseded: Sequence[str]) -> str | None:
+        """Key of another object with the same bytes whose rows are in the table, or None."""
+        rows = self._connection.rows(
+            f"SELECT key, batch_id FROM {self._ledger} WHERE table_name = ? AND content_sha256 = ? AND key <> ? "
+            "AND outcome = 'loaded' ORDER BY position LIMIT 100",
+            [receipt.table, receipt.content_sha256, receipt.key],
+        )
+        return next((key for key, batch in rows if batch not in superseded), None)
+
+    def check(self, plan: LoadPlan) -> Receipt | None:
+        """The receipt, where the batch is in the ledger already; else that the guard is where the plan expects it.
+
+        Raises:
+            NotFoundError, ConflictError: there is no guard row, or it is elsewhere, or newer than the plan.
+        """
+        found = self.guard(plan.table, plan.shard)
+        if found is None:
+            raise NotFoundError(
+                f"Shard '{plan.shard}' of table '{plan.table}' has no guard row.",
+                next_step="Create the table and read its guard before planning.",
+            )
+        done = self.receipt(plan.table, plan.batch_id)
+        if done is None:
+            check_guard(plan, found)
+        return done
+
+    def advance(self, plan: LoadPlan) -> int:
+        """Compares the guard with the plan and sets it; the position of the ledger row to come."""
+        self._written(
+            f"UPDATE {self._guards} SET last = ?, epoch = ? WHERE table_name = ? AND shard = ? AND last = ? AND epoch <= ?",
+            [plan.upto, plan.epoch, plan.table, plan.shard, plan.last, plan.epoch],
+        )
+        counter = self.guard(plan.table, LOADS)
+        if counter is None:
+            raise BugError(f"Table '{plan.table}' has no counter of loads.")
+        position = int(counter.last) + 1
+        self._written(
+            f"UPDATE {self._guards} SET last = ? WHERE table_name = ? AND shard = ? AND last = ?",
+            [str(position), plan.table, LOADS, counter.last],
+        )
+        return position
+
+    def write(self, receipt: Receipt) -> None:
+        """The ledger row."""
+        values = [getattr(receipt, name) for name in _RECEIPT_NAMES]
+        values[_RECEIPT_NAMES.index("loaded_at")] = receipt.loaded_at.replace(tzinfo=None)
+        names = ", ".join(map(quoted, _LEDGER_NAMES))
+        self._connection.execute(
+            f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(values))})", values
+        )
+
+    def position(self) -> int:
+        """How many ledger rows there are."""
+        return int(self._connection.rows(f"SELECT COUNT(*) FROM {self._ledger}")[0][0])
+
+    def _written(self, sql: str, parameters: Sequence[str | int]) -> None:
+        """One row must have been written: an UPDATE that meets none raises nothing by itself."""
+        changed = self._connection.count(sql, parameters)
+        if changed != 1:
+            raise ConflictError(
+                f"A guard row changed meanwhile: expected to write 1 row, wrote {changed}.", next_step="Plan again."
+            )
+
+
+def check_guard(plan: LoadPlan, found: Guard) -> None:
+    """That the plan was made from the guard's state. Raises ConflictError."""
+    if found.epoch > plan.epoch:
+        raise ConflictError(
+            f"Loader of '{plan.key}' into table '{plan.table}' is stale: shard '{plan.shard}' was claimed with epoch "
+            f"{found.epoch}, this plan has epoch {plan.epoch}.",
+            next_step="Nothing was loaded; the loader that claimed it goes on.",
+        )
+    if found.last != plan.last:
+        raise ConflictError(
+            f"Plan for '{plan.key}' into table '{plan.table}' is out of date: shard '{plan.shard}' is at "
+            f"'{found.last}', expected '{plan.last}'.",
+            next_step="Nothing was loaded; plan again.",
+        )

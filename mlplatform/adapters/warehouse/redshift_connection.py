@@ -1,0 +1,158 @@
+"""A connection to Amazon Redshift: opened on first use, statements one by one or in a transaction, errors mapped.
+
+Redshift (https://docs.aws.amazon.com/redshift/latest/dg/) is a columnar warehouse that speaks PostgreSQL 8's protocol
+and behaves otherwise: it enforces no key, has no ON CONFLICT, reads a transaction from one snapshot, locks whole tables
+for writing, and moves bulk data through S3 alone (COPY, UNLOAD).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlplatform.adapters.warehouse.redshift_errors import is_conflict, platform_error
+from mlplatform.errors import PlatformError, ProfileError, TransientError
+
+if TYPE_CHECKING:
+    from mlplatform.ports.secrets import Secrets
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_VARBYTE = 6551
+
+
+class RedshiftSettings(BaseModel):
+    """A connection's settings, as a profile writes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    port: int = Field(default=5439, ge=1, le=65535)
+    database: str = "dev"
+    user: str
+    password_secret: str = Field(default="redshift_password", description="Name of the secret.")
+    iam_role: str = Field(
+        default="default", description="ARN of the role that COPY and UNLOAD take; default: the cluster's own."
+    )
+    schema_prefix: str = Field(default="", description="In front of the system's name; both name the schema.")
+    staging_prefix: str = Field(
+        default="_staging/", description="Below it, in the object store of a load, its rows wait for COPY."
+    )
+    ssl: bool = True
+    connect_timeout_s: int = Field(default=30, ge=1)
+
+
+class RedshiftConnection:
+    """One session at a time; a broken one is opened anew by the next statement."""
+
+    def __init__(self, settings: RedshiftSettings, secrets: Secrets) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._open: Any = None
+        self._in_transaction = False
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> Any:
+        """The cursor of the executed statement; ``?`` stands for a parameter.
+
+        Raises:
+            PlatformError: what the driver's error means; `subject` is what was worked on.
+        """
+        import redshift_connector
+
+        session = self._session()
+        cursor = session.cursor()
+        cursor.paramstyle = "qmark"
+        try:
+            cursor.execute(sql, tuple(parameters) or None)
+        except (redshift_connector.Error, OSError) as error:
+            mapped = platform_error(error, subject or f"Redshift at {self.settings.host}")
+            if isinstance(error, (OSError, redshift_connector.InterfaceError)):
+                self.close()
+            raise mapped from error
+        return cursor
+
+    def rows(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> list[tuple[Any, ...]]:
+        """Rows of one statement."""
+        return [tuple(row) for row in self.execute(sql, parameters, subject=subject).fetchall()]
+
+    def count(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> int:
+        """How many rows a statement wrote."""
+        return int(self.execute(sql, parameters, subject=subject).rowcount)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction, rolled back whatever is raised in it."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with suppress(PlatformError):
+                if self._open is not None:
+                    self.execute("ROLLBACK")
+            raise
+
+    def retried(self, attempt: Callable[[], T], subject: str) -> T:
+        """What `attempt` returns, after as many conflicts with other transactions as it takes, within bounds."""
+        for number in range(ATTEMPTS):
+            try:
+                return attempt()
+            except TransientError as error:
+                if error.__cause__ is None or not is_conflict(error.__cause__):
+                    raise
+            time.sleep(random.uniform(0.2, 1) * min(_PAUSE_S * (number + 1), _LONGEST_PAUSE_S))  # noqa: S311
+        raise TransientError(
+            f"{subject}: lost the race with other transactions {ATTEMPTS} times.", next_step="Try again."
+        )
+
+    def close(self) -> None:
+        """Ends the session; the server rolls back what it was in."""
+        session, self._open = self._open, None
+        if session is not None:
+            with suppress(Exception):
+                session.close()
+
+    def _session(self) -> Any:
+        if self._open is not None:
+            return self._open
+        try:
+            import redshift_connector
+        except ImportError as error:
+            raise ProfileError(
+                "The warehouse adapter 'redshift' needs the package redshift-connector, found none.",
+                next_step="pip install 'mlplatform[redshift]'",
+            ) from error
+        settings = self.settings
+        try:
+            session = redshift_connector.connect(
+                host=settings.host,
+                port=settings.port,
+                database=settings.database,
+                user=settings.user,
+                password=self._secrets.get(settings.password_secret).get_secret_value(),
+                ssl=settings.ssl,
+                timeout=settings.connect_timeout_s,
+                application_name="mlplatform",
+            )
+        except (redshift_connector.Error, OSError) as error:
+            raise platform_error(error, f"Connection to Redshift at {settings.host}:{settings.port}") from error
+        session.autocommit = True
+        # The driver decodes VARBYTE as UTF-8, which a quarantined record need not be.
+        session.redshift_types[_VARBYTE] = (0, _bytes)
+        # The time-out above is for connecting only: a load may take long.
+        session._usock.settimeout(None)
+        self._open = session
+        self.execute("SET timezone TO 'UTC'")
+        return session
+
+
+def _bytes(data: bytes, start: int, length: int) -> bytes:
+    return bytes.fromhex(data[start : start + length].decode("ascii"))

@@ -1,0 +1,85 @@
+"""The Redshift driver's errors as the platform's own, by SQLSTATE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mlplatform.errors import (
+    BugError,
+    DataError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformError,
+    TimedOutError,
+    TransientError,
+    UnavailableError,
+)
+
+_CONFLICT = re.compile(
+    r"Serializable isolation violation|could not serialize|could not complete because of conflict", re.I
+)
+_CONFLICT_STATES = ("40001", "40P01", "55P03")
+_NO_TABLE = re.compile(r'relation "(?:[^".]*"?\.)?"?([^"]+)" does not exist')
+_NO_COLUMN = re.compile(r'column (?:"(?:[^".]+\.)*([^"]+)"|(?:\w+\.)*(\w+)) does not exist')
+
+
+def fields(error: BaseException) -> dict[str, Any]:
+    """What the server said: C its SQLSTATE, M its message; empty where the error is not the server's."""
+    return error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
+    said = fields(error)
+    return said.get("C") in _CONFLICT_STATES or _CONFLICT.search(str(said.get("M", ""))) is not None
+
+
+def is_already_there(error: BaseException) -> bool:
+    """Whether two sessions made the same schema or table at once."""
+    return fields(error).get("C") in ("42P07", "42P06", "23505")
+
+
+def platform_error(error: BaseException, subject: str) -> PlatformError:
+    """The platform's error for a driver's; `subject` is what was worked on."""
+    said = fields(error)
+    state, message = str(said.get("C", "")), str(said.get("M", "") or error)
+    if is_conflict(error):
+        return TransientError(f"{subject}: another transaction was in the way: {message}")
+    if not said or state.startswith(("08", "53", "57P")):
+        return UnavailableError(f"{subject}: {message}", next_step="See whether the cluster runs and can be reached.")
+    if state.startswith("28") or state == "42501":
+        return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, grants and IAM role.")
+    if state == "57014":
+        return TimedOutError(f"{subject}: the statement was cancelled.")
+    return BugError(f"{subject}: {message} (SQLSTATE {state})")
+
+
+def query_error(
+    error: PlatformError, *, tables: Sequence[str], columns: Sequence[str], timeout_s: float | None
+) -> PlatformError:
+    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
+    cause = error.__cause__ or error
+    said = fields(cause)
+    state, message = str(said.get("C", "")), str(said.get("M", ""))
+    if isinstance(error, TimedOutError):
+        given = f"{timeout_s:g} s" if timeout_s is not None else "the cluster allows"
+        return TimedOutError(
+            f"The query took longer than {given} and was cancelled.", next_step="Narrow it, or give it more time."
+        )
+    table, column = _NO_TABLE.search(message), _NO_COLUMN.search(message)
+    if state == "42P01" and table is not None:
+        there = ", ".join(tables) or "none"
+        return NotFoundError(
+            f"The warehouse has no table '{table[1]}'; it has: {there}.", next_step="Correct the query."
+        )
+    if state == "42703" and column is not None:
+        there = ", ".join(columns) or "no columns"
+        name = column[1] or column[2]
+        return NotFoundError(
+            f"No table of the query has a column '{name}'; they have: {there}.", next_step="Correct the query."
+        )
+    if state.startswith(("22", "42", "0A")) and not isinstance(error, PermissionDeniedError):
+        return DataError(f"The query is wrong: {message}")
+    return error
