@@ -23,6 +23,7 @@ from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.evaluation import Evaluations
 from mlplatform.stations.live import live_deployment
+from mlplatform.stations.window_rows import utc
 
 COLLECTION = "retrain_requests"
 SETTLED = timedelta(seconds=5)
@@ -143,7 +144,7 @@ class Retrain:
         except NotFoundError:
             return 0, None, None
         rows, oldest, newest = (column[0].as_py() for column in result.columns)
-        return int(rows), oldest, newest
+        return int(rows), utc(oldest) if oldest else None, utc(newest) if newest else None
 
     def _ask(
         self, requests: Sequence[Request], reason: str, evaluation_id: str, checks: tuple[str, ...], now: datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlplatform.core.drift.profile_sql import identifier, literal
@@ -54,7 +54,7 @@ class WindowRows:
         if row["newest"] is None:
             return bool(row["later"])
         return is_closed(
-            newest_load=_aware(row["newest"], now),
+            newest_load=utc(row["newest"]),
             passed_by={s["_source"]: bool(s["later"]) for s in shards},
             later_values=bool(row["later"]),
             now=now,
@@ -75,6 +75,6 @@ class WindowRows:
         return self._warehouse.query(sql).to_pylist()
 
 
-def _aware(value: datetime, now: datetime) -> datetime:
-    """Times of the warehouse are UTC, with or without saying so."""
-    return value if value.tzinfo else value.replace(tzinfo=now.tzinfo)
+def utc(value: datetime) -> datetime:
+    """A time as a warehouse gives it: in UTC, whether it says so or not."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
