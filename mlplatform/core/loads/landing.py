@@ -25,8 +25,8 @@ import msgspec
 RESERVED = ("_sequence", "_unparsed", "_error", "_filtered")
 """Fields of a landing line that are delivery's; a record that brings one is not spliced."""
 
-_KEY = re.compile(r"(?P<shard>[^/]+)/(?P<groups>\d*/\d*)/(?P<last>\d+)-(?P<upto>\d+)\.jsonl")
-_SEQUENCE = re.compile(r"\d+")
+_KEY = re.compile(r"(?P<shard>[^/]+)/[0-9]*/[0-9]*/(?P<last>[0-9]+)-(?P<upto>[0-9]+)\.jsonl")
+_SEQUENCE = re.compile(r"[0-9]+")
 _BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
