@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class KeyRing:
-    """Checks tokens by their hash; a key made a moment ago is found by reading once more, four times a second at most."""
+    """Checks tokens by their hash."""
 
     def __init__(self, keys: ApiKeys) -> None:
         self._keys = keys
@@ -29,19 +29,25 @@ class KeyRing:
         return opens(self._hashes.get(hash_token(token)), endpoint)
 
     async def learns(self, token: str, endpoint: str) -> bool:
-        """`knows`, after the keys were read once more where that is due."""
+        """`knows`, after the keys were read once more: a new key opens at once, and an unknown one waits a moment.
+
+        All who wait share one reading, and there are four in a second at most.
+        """
+        came_at = time.monotonic()
         async with self._lock:
-            if time.monotonic() - self._read_at >= REFRESH_S / 2:
+            if self._read_at <= came_at:
+                await asyncio.sleep(max(0.0, self._read_at + REFRESH_S / 2 - came_at))
                 await self.refresh()
         return self.knows(token, endpoint)
 
     async def refresh(self) -> None:
         """Read the keys."""
+        began_at = time.monotonic()
         try:
             self._hashes = await asyncio.to_thread(self._keys.valid_hashes, datetime.now(UTC))
         except PlatformError as error:
             log.error("API keys could not be read, those known stay valid: %s", error)  # noqa: TRY400 - the message says it
-        self._read_at = time.monotonic()
+        self._read_at = began_at
 
     async def run(self) -> None:
         """Keep the keys fresh until cancelled."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from mlplatform.serving.supervisor import Supervisor
 from mlplatform.serving.supervisor_file import SupervisorStatus, read_status, refuse_if_running
 from mlplatform.spec.home import Home
 from mlplatform.spec.process_name import is_alive, process_name
+from mlplatform_tests.serving.until import until
 
 SLEEP = "import time; print('up', flush=True); time.sleep(100)"
 STUBBORN = (
@@ -31,14 +32,6 @@ PARENT = (
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)']);"
     "print('child', child.pid, flush=True); time.sleep(100)"
 )
-
-
-def until(what: Callable[[], object], *, timeout_s: float = 30.0) -> None:
-    """Wait until `what()` is true."""
-    deadline = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 @contextmanager
