@@ -141,6 +141,8 @@ class RedshiftConnection:
                 ssl=settings.ssl,
                 timeout=settings.connect_timeout_s,
                 application_name="mlplatform",
+                # A kept statement would outlive a change of its table by another process.
+                max_prepared_statements=0,
             )
         except (redshift_connector.Error, OSError) as error:
             raise platform_error(error, f"Connection to Redshift at {settings.host}:{settings.port}") from error

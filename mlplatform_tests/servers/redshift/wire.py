@@ -17,6 +17,8 @@ class Stream:
     """One side of a connection: whole messages in and out."""
 
     def __init__(self, sock: socket.socket) -> None:
+        # Small messages to and fro: none may wait for company.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._file = sock.makefile("rb")
 
