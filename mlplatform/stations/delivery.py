@@ -217,7 +217,11 @@ class Delivery:
         a thousand million records.
         """
         if state.shard not in self._positions and state.newest:
-            self._positions[state.shard] = self._seek(state)
+            position = self._seek(state)
+            if position > state.newest:
+                # Another deliverer has been here since, or the stream is not the one that was delivered: ask it.
+                self._read(state.shard, position, 1)
+            self._positions[state.shard] = position
         return self._positions.get(state.shard, "")
 
     def _seek(self, state: ShardState) -> str:
