@@ -12,13 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlplatform.adapters.warehouse.ducklake_commit import read_guard, retried, transaction
+from mlplatform.adapters.warehouse.ducklake_commit import read_guards, retried, transaction
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
 from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
 from mlplatform.adapters.warehouse.ducklake_tables import (
-    BOOKS,
     LOADS,
     changes,
     columns_of,
@@ -27,6 +26,7 @@ from mlplatform.adapters.warehouse.ducklake_tables import (
 )
 from mlplatform.core.loads.fits import quoted
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, TableSchema
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.ports.object_store import ObjectStore
@@ -76,8 +76,7 @@ class DuckLakeWarehouse:
         if wider:
             from mlplatform.adapters.warehouse.ducklake_widen import widen
 
-            widen(self._engine, schema, found, wider)
-            return
+            widen(self._engine, schema, wider)
 
         def body() -> None:
             create_books(writer)
@@ -97,23 +96,21 @@ class DuckLakeWarehouse:
         writer = self._engine.writer()
         if not columns_of(writer, table):
             raise NotFoundError(f"The warehouse has no table '{table}'.", next_step="Create it first.")
-        found = read_guard(writer, table, shard)
+        found = read_guards(writer, table, (shard,)).get(shard)
         if found is not None and not claim:
             return found
 
         def body() -> Guard:
             # Touching the table's own row makes two processes that add the same guard row conflict on any catalogue.
-            writer.execute(
-                'UPDATE w.main._guards SET epoch = epoch WHERE "table" = ? AND shard = ?', [table, LOADS]
-            )
-            now = read_guard(writer, table, shard)
+            writer.execute("UPDATE w.main._guards SET epoch = epoch WHERE table_name = ? AND shard = ?", [table, LOADS])
+            now = read_guards(writer, table, (shard,)).get(shard)
             if now is None:
                 epoch = 1 if claim else 0
                 writer.execute("INSERT INTO w.main._guards VALUES (?, ?, '', ?)", [table, shard, epoch])
                 return Guard(table, shard, "", epoch)
             if claim:
                 writer.execute(
-                    'UPDATE w.main._guards SET epoch = epoch + 1 WHERE "table" = ? AND shard = ?', [table, shard]
+                    "UPDATE w.main._guards SET epoch = epoch + 1 WHERE table_name = ? AND shard = ?", [table, shard]
                 )
                 return Guard(table, shard, now.last, now.epoch + 1)
             return now

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from mlplatform.adapters.warehouse.ducklake_errors import is_conflict, mapped
-from mlplatform.adapters.warehouse.ducklake_tables import LEDGER, LOADS
+from mlplatform.adapters.warehouse.ducklake_tables import LOADS
 from mlplatform.core.loads.fits import literal, quoted
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import ConflictError, TransientError
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ def rollback(connection: duckdb.DuckDBPyConnection) -> None:
         return
 
 
-def read_guard(connection: duckdb.DuckDBPyConnection, table: str, shard: str) -> Guard | None:
-    """The guard row, or None."""
-    row = connection.execute(
-        'SELECT last, epoch FROM w.main._guards WHERE "table" = ? AND shard = ?', [table, shard]
-    ).fetchone()
-    return None if row is None else Guard(table, shard, row[0], row[1])
+def read_guards(connection: duckdb.DuckDBPyConnection, table: str, shards: Sequence[str]) -> dict[str, Guard]:
+    """Guard rows of `table` by shard, those that are there."""
+    wanted = ", ".join(literal(shard) for shard in shards)
+    rows = connection.execute(
+        f"SELECT shard, last, epoch FROM w.main._guards WHERE table_name = {literal(table)} AND shard IN ({wanted})"
+    ).fetchall()
+    return {shard: Guard(table, shard, last, epoch) for shard, last, epoch in rows}
 
 
 def check_guard(plan: LoadPlan, found: Guard) -> None:
@@ -115,44 +117,44 @@ def commit(
     def body() -> None:
         _advance(connection, plan, receipt.position)
         table = f"w.main.{quoted(plan.table)}"
-        if plan.supersedes:
+        if plan.supersedes and receipt.outcome == "loaded":
             batches = ", ".join(literal(batch) for batch in plan.supersedes)
             connection.execute(f"DELETE FROM {table} WHERE _batch_id IN ({batches})")
         if rows is not None:
-            _add(connection, plan.table, rows)
+            add_file(connection, plan.table, rows)
         if quarantine is not None:
-            _add(connection, "_quarantine", quarantine)
+            add_file(connection, "_quarantine", quarantine)
         if plan.replays:
             _mark_replayed(connection, plan, receipt)
         names = [name for name, _ in LEDGER]
-        values = [getattr(receipt, name) for name in names]
-        values[names.index("loaded_at")] = receipt.loaded_at.replace(tzinfo=None)
+        fields = {**vars(receipt), "table_name": receipt.table, "loaded_at": receipt.loaded_at.replace(tzinfo=None)}
         connection.execute(
-            f"INSERT INTO w.main._ledger ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})", values
+            f"INSERT INTO w.main._ledger ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})",
+            [fields[name] for name in names],
         )
 
     transaction(connection, body)
 
 
 def _advance(connection: duckdb.DuckDBPyConnection, plan: LoadPlan, position: int) -> None:
+    """Compares and sets the shard's guard row and the table's counter of loads, in one statement: two rows, or nothing."""
+    mine = f"(shard = {literal(plan.shard)} AND last = {literal(plan.last)} AND epoch <= {int(plan.epoch)})"
+    counter = f"(shard = {literal(LOADS)} AND last = '{position - 1}')"
     changed = connection.execute(
-        'UPDATE w.main._guards SET last = ?, epoch = ? WHERE "table" = ? AND shard = ? AND last = ? AND epoch <= ?',
-        [plan.upto, plan.epoch, plan.table, plan.shard, plan.last, plan.epoch],
+        f"UPDATE w.main._guards SET last = CASE shard WHEN {literal(LOADS)} THEN '{position}' ELSE {literal(plan.upto)} END, "
+        f"epoch = CASE shard WHEN {literal(LOADS)} THEN epoch ELSE {int(plan.epoch)} END "
+        f"WHERE table_name = {literal(plan.table)} AND ({mine} OR {counter})"
     ).fetchone()
-    if changed is None or changed[0] != 1:
-        found = read_guard(connection, plan.table, plan.shard)
-        if found is not None:
-            check_guard(plan, found)
-        raise ConflictError(f"Shard '{plan.shard}' of table '{plan.table}' has no guard row.", next_step="Plan again.")
-    counted = connection.execute(
-        'UPDATE w.main._guards SET last = ? WHERE "table" = ? AND shard = ? AND last = ?',
-        [str(position), plan.table, LOADS, str(position - 1)],
-    ).fetchone()
-    if counted is None or counted[0] != 1:
-        raise LostRaceError
+    if changed is not None and changed[0] == 2:
+        return
+    found = read_guards(connection, plan.table, (plan.shard,))
+    if plan.shard in found:
+        check_guard(plan, found[plan.shard])
+    raise LostRaceError
 
 
-def _add(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> None:
+def add_file(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> None:
+    """Names a file as part of a table, in the transaction that is open."""
     connection.execute(
         f"CALL ducklake_add_data_files('w', {literal(table)}, {literal(str(file))}, schema => 'main', allow_missing => true)"
     )
@@ -161,7 +163,7 @@ def _add(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> None:
 def _mark_replayed(connection: duckdb.DuckDBPyConnection, plan: LoadPlan, receipt: Receipt) -> None:
     ids = ", ".join(literal(name) for name in plan.replays)
     changed = connection.execute(
-        f'UPDATE w.main._quarantine SET replayed_at = ? WHERE "table" = ? AND replayed_at IS NULL AND quarantine_id IN ({ids})',
+        f"UPDATE w.main._quarantine SET replayed_at = ? WHERE table_name = ? AND replayed_at IS NULL AND quarantine_id IN ({ids})",
         [receipt.loaded_at.replace(tzinfo=None), plan.table],
     ).fetchone()
     if changed is None or changed[0] != len(plan.replays):

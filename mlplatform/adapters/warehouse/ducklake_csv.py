@@ -173,7 +173,11 @@ def _cut_out(
 
 
 def _reason(
-    raw: bytes, rejected: _Rejected, format: CsvFormat, columns: tuple[str, ...], schema: TableSchema  # noqa: A002
+    raw: bytes,
+    rejected: _Rejected,
+    format: CsvFormat,  # noqa: A002
+    columns: tuple[str, ...],
+    schema: TableSchema,
 ) -> str:
     try:
         text = raw.decode()
@@ -204,5 +208,3 @@ def _without(source: Source, format: CsvFormat, skip: int, width: int, target: P
 
 def _said(message: str) -> str:
     return message.splitlines()[0].removeprefix("Invalid Input Error: ") if message else ""
-
-

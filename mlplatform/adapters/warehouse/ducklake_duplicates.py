@@ -64,7 +64,9 @@ def _near(connection: duckdb.DuckDBPyConnection, schema: TableSchema, file: str,
     if plan.supersedes:
         conditions.append(f"_batch_id NOT IN ({', '.join(literal(batch) for batch in plan.supersedes)})")
     if bounded:
-        ends = ", ".join(f"CAST(min({quoted(c.name)}) AS VARCHAR), CAST(max({quoted(c.name)}) AS VARCHAR)" for c in bounded)
+        ends = ", ".join(
+            f"CAST(min({quoted(c.name)}) AS VARCHAR), CAST(max({quoted(c.name)}) AS VARCHAR)" for c in bounded
+        )
         row = connection.execute(f"SELECT {ends} FROM {file}").fetchone() or ()
         for index, column in enumerate(bounded):
             low, high = row[2 * index], row[2 * index + 1]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.adapters.warehouse.ducklake_tables import data_folder
 from mlplatform.core.loads.fits import literal, quoted
 from mlplatform.errors import NotFoundError, ProfileError
 
@@ -38,6 +39,7 @@ class DuckLakeEngine:
         self._memory_mib = memory_mib
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reader: duckdb.DuckDBPyConnection | None = None
+        self._folders: dict[str, Path] = {}
         self._versions: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -81,6 +83,13 @@ class DuckLakeEngine:
             self._reader = connection
         self._reader.execute(f"USE {CATALOG if at is None else self._version(self._reader, at)}")
         return self._reader
+
+    def folder(self, table: str) -> Path:
+        """Where a table's files lie; the catalogue notes them by relative path, so that the home can move."""
+        if table not in self._folders:
+            self._folders[table] = self.data / data_folder(self.writer(), table)
+            self._folders[table].mkdir(parents=True, exist_ok=True)
+        return self._folders[table]
 
     def close(self) -> None:
         for connection in (self._writer, self._reader):

@@ -17,9 +17,13 @@ from mlplatform.errors import (
     UnavailableError,
 )
 
-_CONFLICT = re.compile(r"Failed to commit DuckLake transaction|database is locked|Transaction conflict|cannot rollback", re.I)
+_CONFLICT = re.compile(
+    r"Failed to commit DuckLake transaction|database is locked|Transaction conflict|cannot rollback", re.I
+)
 _NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
-_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"')
+_NO_COLUMN = re.compile(
+    r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"'
+)
 
 
 def is_conflict(error: Exception) -> bool:
@@ -50,7 +54,10 @@ def platform_error(error: Exception, subject: str) -> PlatformError:
     if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
         return UnavailableError(f"{subject}: {_first_line(text)}")
     if isinstance(error, (duckdb.InternalException, duckdb.FatalException)):
-        return StateError(f"{subject}: the engine broke off: {_first_line(text)}", next_step="Restart the process; then run 'mlplatform state check'.")
+        return StateError(
+            f"{subject}: the engine broke off: {_first_line(text)}",
+            next_step="Restart the process; then run 'mlplatform state check'.",
+        )
     return BugError(f"{subject}: {_first_line(text)}")
 
 
@@ -62,7 +69,9 @@ def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str])
     table = _NO_TABLE.search(text)
     if isinstance(error, duckdb.CatalogException) and table is not None:
         there = ", ".join(tables) or "none"
-        return NotFoundError(f"The warehouse has no table '{table[1]}'; it has: {there}.", next_step="Correct the query.")
+        return NotFoundError(
+            f"The warehouse has no table '{table[1]}'; it has: {there}.", next_step="Correct the query."
+        )
     column = _NO_COLUMN.search(text)
     if isinstance(error, duckdb.BinderException) and column is not None:
         there = ", ".join(columns) or "no columns"
@@ -70,7 +79,9 @@ def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str])
             f"No table of the query has a column '{column[1] or column[2]}'; they have: {there}.",
             next_step="Correct the query.",
         )
-    if isinstance(error, (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)):
+    if isinstance(
+        error, (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
+    ):
         return platform_error(error, "query")
     if isinstance(error, duckdb.PermissionException):
         return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")

@@ -38,10 +38,9 @@ def stage_jsonl(job: Job, source: Source) -> Staged:
             job.connection.execute(f"CREATE TEMP TABLE staged_lines AS {_classified(job, fields, checks)}")
         finally:
             job.connection.unregister("json_lines_in")
-    try:
-        return _write(job, fields, checks)
-    finally:
-        job.connection.execute("DROP TABLE temp.staged_lines")
+    staged = _write(job, fields, checks)
+    job.connection.execute("DROP TABLE temp.staged_lines")
+    return staged
 
 
 def _write(job: Job, fields: list[str], checks: list[Check]) -> Staged:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from mlplatform.adapters.warehouse.ducklake_tables import LEDGER
 from mlplatform.core.loads.fits import quoted
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.tables.books import LEDGER
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,11 +19,13 @@ _NAMES = tuple(name for name, _ in LEDGER)
 def find_receipt(connection: duckdb.DuckDBPyConnection, table: str, batch_id: str) -> Receipt | None:
     """The batch's receipt, or None where it was not loaded."""
     row = connection.execute(
-        f'SELECT {", ".join(map(quoted, _NAMES))} FROM w.main._ledger WHERE "table" = ? AND batch_id = ?', [table, batch_id]
+        f"SELECT {', '.join(map(quoted, _NAMES))} FROM w.main._ledger WHERE table_name = ? AND batch_id = ?",
+        [table, batch_id],
     ).fetchone()
     if row is None:
         return None
     fields = dict(zip(_NAMES, row, strict=True))
+    fields["table"] = fields.pop("table_name")
     fields["loaded_at"] = fields["loaded_at"].replace(tzinfo=UTC)
     return Receipt(**fields)
 
@@ -33,7 +35,7 @@ def loaded_before(
 ) -> str | None:
     """Key of another object with the same bytes whose rows are in the table, or None."""
     rows = connection.execute(
-        'SELECT key, batch_id FROM w.main._ledger WHERE "table" = ? AND content_sha256 = ? AND key <> ? '
+        "SELECT key, batch_id FROM w.main._ledger WHERE table_name = ? AND content_sha256 = ? AND key <> ? "
         "AND outcome = 'loaded' ORDER BY position LIMIT 100",
         [table, content_sha256, key],
     ).fetchall()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
-from mlplatform.adapters.warehouse.ducklake_commit import check_guard, commit, read_guard, retried
+from mlplatform.adapters.warehouse.ducklake_commit import check_guard, commit, read_guards, retried, rollback
 from mlplatform.adapters.warehouse.ducklake_csv import stage_csv
 from mlplatform.adapters.warehouse.ducklake_duplicates import without_duplicates
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
@@ -19,23 +20,39 @@ from mlplatform.adapters.warehouse.ducklake_ledger import find_receipt, loaded_b
 from mlplatform.adapters.warehouse.ducklake_parquet import stage_parquet
 from mlplatform.adapters.warehouse.ducklake_source import Source, check_unchanged, fetch, fsync
 from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, write_quarantine
-from mlplatform.adapters.warehouse.ducklake_tables import LOADS, data_folder
+from mlplatform.adapters.warehouse.ducklake_tables import LOADS
 from mlplatform.core.loads.fits import literal, quoted
 from mlplatform.core.loads.plan import CsvFormat, JsonLinesFormat, LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import BugError, ConflictError, DataError, NotFoundError
+from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform.ports.object_store import ObjectStore
+
+T = TypeVar("T")
 
 _SHOWN_BYTES = 64 * 1024
 """How much of an object that is quarantined whole is kept beside the reason."""
+
+
+@dataclass
+class _Prepared:
+    """What to commit: the receipt and rows as they are for one count of the table's loads, made from `draft`."""
+
+    draft: Receipt
+    receipt: Receipt
+    rows: Path | None
 
 
 class Load:
     """One plan being loaded."""
 
     def __init__(
-        self, engine: DuckLakeEngine, plan: LoadPlan, schema: TableSchema, store: ObjectStore, now: Callable[[], datetime]
+        self,
+        engine: DuckLakeEngine,
+        plan: LoadPlan,
+        schema: TableSchema,
+        store: ObjectStore,
+        now: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._connection = engine.writer()
@@ -46,37 +63,59 @@ class Load:
         self._staged_rows: Path | None = None
         self._quarantine: Path | None = None
         self._unique_rows: Path | None = None
-        self._settled: tuple[Receipt, Path | None] | None = None
         self._handed_over = False
 
     def run(self) -> Receipt:
-        """Loads the object, unless that was done before. See `ports.warehouse.Warehouse.load`."""
-        if (done := self._check()) is not None:
-            return done
+        """Loads the object, unless that was done before. See `ports.warehouse.Warehouse.load`.
+
+        Everything slow happens in one reading transaction: duplicates are looked for in the same snapshot that the
+        counter of loads is read from, and the commit checks that the counter has not moved.
+        """
         with TemporaryDirectory(dir=self._engine.scratch) as scratch:
-            source = fetch(self._plan, self._store, Path(scratch), single_column=len(self._schema.columns) == 1)
             try:
-                draft = self._draft(source, Path(scratch))
+                prepared = self._reading(lambda: self._prepare(Path(scratch)))
+                if isinstance(prepared, Receipt):
+                    return prepared
                 check_unchanged(self._plan, self._store)
-                return retried(lambda: self._attempt(draft), f"Load of '{self._plan.key}' into '{self._plan.table}'")
+                return retried(lambda: self._attempt(prepared), f"Load of '{self._plan.key}' into '{self._plan.table}'")
             finally:
                 # A commit that raised may have happened all the same; its files are then the catalogue's. What it does
                 # not know, maintenance deletes.
                 if not self._handed_over:
                     self._drop()
 
-    def _check(self) -> Receipt | None:
-        """The receipt, where the batch is in the ledger already; else that the guard is where the plan expects it."""
-        guard = read_guard(self._connection, self._plan.table, self._plan.shard)
-        if guard is None:
+    def _prepare(self, scratch: Path) -> _Prepared | Receipt:
+        """The receipt, where the batch is in the ledger already; else what to commit."""
+        state = self._state()
+        if isinstance(state, Receipt):
+            return state
+        source = fetch(self._plan, self._store, scratch, single_column=len(self._schema.columns) == 1)
+        draft = self._draft(source, scratch)
+        return _Prepared(draft, *self._settle(replace(draft, position=state + 1)))
+
+    def _reading(self, body: Callable[[], T]) -> T:
+        """`body` in a transaction that only reads the warehouse."""
+        self._connection.execute("BEGIN")
+        try:
+            return body()
+        finally:
+            rollback(self._connection)
+
+    def _state(self) -> int | Receipt:
+        """The table's count of loads, if the guard is where the plan expects it; the receipt, if the batch is loaded."""
+        plan = self._plan
+        guards = read_guards(self._connection, plan.table, (plan.shard, LOADS))
+        if len(guards) != 2:
             raise NotFoundError(
-                f"Shard '{self._plan.shard}' of table '{self._plan.table}' has no guard row.",
+                f"Shard '{plan.shard}' of table '{plan.table}' has no guard row.",
                 next_step="Create the table and read its guard before planning.",
             )
-        done = find_receipt(self._connection, self._plan.table, self._plan.batch_id)
-        if done is None:
-            check_guard(self._plan, guard)
-        return done
+        if guards[plan.shard].last != plan.last or guards[plan.shard].epoch > plan.epoch:
+            done = find_receipt(self._connection, plan.table, plan.batch_id)
+            if done is not None:
+                return done
+            check_guard(plan, guards[plan.shard])
+        return int(guards[LOADS].last)
 
     def _draft(self, source: Source, scratch: Path) -> Receipt:
         """Stages the object; the receipt as it will be unless rows turn out to be duplicates."""
@@ -84,11 +123,8 @@ class Load:
         now = self._now()
         if plan.refuse:
             return self._refused(source, plan.refuse, now)
-        folder = self._engine.data / data_folder(self._connection, plan.table)
-        quarantine = self._engine.data / data_folder(self._connection, "_quarantine")
+        folder, quarantine = self._engine.folder(plan.table), self._engine.folder("_quarantine")
         name = f"{plan.batch_id}-{secrets.token_hex(4)}.parquet"
-        for made in (folder, quarantine):
-            made.mkdir(parents=True, exist_ok=True)
         job = Job(self._connection, plan, self._schema, now, folder / name, quarantine / name, scratch)
         self._staged_rows, self._quarantine = job.rows_file, job.quarantine_file
         try:
@@ -143,9 +179,7 @@ class Load:
             arrived = source.count()
         except DataError:
             arrived = 1
-        return replace(
-            self._receipt(source, now), outcome="refused", reason=why, arrived=arrived, duplicates=arrived
-        )
+        return replace(self._receipt(source, now), outcome="refused", reason=why, arrived=arrived, duplicates=arrived)
 
     def _unparseable(self, job: Job, source: Source, error: DataError) -> Receipt:
         job.rows_file.unlink(missing_ok=True)
@@ -159,22 +193,20 @@ class Load:
             self._receipt(source, job.loaded_at), outcome="unparseable", reason=why, arrived=1, quarantined=1
         )
 
-    def _attempt(self, draft: Receipt) -> Receipt:
-        """One try at the transaction. What is worked out against the table holds for one count of its loads only."""
-        plan = self._plan
-        if (done := self._check()) is not None:
-            return done
-        counter = read_guard(self._connection, plan.table, LOADS)
-        if counter is None:
-            raise BugError(f"Table '{plan.table}' has no counter of loads.")
-        position = int(counter.last) + 1
-        if self._settled is None or self._settled[0].position != position:
-            self._settled = self._settle(replace(draft, position=position))
-        receipt, rows = self._settled
+    def _attempt(self, prepared: _Prepared) -> Receipt:
+        """One try at the transaction; after the first, what was worked out against the table may have to be again."""
+        if self._handed_over:
+            state = self._reading(self._state)
+            if isinstance(state, Receipt):
+                return state
+            if state + 1 != prepared.receipt.position:
+                draft = replace(prepared.draft, position=state + 1)
+                prepared.receipt, prepared.rows = self._reading(lambda: self._settle(draft))
+        receipt, rows = balanced(prepared.receipt), prepared.rows
         quarantine = self._quarantine if receipt.quarantined else None
         self._handed_over = True
         try:
-            commit(self._connection, plan, balanced(receipt), rows=rows, quarantine=quarantine)
+            commit(self._connection, self._plan, receipt, rows=rows, quarantine=quarantine)
         except ConflictError:
             self._handed_over = False
             raise

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol, cast
 
 from mlplatform.core.loads.arrived import Arrived
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan, ParquetFormat
@@ -18,6 +18,10 @@ from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform.ports.object_store import ObjectStore
 
 CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass
@@ -73,7 +77,7 @@ def check_unchanged(plan: LoadPlan, store: ObjectStore) -> None:
         )
 
 
-def chunks(file: IO[bytes]) -> Iterator[bytes]:
+def chunks(file: _Readable) -> Iterator[bytes]:
     """The file's bytes, a few MiB at a time."""
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
@@ -101,7 +105,7 @@ def _pass_over(source: Source, counter: Arrived | None) -> None:
 def _copy(plan: LoadPlan, store: ObjectStore, source: Source, counter: Arrived | None) -> None:
     with store.open(plan.key) as stored, source.path.open("wb") as target:
         hashing = _Hashing(stored)
-        plain: IO[bytes] = gzip.GzipFile(fileobj=hashing) if plan.key.endswith(".gz") else hashing  # type: ignore[assignment,arg-type]
+        plain: _Readable = gzip.GzipFile(fileobj=cast("IO[bytes]", hashing)) if plan.key.endswith(".gz") else hashing
         try:
             for chunk in chunks(plain):
                 target.write(chunk)
@@ -150,13 +154,13 @@ class _Hashing:
         self._inner = inner
         self.digest = hashlib.sha256()
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         data = self._inner.read(size)
         self.digest.update(data)
         return data
 
     def drain(self) -> None:
-        for _ in chunks(self):  # type: ignore[arg-type]
+        for _ in chunks(self):
             pass
 
 

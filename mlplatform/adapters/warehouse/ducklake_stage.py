@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mlplatform.core.loads.fits import literal, quoted, typed_value
 from mlplatform.core.loads.plan import LoadPlan
 from mlplatform.core.loads.receipts import quarantine_id
+from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.core.tables.schema import Column, TableSchema
 
 if TYPE_CHECKING:
@@ -121,16 +122,8 @@ def quarantine_schema() -> pa.Schema:
     """Columns of `_quarantine`."""
     import pyarrow as pa
 
-    text = ("quarantine_id", "batch_id", "table", "source", "offset", "reason")
-    return pa.schema(
-        [
-            *((name, pa.string()) for name in text),
-            ("raw", pa.binary()),
-            ("columns", pa.string()),
-            ("quarantined_at", pa.timestamp("us")),
-            ("replayed_at", pa.timestamp("us")),
-        ]
-    )
+    kinds: dict[str, pa.DataType] = {"blob": pa.binary(), "timestamp": pa.timestamp("us"), "varchar": pa.string()}
+    return pa.schema([pa.field(name, kinds[kind]) for name, kind in QUARANTINE])
 
 
 def _quarantine_batch(job: Job, batch: list[Bad], columns: tuple[str, ...]) -> pa.RecordBatch:
@@ -142,9 +135,9 @@ def _quarantine_batch(job: Job, batch: list[Bad], columns: tuple[str, ...]) -> p
         {
             "quarantine_id": quarantine_id(job.plan.batch_id, record.offset),
             "batch_id": job.plan.batch_id,
-            "table": job.plan.table,
+            "table_name": job.plan.table,
             "source": job.plan.key,
-            "offset": record.offset,
+            "record_offset": record.offset,
             "reason": record.reason,
             "raw": record.raw,
             "columns": names,

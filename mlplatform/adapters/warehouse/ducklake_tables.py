@@ -7,48 +7,12 @@ from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.ducklake_stage import sql_type
 from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, Column, TableSchema
 from mlplatform.errors import ConflictError
 
 if TYPE_CHECKING:
     import duckdb
-
-LEDGER = (
-    ("position", "BIGINT"),
-    ("batch_id", "VARCHAR"),
-    ("table", "VARCHAR"),
-    ("shard", "VARCHAR"),
-    ("last", "VARCHAR"),
-    ("upto", "VARCHAR"),
-    ("epoch", "BIGINT"),
-    ("key", "VARCHAR"),
-    ("etag", "VARCHAR"),
-    ("content_sha256", "VARCHAR"),
-    ("outcome", "VARCHAR"),
-    ("arrived", "BIGINT"),
-    ("loaded", "BIGINT"),
-    ("quarantined", "BIGINT"),
-    ("duplicates", "BIGINT"),
-    ("filtered", "BIGINT"),
-    ("loaded_at", "TIMESTAMP"),
-    ("reason", "VARCHAR"),
-    ("event_time_min", "VARCHAR"),
-    ("event_time_max", "VARCHAR"),
-)
-GUARDS = (("table", "VARCHAR"), ("shard", "VARCHAR"), ("last", "VARCHAR"), ("epoch", "BIGINT"))
-QUARANTINE = (
-    ("quarantine_id", "VARCHAR"),
-    ("batch_id", "VARCHAR"),
-    ("table", "VARCHAR"),
-    ("source", "VARCHAR"),
-    ("offset", "VARCHAR"),
-    ("reason", "VARCHAR"),
-    ("raw", "BLOB"),
-    ("columns", "VARCHAR"),
-    ("quarantined_at", "TIMESTAMP"),
-    ("replayed_at", "TIMESTAMP"),
-)
-BOOKS = {"_ledger": LEDGER, "_guards": GUARDS, "_quarantine": QUARANTINE}
 
 LOADS = ""
 """Shard of the guard row that counts a table's loads: a load sets it, so that no two commit from the same state."""
@@ -70,7 +34,7 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 def create_books(connection: duckdb.DuckDBPyConnection) -> None:
     """The ledger, the guards and the quarantine, where they are missing."""
     for name, columns in BOOKS.items():
-        declared = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
+        declared = ", ".join(f"{quoted(column)} {kind.upper()}" for column, kind in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS w.main.{name} ({declared})")
 
 
@@ -124,11 +88,12 @@ def widens(found: str, declared: str) -> bool:
     return found == "BIGINT" and whole >= 19
 
 
-def recast(schema: TableSchema, found: dict[str, str], wider: list[Column]) -> str:
+def recast(found: dict[str, str], wider: list[Column]) -> str:
     """SQL of the table's columns with the wider ones cast."""
     widened = {c.name: sql_type(c) for c in wider}
     return ", ".join(
-        f"CAST({quoted(name)} AS {widened[name]}) AS {quoted(name)}" if name in widened else quoted(name) for name in found
+        f"CAST({quoted(name)} AS {widened[name]}) AS {quoted(name)}" if name in widened else quoted(name)
+        for name in found
     )
 
 

@@ -49,6 +49,4 @@ class Arrived:
 
 
 def _has_blank_line(data: bytes) -> bool:
-    return data[:1] in (b"\n", b"\r", b" ", b"\t") or any(
-        mark in data for mark in (b"\n\n", b"\n\r", b"\n ", b"\n\t")
-    )
+    return data[:1] in (b"\n", b"\r", b" ", b"\t") or any(mark in data for mark in (b"\n\n", b"\n\r", b"\n ", b"\n\t"))

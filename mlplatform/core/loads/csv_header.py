@@ -31,7 +31,9 @@ def csv_columns(head: bytes, format: CsvFormat, schema: TableSchema) -> tuple[st
     if not format.header:
         return schema.names
     try:
-        text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="strict" if len(head) < HEAD_BYTES else "replace")
+        text = head.removeprefix(b"\xef\xbb\xbf").decode(
+            "utf-8", errors="strict" if len(head) < HEAD_BYTES else "replace"
+        )
     except UnicodeDecodeError as error:
         first = head.split(b"\n", 1)[0]
         text = first.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")

@@ -76,12 +76,13 @@ class CsvRecords:
     def _line_ends(self, data: bytes) -> Positions:
         """Positions of the line ends in `data` (which begins outside quotes) that end a record."""
         array = np.frombuffer(data, np.uint8)
-        newlines = np.flatnonzero(array == _NEWLINE)
+        newlines: Positions = np.flatnonzero(array == _NEWLINE)
         if not self._quote or self._quote not in data:
             return newlines
         quotes = np.flatnonzero(array == self._quote[0])
         if self._doubled and self._regular(array, quotes):
-            return newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+            outside: Positions = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+            return outside
         return self._walk(data, array, quotes, newlines)
 
     def _regular(self, array: npt.NDArray[np.uint8], quotes: Positions) -> bool:
@@ -95,9 +96,7 @@ class CsvRecords:
         closes = np.isin(after, (self._delimiter[0], _NEWLINE, _RETURN, self._quote[0])) | (quotes == last)
         return bool(np.all(opens[0::2])) and bool(np.all(closes[1::2]))
 
-    def _walk(
-        self, data: bytes, array: npt.NDArray[np.uint8], quotes: Positions, newlines: Positions
-    ) -> Positions:
+    def _walk(self, data: bytes, array: npt.NDArray[np.uint8], quotes: Positions, newlines: Positions) -> Positions:
         """The same, mark by mark, for files whose quotes stand where they should not, or with an escape of its own."""
         marks = [quotes, newlines]
         if not self._doubled and self._escape:

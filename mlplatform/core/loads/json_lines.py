@@ -11,7 +11,9 @@ SEQUENCE, UNPARSED, ERROR, FILTERED = "_sequence", "_unparsed", "_error", "_filt
 
 DELIVERY_FIELDS = (SEQUENCE, UNPARSED, ERROR, FILTERED)
 
-SCHEMA = pa.schema([("number", pa.int64()), ("raw", pa.binary()), ("line", pa.string())])
+_TYPES: dict[str, pa.DataType] = {"number": pa.int64(), "raw": pa.binary(), "line": pa.string()}
+
+SCHEMA = pa.schema(_TYPES)
 
 
 def line_batches(chunks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:

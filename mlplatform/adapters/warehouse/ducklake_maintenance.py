@@ -1,0 +1,112 @@
+"""Upkeep of a DuckLake: merge small files, expire old snapshots, delete what no snapshot needs.
+
+A version that is pinned (a model refers to it) is never expired, nor are its files deleted. Files that a merge or an
+expiry let go are deleted a while later, so that reads that began before still find them; so are files that a killed
+load left behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlplatform.adapters.warehouse.ducklake_commit import retried
+from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.core.loads.fits import literal
+from mlplatform.ports.warehouse import Maintained
+
+if TYPE_CHECKING:
+    import duckdb
+
+_METADATA = "__ducklake_metadata_w"
+
+GRACE = timedelta(hours=1)
+"""How long a file that no snapshot needs stays, for reads that began before; also the age of a load that is taken for dead."""
+
+
+def maintain(
+    engine: DuckLakeEngine,
+    *,
+    now: datetime,
+    keep: timedelta,
+    pinned: Sequence[str],
+    on_progress: Callable[[str], None],
+) -> Maintained:
+    """See `ports.warehouse.Warehouse.maintain`."""
+    writer = engine.writer()
+    before = _files(writer)
+    on_progress(f"{before} files before")
+    for name in _tables(writer):
+        table = literal(name)
+        _call(writer, f"ducklake_flush_inlined_data('w', table_name => {table})", f"Flush of '{name}'")
+        _call(writer, f"ducklake_merge_adjacent_files('w', {table})", f"Merge of '{name}'")
+        on_progress(f"merged '{name}'")
+    expired, kept = _expire(writer, now - keep, pinned)
+    on_progress(f"expired {expired} snapshots")
+    deleted = _delete(engine, now - GRACE)
+    _sweep_scratch(engine, now - GRACE)
+    after = _files(writer)
+    on_progress(f"deleted {deleted} files; {after} files after")
+    return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
+
+
+def _call(writer: duckdb.DuckDBPyConnection, function: str, subject: str) -> None:
+    retried(lambda: writer.execute(f"CALL {function}"), subject)
+
+
+def _tables(writer: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = writer.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'w' AND schema_name = 'main' ORDER BY table_name"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _files(writer: duckdb.DuckDBPyConnection) -> int:
+    row = writer.execute(f"SELECT count(*) FROM {_METADATA}.ducklake_data_file WHERE end_snapshot IS NULL").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _expire(writer: duckdb.DuckDBPyConnection, before: datetime, pinned: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """Expires snapshots older than `before`, but the newest and those pinned; how many, and the pinned ones that are there."""
+    rows = writer.execute("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").fetchall()
+    wanted = set(pinned)
+    kept = tuple(str(version) for version, _ in rows if str(version) in wanted)
+    old = [int(version) for version, at in rows[:-1] if at.astimezone(UTC) < before and str(version) not in wanted]
+    if old:
+        versions = ", ".join(map(str, old))
+        _call(writer, f"ducklake_expire_snapshots('w', versions => [{versions}])", "Expiry of snapshots")
+    return len(old), kept
+
+
+def _delete(engine: DuckLakeEngine, before: datetime) -> int:
+    """Deletes files that were let go, and files that no commit names, both only if that was before `before`; how many.
+
+    Not by ducklake_cleanup_old_files: on a SQLite catalogue it takes no notice of `older_than`.
+    """
+    writer = engine.writer()
+    stamp = f"TIMESTAMPTZ {literal(before.astimezone(UTC).isoformat(sep=' '))}"
+    scheduled = f"{_METADATA}.ducklake_files_scheduled_for_deletion"
+    gone = writer.execute(
+        f"SELECT data_file_id, path, path_is_relative FROM {scheduled} WHERE CAST(schedule_start AS TIMESTAMPTZ) < {stamp}"
+    ).fetchall()
+    for _, path, relative in gone:
+        (engine.data / path if relative else Path(path)).unlink(missing_ok=True)
+    if gone:
+        ids = ", ".join(str(int(number)) for number, _, _ in gone)
+        retried(
+            lambda: writer.execute(f"DELETE FROM {scheduled} WHERE data_file_id IN ({ids})"), "Deletion of old files"
+        )
+    with mapped("Deletion of files that no commit names"):
+        orphans = writer.execute(f"CALL ducklake_delete_orphaned_files('w', older_than => {stamp})").fetchall()
+    return len(gone) + len(orphans)
+
+
+def _sweep_scratch(engine: DuckLakeEngine, before: datetime) -> None:
+    """Removes what processes that are gone left half done."""
+    for folder in (engine.root / "scratch").iterdir() if (engine.root / "scratch").is_dir() else ():
+        if folder != engine.scratch and folder.stat().st_mtime < before.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""Columns of a wider type: the rows are written anew beside the table, which takes them in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+
+from mlplatform.adapters.warehouse.ducklake_commit import LostRaceError, add_file, read_guards, transaction
+from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.ducklake_source import fsync
+from mlplatform.adapters.warehouse.ducklake_stage import copy_parquet, sql_type
+from mlplatform.adapters.warehouse.ducklake_tables import LOADS, columns_of, recast
+from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.tables.schema import Column, TableSchema
+from mlplatform.errors import BugError
+
+
+def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> None:
+    """Gives `wider` columns their declared type. Older versions of the table stay readable with the old one.
+
+    Raises:
+        LostRaceError: the table was loaded into meanwhile; nothing was changed.
+    """
+    writer = engine.writer()
+    before = read_guards(writer, schema.name, (LOADS,)).get(LOADS)
+    if before is None:
+        raise BugError(f"Table '{schema.name}' has no counter of loads.")
+    found = columns_of(writer, schema.name)
+    table, old = (f"w.main.{quoted(name)}" for name in (schema.name, f"{schema.name}__old"))
+    file = engine.folder(schema.name) / f"widened-{secrets.token_hex(8)}.parquet"
+    rows = copy_parquet(writer, f"SELECT {recast(found, wider)} FROM {table}", file)
+    fsync(file)
+    kinds = {**found, **{c.name: sql_type(c) for c in wider}}
+
+    def body() -> None:
+        still = writer.execute(
+            f"UPDATE w.main._guards SET last = last WHERE table_name = {literal(schema.name)} "
+            f"AND shard = {literal(LOADS)} AND last = {literal(before.last)}"
+        ).fetchone()
+        if still is None or still[0] != 1:
+            raise LostRaceError
+        writer.execute(f"ALTER TABLE {table} RENAME TO {quoted(f'{schema.name}__old')}")
+        writer.execute(f"CREATE TABLE {table} ({', '.join(f'{quoted(name)} {kind}' for name, kind in kinds.items())})")
+        if rows:
+            add_file(writer, schema.name, file)
+        writer.execute(f"DROP TABLE {old}")
+
+    try:
+        transaction(writer, body)
+    except LostRaceError:
+        file.unlink(missing_ok=True)
+        raise
+    if not rows:
+        file.unlink(missing_ok=True)

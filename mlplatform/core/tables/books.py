@@ -1,0 +1,49 @@
+"""The books that every warehouse keeps beside its tables: columns of `_ledger`, `_guards` and `_quarantine`, in order.
+
+Types are the logical ones of `core.tables.schema`, and `blob` for bytes. They are read by `query` like any table.
+"""
+
+from __future__ import annotations
+
+LEDGER = (
+    ("position", "bigint"),
+    ("batch_id", "varchar"),
+    ("table_name", "varchar"),
+    ("shard", "varchar"),
+    ("last", "varchar"),
+    ("upto", "varchar"),
+    ("epoch", "bigint"),
+    ("key", "varchar"),
+    ("etag", "varchar"),
+    ("content_sha256", "varchar"),
+    ("outcome", "varchar"),
+    ("arrived", "bigint"),
+    ("loaded", "bigint"),
+    ("quarantined", "bigint"),
+    ("duplicates", "bigint"),
+    ("filtered", "bigint"),
+    ("loaded_at", "timestamp"),
+    ("reason", "varchar"),
+    ("event_time_min", "varchar"),
+    ("event_time_max", "varchar"),
+)
+"""One row a batch: a `core.loads.plan.Receipt`. `position` numbers a table's rows from 1, without gaps."""
+
+GUARDS = (("table_name", "varchar"), ("shard", "varchar"), ("last", "varchar"), ("epoch", "bigint"))
+"""One row a (table, shard), a `core.loads.plan.Guard`; the shard "" counts the table's loads."""
+
+QUARANTINE = (
+    ("quarantine_id", "varchar"),
+    ("batch_id", "varchar"),
+    ("table_name", "varchar"),
+    ("source", "varchar"),
+    ("record_offset", "varchar"),
+    ("reason", "varchar"),
+    ("raw", "blob"),
+    ("columns", "varchar"),
+    ("quarantined_at", "timestamp"),
+    ("replayed_at", "timestamp"),
+)
+"""One row a record: a `core.loads.plan.QuarantinedRecord`; `columns` is a JSON list, empty but for CSV."""
+
+BOOKS = {"_ledger": LEDGER, "_guards": GUARDS, "_quarantine": QUARANTINE}

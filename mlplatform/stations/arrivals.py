@@ -1,0 +1,167 @@
+"""What lies in the object store for a table: objects under its prefixes, and its streams' delivered ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlplatform.core.loads.landing import LandingRange, landing_position, parse_landing_key
+from mlplatform.core.loads.plan import Format
+from mlplatform.errors import StateError
+from mlplatform.ports.object_store import ObjectInfo, ObjectStore
+from mlplatform.spec.stream import StreamSpec
+from mlplatform.spec.table import SourceSpec
+
+_BEHIND = "\U0010ffff"
+"""Sorts behind every key that continues a folder's name."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An object under a prefix; `format` is None where no source of the table wants it."""
+
+    info: ObjectInfo
+    format: Format | None
+
+
+class Prefix:
+    """Objects under one prefix, with the sources that share it. Landing objects of the table's streams are none of them.
+
+    The first look goes over all; a later one over what sorts behind the last key known, and over one page of the rest in
+    turn, so that a look costs the same however many objects were loaded before.
+    """
+
+    def __init__(self, prefix: str, sources: list[SourceSpec], inner: list[str], landing: list[str]) -> None:
+        self.prefix = prefix
+        self._sources = sources
+        self._inner = inner
+        self._landing = landing
+        self._newest = ""
+        self._cursor: str | None = None
+
+    def look(self, store: ObjectStore, *, page: int) -> Iterator[Arrival]:
+        """New and old objects, each once: all at first, then the newest and a page."""
+        if self._cursor is None:
+            yield from self._walk(store, "", None)
+            self._cursor = ""
+            return
+        newest, start = self._newest, self._cursor
+        seen = 0
+        last = ""
+        for arrival in self._walk(store, start, newest):
+            yield arrival
+            last = arrival.info.key
+            seen += 1
+            if seen == page:
+                break
+        self._cursor = last if seen == page else ""
+        yield from self._walk(store, newest, None)
+
+    def _walk(self, store: ObjectStore, after: str, upto: str | None) -> Iterator[Arrival]:
+        while True:
+            for info in store.list(self.prefix, after=after):
+                if upto is not None and info.key > upto:
+                    return
+                skip = self._foreign_folder(info.key)
+                if skip is not None:
+                    after = skip
+                    break
+                self._newest = max(self._newest, info.key)
+                if not info.key.endswith("/"):
+                    yield Arrival(info, self._format(info.key))
+            else:
+                return
+
+    def _foreign_folder(self, key: str) -> str | None:
+        """Where to go on behind a folder that is another source's: a shard's landing objects, or an inner prefix."""
+        for landing in self._landing:
+            found = parse_landing_key(landing, key)
+            if found is not None:
+                return f"{landing}{found.shard}/{_BEHIND}"
+        return next((f"{inner}{_BEHIND}" for inner in self._inner if key.startswith(inner)), None)
+
+    def _format(self, key: str) -> Format | None:
+        for source in self._sources:
+            if key.endswith((source.suffix, f"{source.suffix}.gz")):
+                return source.format.format()
+        return None
+
+    @property
+    def suffixes(self) -> str:
+        """The suffixes of its sources, for people."""
+        return ", ".join(source.suffix or "any" for source in self._sources)
+
+
+def prefixes(sources: list[SourceSpec], streams: Mapping[str, StreamSpec]) -> list[Prefix]:
+    """One `Prefix` for each that the sources name."""
+    landing = [streams[s.stream].delivery.prefix for s in sources if s.stream]
+    names = sorted({s.prefix for s in sources if s.prefix is not None})
+    return [
+        Prefix(
+            name,
+            [s for s in sources if s.prefix == name],
+            [other for other in names if other != name and other.startswith(name)],
+            landing,
+        )
+        for name in names
+    ]
+
+
+def shards(store: ObjectStore, prefix: str) -> Iterator[str]:
+    """Shards that have landing objects under `prefix`, by one short listing each."""
+    after = ""
+    while True:
+        for info in store.list(prefix, after=after):
+            folder, slash, _ = info.key.removeprefix(prefix).partition("/")
+            if not slash:
+                continue
+            found = parse_landing_key(prefix, info.key)
+            if found is not None:
+                yield found.shard
+                after = f"{prefix}{found.shard}/{_BEHIND}"
+            else:
+                after = f"{prefix}{folder}/{_BEHIND}"
+            break
+        else:
+            return
+
+
+def ranges(
+    store: ObjectStore, prefix: str, shard: str, *, position: str, newest_key: str | None
+) -> Iterator[tuple[LandingRange, ObjectInfo]]:
+    """Delivered ranges of `shard` that hold records behind `position`, in order; `newest_key` was loaded last.
+
+    Listing starts at the range loaded last, so that one that overlaps it is seen.
+
+    Raises:
+        StateError: records between two ranges are in no landing object.
+    """
+    loaded = parse_landing_key(prefix, newest_key) if newest_key else None
+    after = landing_position(prefix, shard, loaded.last if loaded else "")
+    for found, info in _listed(store, prefix, shard, after):
+        if found.upto <= position:
+            continue
+        if position and found.last > position:
+            for earlier, covering in _listed(store, prefix, shard, landing_position(prefix, shard, "")):
+                if earlier.last <= position < earlier.upto:
+                    yield earlier, covering
+                    position = earlier.upto
+                if earlier.last >= found.last:
+                    break
+            if found.last > position:
+                raise StateError(
+                    f"Records of shard '{shard}' behind {position} up to {found.last} are in no landing object under "
+                    f"'{prefix}'; the next one is '{info.key}'.",
+                    next_step="Put the missing object back, or replay the stream into it.",
+                )
+            if found.upto <= position:
+                continue
+        yield found, info
+        position = found.upto
+
+
+def _listed(store: ObjectStore, prefix: str, shard: str, after: str) -> Iterator[tuple[LandingRange, ObjectInfo]]:
+    for info in store.list(f"{prefix}{shard}/", after=after):
+        found = parse_landing_key(prefix, info.key)
+        if found is not None and found.shard == shard:
+            yield found, info

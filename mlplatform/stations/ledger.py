@@ -1,0 +1,59 @@
+"""A table's ledger as its loaders remember it: read once, then only what was added."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC
+from typing import Any
+
+from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.tables.books import LEDGER
+from mlplatform.ports.warehouse import Warehouse
+
+_COLUMNS = ", ".join(name for name, _ in LEDGER)
+
+
+class Ledger:
+    """Receipts of one table by key and by shard. `refresh` before asking."""
+
+    def __init__(self, warehouse: Warehouse, table: str) -> None:
+        self._warehouse = warehouse
+        self._table = table
+        self.position = 0
+        self._by_key: dict[str, list[Receipt]] = defaultdict(list)
+        self._newest: dict[str, Receipt] = {}
+
+    def refresh(self) -> None:
+        """Reads the rows behind the last one known."""
+        for receipt in receipts(self._warehouse, self._table, after=self.position):
+            self.position = receipt.position
+            self._newest[receipt.shard] = receipt
+            if not receipt.shard.startswith("stream/"):
+                self._by_key[receipt.key].append(receipt)
+
+    def of_key(self, key: str) -> list[Receipt]:
+        """Receipts of an object that is no delivered range, oldest first."""
+        return self._by_key.get(key, [])
+
+    def newest(self, shard: str) -> Receipt | None:
+        """The shard's last receipt."""
+        return self._newest.get(shard)
+
+    @property
+    def shards(self) -> list[str]:
+        return sorted(self._newest)
+
+
+def receipts(warehouse: Warehouse, table: str, *, after: int = 0) -> list[Receipt]:
+    """Receipts of `table` behind position `after`, oldest first."""
+    rows = warehouse.query(
+        f"SELECT {_COLUMNS} FROM _ledger WHERE table_name = ? AND position > ? ORDER BY position",  # noqa: S608
+        [table, after],
+    )
+    return [_receipt(row) for row in rows.to_pylist()]
+
+
+def _receipt(row: dict[str, Any]) -> Receipt:
+    fields = {**row, "table": row["table_name"], "loaded_at": row["loaded_at"].replace(tzinfo=UTC)}
+    del fields["table_name"]
+    return Receipt(**fields)

@@ -1,0 +1,46 @@
+"""Maintenance: a warehouse's upkeep when enough was committed, or when asked; never what a model refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from mlplatform.ports.warehouse import Maintained, Warehouse
+
+KEEP = timedelta(days=7)
+"""How long a snapshot that no model refers to can be read."""
+
+MAX_COMMITS = 500
+"""Commits since the last upkeep that make it due: each leaves a small file, and scans slow down with their number."""
+
+
+class Maintenance:
+    """Upkeep of one warehouse; `pinned` gives the versions that models refer to, asked anew each time."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        pinned: Callable[[], Sequence[str]],
+        keep: timedelta = KEEP,
+        max_commits: int = MAX_COMMITS,
+    ) -> None:
+        self._warehouse = warehouse
+        self._pinned = pinned
+        self._keep = keep
+        self._max_commits = max_commits
+        self._done_at = 0
+
+    def due(self) -> bool:
+        """Whether `max_commits` batches were committed since this instance's last run (or ever)."""
+        return self._warehouse.capabilities.maintenance and self._commits() - self._done_at >= self._max_commits
+
+    def run(self, now: datetime, *, on_progress: Callable[[str], None] | None = None) -> Maintained:
+        """Merges, expires, deletes. See `ports.warehouse.Warehouse.maintain`."""
+        commits = self._commits()
+        done = self._warehouse.maintain(now=now, keep=self._keep, pinned=tuple(self._pinned()), on_progress=on_progress)
+        self._done_at = commits
+        return done
+
+    def _commits(self) -> int:
+        return int(self._warehouse.query("SELECT count(*) AS n FROM _ledger").to_pylist()[0]["n"])

@@ -1,0 +1,223 @@
+"""Quarantine: records that did not fit, and their replay after a fix, through the same loader and exactly once.
+
+A replay writes the records it takes as one object (their own bytes, in their own format), and loads that. The records are
+marked as replayed in the transaction that loads them; those that still do not fit come back as new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from mlplatform.core.loads.landing import parse_landing_key
+from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, QuarantinedRecord, Receipt
+from mlplatform.core.tables.books import QUARANTINE
+from mlplatform.errors import ConflictError, DataError, NotFoundError
+from mlplatform.ports.object_store import ObjectInfo, ObjectStore
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.stream import StreamSpec
+from mlplatform.spec.table import SourceSpec, TableSpec
+
+_COLUMNS = ", ".join(name for name, _ in QUARANTINE)
+_Records = list[QuarantinedRecord]
+_Group = tuple[ObjectInfo, Format, _Records]
+_Groups = list[_Group]
+
+_AT_ONCE = 5_000
+_CONFLICTS = 20
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay did: records taken, and what became of them."""
+
+    records: int
+    loaded: int
+    quarantined: int
+    duplicates: int
+    receipts: tuple[Receipt, ...] = ()
+
+
+class Quarantine:
+    """The quarantine of one table."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        store: ObjectStore,
+        table: TableSpec,
+        *,
+        system: str,
+        streams: Mapping[str, StreamSpec],
+    ) -> None:
+        self._warehouse = warehouse
+        self._store = store
+        self._spec = table
+        self._schema = table.schema_()
+        self._streams = streams
+        self._folder = f"_replay/{system}/{table.name}/"
+
+    def list(self, *, limit: int = 50, replayed: bool = False) -> _Records:
+        """Records that wait, oldest first; with `replayed`, also those that were."""
+        where = "" if replayed else " AND replayed_at IS NULL"
+        return self._select(f"{where} ORDER BY quarantined_at, batch_id, record_offset LIMIT {int(limit)}")
+
+    def count(self) -> int:
+        """How many records wait."""
+        found = self._warehouse.query(
+            "SELECT count(*) AS n FROM _quarantine WHERE table_name = ? AND replayed_at IS NULL", [self._schema.name]
+        )
+        return int(found.to_pylist()[0]["n"])
+
+    def replay(self, ids: Sequence[str] | None = None) -> Replayed:
+        """Loads records again: those in `ids`, or all that wait now.
+
+        Raises:
+            NotFoundError: an id that is not there, or an object quarantined whole that is gone.
+            ConflictError: a record that was replayed before.
+        """
+        self._warehouse.create(self._schema)
+        todo = [*ids] if ids is not None else [r.quarantine_id for r in self.list(limit=10**9)]
+        receipts: deque[Receipt] = deque()
+        taken = 0
+        conflicts = 0
+        while todo:
+            batch = todo[:_AT_ONCE]
+            records = self._waiting(batch, strict=ids is not None and not conflicts)
+            try:
+                for group in self._groups(records):
+                    receipts.append(self._load(*group))
+                    taken += len(group[2])
+            except ConflictError:
+                conflicts += 1
+                if conflicts > _CONFLICTS:
+                    raise
+                continue
+            todo = todo[_AT_ONCE:]
+        return Replayed(
+            taken,
+            sum(r.loaded for r in receipts),
+            sum(r.quarantined for r in receipts),
+            sum(r.duplicates for r in receipts),
+            tuple(receipts),
+        )
+
+    def _waiting(self, ids: Sequence[str], *, strict: bool) -> _Records:
+        marks = ", ".join("?" * len(ids))
+        found = self._select(f" AND quarantine_id IN ({marks}) ORDER BY quarantined_at, batch_id, record_offset", ids)
+        if strict:
+            missing = sorted(set(ids) - {r.quarantine_id for r in found})
+            if missing:
+                raise NotFoundError(f"Quarantine of table '{self._schema.name}' has no record '{missing[0]}'.")
+            done = [r for r in found if r.replayed_at is not None]
+            if done:
+                raise ConflictError(
+                    f"Record '{done[0].quarantine_id}' of table '{self._schema.name}' was replayed at {done[0].replayed_at}."
+                )
+        return [r for r in found if r.replayed_at is None]
+
+    def _groups(self, records: Sequence[QuarantinedRecord]) -> _Groups:
+        """What to load: an object for each format, and each object that was quarantined whole by itself."""
+        groups: _Groups = []
+        lines: _Records = []
+        tables: dict[tuple[SourceSpec, tuple[str, ...]], _Records] = defaultdict(list)
+        for record in records:
+            if not record.offset:
+                groups.append((self._object(record.source), self._format(record.source), [record]))
+            elif record.columns:
+                tables[(self._source(record.source), record.columns)].append(record)
+            else:
+                lines.append(record)
+        for (source, columns), members in tables.items():
+            format_ = source.format.format()
+            if not isinstance(format_, CsvFormat):
+                raise DataError(
+                    f"Records of '{members[0].source}' are CSV, and its source says {source.format.type} now."
+                )
+            header = (format_.delimiter.join(columns) + "\n").encode() if format_.header else b""
+            name = f"{source.prefix}{_digest(members)}{source.suffix or '.csv'}".removesuffix(".gz")
+            groups.append((self._put(name, header, members), format_, members))
+        if lines:
+            groups.append((self._put(f"{_digest(lines)}.jsonl", b"", lines), JsonLinesFormat(), lines))
+        return groups
+
+    def _load(self, info: ObjectInfo, format_: Format, records: _Records) -> Receipt:
+        guard = self._warehouse.guard(self._schema.name, f"replay/{self._schema.name}")
+        plan = LoadPlan(
+            table=self._schema.name,
+            shard=guard.shard,
+            last=guard.last,
+            upto=str(int(guard.last or 0) + 1),
+            epoch=guard.epoch,
+            key=info.key,
+            etag=info.etag,
+            size_bytes=info.size_bytes,
+            format=format_,
+            replays=tuple(r.quarantine_id for r in records),
+        )
+        return self._warehouse.load(plan, self._schema, self._store)
+
+    def _put(self, name: str, header: bytes, records: Sequence[QuarantinedRecord]) -> ObjectInfo:
+        return self._store.put(f"{self._folder}{name}", header + b"".join(r.raw + b"\n" for r in records))
+
+    def _object(self, key: str) -> ObjectInfo:
+        info = self._store.head(key)
+        if info is None:
+            raise NotFoundError(
+                f"Object '{key}', quarantined whole, is gone from the object store.",
+                next_step="Put it back to replay it.",
+            )
+        return info
+
+    def _format(self, key: str) -> Format:
+        inner = key.removeprefix(self._folder)
+        for source in self._spec.sources:
+            if source.stream and parse_landing_key(self._streams[source.stream].delivery.prefix, inner) is not None:
+                return JsonLinesFormat()
+        if key.startswith(self._folder) and key.endswith(".jsonl"):
+            return JsonLinesFormat()
+        return self._source(key).format.format()
+
+    def _source(self, key: str) -> SourceSpec:
+        inner = key.removeprefix(self._folder)
+        fitting = [s for s in self._spec.sources if s.prefix is not None and inner.startswith(s.prefix)]
+        fitting.sort(key=lambda s: len(s.prefix or ""), reverse=True)
+        for source in fitting:
+            if inner.endswith((source.suffix, f"{source.suffix}.gz")):
+                return source
+        raise DataError(
+            f"No source of table '{self._spec.name}' takes '{inner}' any more, so that nothing says how to read it.",
+            next_step="Give the table a source with its prefix and suffix.",
+        )
+
+    def _select(self, rest: str, parameters: Sequence[Any] = ()) -> _Records:
+        rows = self._warehouse.query(
+            f"SELECT {_COLUMNS} FROM _quarantine WHERE table_name = ?{rest}",  # noqa: S608
+            [self._schema.name, *parameters],
+        )
+        return [_record(row) for row in rows.to_pylist()]
+
+
+def _digest(records: Sequence[QuarantinedRecord]) -> str:
+    return hashlib.sha256("\n".join(r.quarantine_id for r in records).encode()).hexdigest()[:32]
+
+
+def _record(row: Mapping[str, Any]) -> QuarantinedRecord:
+    replayed = row["replayed_at"]
+    return QuarantinedRecord(
+        quarantine_id=row["quarantine_id"],
+        batch_id=row["batch_id"],
+        table=row["table_name"],
+        source=row["source"],
+        offset=row["record_offset"],
+        reason=row["reason"],
+        raw=row["raw"],
+        quarantined_at=row["quarantined_at"].replace(tzinfo=UTC),
+        replayed_at=None if replayed is None else replayed.replace(tzinfo=UTC),
+        columns=tuple(json.loads(row["columns"] or "[]")),
+    )
