@@ -29,20 +29,28 @@ PART_BYTES = 8 * 1024 * 1024
 
 
 class S3ObjectStore:
-    """Objects of `bucket` below `prefix` ("" or ending in "/").
+    """Objects of `bucket` below `prefix`, at AWS or at `endpoint_url`.
 
-    `client_options` are `boto3.client`'s (region_name, endpoint_url, credentials); what is missing comes from where boto3
-    finds it: environment, profile, role.
+    `client_options` are further arguments of ``boto3.client``; credentials that are not among them, and a `region` that is
+    not given, come from where boto3 finds them: environment, profile, role.
     """
 
     capabilities = ObjectStoreCapabilities(conditional_put=True, presigned_urls=True, keys_below_keys=True)
 
-    def __init__(self, bucket: str, prefix: str = "", *, client_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
         if prefix:
             check_prefix(prefix)
         self._bucket = bucket
         self._prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-        self._client = _client(client_options or {})
+        self._client = _client({"endpoint_url": endpoint_url, "region_name": region, **(client_options or {})})
 
     def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
         check_key(key)
