@@ -11,7 +11,7 @@ from typing import Any
 from mlplatform.core.drift import sagemaker
 from mlplatform.core.drift.judge import FeatureDrift, judge
 from mlplatform.core.drift.profile import Field, Profile
-from mlplatform.core.drift.profile_sql import literal, take_baseline, take_profile
+from mlplatform.core.drift.profile_sql import take_baseline, take_profile
 from mlplatform.core.drift.windows import Window, tumble
 from mlplatform.core.packages.manifest import Manifest, read_package
 from mlplatform.errors import ConflictError, SpecError, StateError
@@ -226,14 +226,13 @@ class Monitor:
         return drifts
 
     def _baseline_of(self, deployment: Deployment) -> Profile:
-        """The profile in the champion's package; where it holds none, that of the rows it was trained on."""
         _, package, manifest = self._package(deployment)
-        if BASELINE in manifest.files:
-            return Profile.from_json(json.loads((package / BASELINE).read_bytes()))
-        with self._store.open(manifest.snapshot["manifest"]) as stream:
-            parts = json.load(stream)["parts"]
-        urls = ", ".join(literal(self._store.url(p["key"])) for p in parts)
-        return self.baseline(f"read_parquet([{urls}])")
+        if BASELINE not in manifest.files:
+            raise StateError(
+                f"The package of {deployment.model} version {deployment.version} has no '{BASELINE}' to judge drift against.",
+                next_step="Train and deploy a new version.",
+            )
+        return Profile.from_json(json.loads((package / BASELINE).read_bytes()))
 
     def _trained_to(self, deployment: Deployment) -> str:
         window = self._features.window

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mlplatform.adapters.endpoints.local import LocalEndpoints
 from mlplatform.adapters.expectations.great_expectations import GreatExpectations
@@ -24,10 +26,12 @@ from mlplatform.core.drift.profile_sql import take_baseline
 from mlplatform.core.features.encoder import Encoder
 from mlplatform.core.features.fitted import fit, write_transforms
 from mlplatform.core.loads.plan import JsonLinesFormat, LoadPlan
+from mlplatform.core.loads.snapshot import Part, SnapshotRef, snapshot_id
 from mlplatform.core.packages.conversion import write_onnx
 from mlplatform.core.packages.manifest import InputField, Signature
 from mlplatform.core.packages.writer import seal_package
 from mlplatform.ports.endpoints import Deployment
+from mlplatform.ports.tracking import ModelVersion
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.loader import load_system
@@ -50,10 +54,14 @@ SHIPPED = Path(__file__).parents[2] / "mlplatform" / "defs" / SYSTEM / "defs.yam
 
 
 class PackageFolder:
-    """Packages by digest under one folder: the part of the tracking port that monitors read."""
+    """Packages by digest under one folder, and versions as told: the part of the tracking port that is only read."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.registered: list[ModelVersion] = []
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return [v for v in self.registered if v.model == model]
 
     def package(self, model: str, digest: str) -> Path:
         return self.root / digest
@@ -135,9 +143,10 @@ class World:
         return self.warehouse.load(plan, self.table.schema_(), self.store).loaded
 
     def deploy(self, rows: pd.DataFrame, *, rounds: int = 20, baseline: bool = True) -> Deployment:
-        """Train on `rows`, and make the package the endpoint's next generation."""
+        """Unload `rows`, train on them, and make the package the endpoint's next generation."""
         staging = self.root / "packages" / f"staging-{len(self.endpoints.history(ENDPOINT))}"
-        digest = make_price_package(staging, rows, rounds=rounds, baseline=baseline)
+        snapshot = unload(self.store, rows, f"unload/{len(self.endpoints.history(ENDPOINT))}/")
+        digest = make_price_package(staging, rows, snapshot, rounds=rounds, baseline=baseline)
         staging.rename(staging.parent / digest)
         return self.point_to(digest)
 
@@ -172,7 +181,20 @@ def later(seconds: float = 60) -> datetime:
     return now() + timedelta(seconds=seconds)
 
 
-def make_price_package(directory: Path, rows: pd.DataFrame, *, rounds: int = 20, baseline: bool = True) -> str:
+def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str) -> SnapshotRef:
+    """Write `rows` as the training channel of a snapshot."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), sink)
+    data = sink.getvalue().to_pybytes()
+    part = Part(f"{prefix}train/part-0.parquet", len(rows), len(data), hashlib.sha256(data).hexdigest())
+    store.put(part.key, data)
+    store.put(f"{prefix}manifest.json", json.dumps({"channels": {"train": [asdict(part)]}}).encode())
+    return SnapshotRef(snapshot_id("SELECT", [part], 1), f"{prefix}manifest.json", 1, "7", len(rows))
+
+
+def make_price_package(
+    directory: Path, rows: pd.DataFrame, snapshot: SnapshotRef, *, rounds: int = 20, baseline: bool = True
+) -> str:
     """Train on `rows` (the example's columns) and seal the package in `directory`; returns its digest."""
     import xgboost
 
@@ -196,8 +218,8 @@ def make_price_package(directory: Path, rows: pd.DataFrame, *, rounds: int = 20,
         model=f"{SYSTEM}.stock_model",
         signature=Signature(INPUTS, "regression", "price"),
         runtime="onnx",
-        snapshot={"id": "0" * 64, "manifest": "", "ledger_position": 1, "engine_version": None, "rows": len(rows)},
-        training_job="test",
+        snapshot=snapshot.to_json(),
+        training_job="price-job-1",
         code_version="0" * 40,
         trained_to=str(days[-1]),
         metrics={"rows": float(len(rows)), "rounds": float(rounds)},

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.errors import ConflictError, SpecError
+from mlplatform.core.drift.profile import Profile
+from mlplatform.errors import ConflictError, SpecError, StateError
 from mlplatform_tests.stations.monitored import World, later, make_days, now, open_world, records
 
 SIZE = 10
@@ -167,6 +168,22 @@ def test_a_window_of_another_model_is_refused(world: World) -> None:
     world.deploy(make_days(5, 50))
     with pytest.raises(ConflictError, match="Ask again which windows are due"):
         monitor.evaluate(window, now())
+
+
+def test_a_package_without_a_baseline_is_named(world: World) -> None:
+    world.deploy(make_days(0, 50), baseline=False)
+    loaded(world, 50, SIZE + 1)
+    with pytest.raises(StateError, match=r"stock_model version 1 has no 'baseline.json' to judge drift against"):
+        world.monitor(window=WINDOW).run(now())
+
+
+def test_a_baseline_of_the_table_is_that_of_the_training_job(world: World) -> None:
+    deployment = world.deploy(make_days(0, 50))
+    loaded(world, 0, 50)
+    package = world.tracking.package(deployment.model, deployment.digest)
+    stored = Profile.from_json(json.loads((package / "baseline.json").read_text()))
+    taken = world.monitor().baseline('"stock_table"')
+    assert [f.histogram() for f in taken.features] == [f.histogram() for f in stored.features]
 
 
 def test_too_few_rows_are_not_judged_and_fail_nothing(world: World) -> None:
