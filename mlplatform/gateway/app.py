@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
         await models.start()
         capture.start()
         tasks = [asyncio.create_task(models.run()), asyncio.create_task(keys.run())]
+        gc.collect()
+        gc.freeze()  # What is loaded by now stays; a full collection over it would hold up requests for milliseconds.
         ready.set()
         try:
             yield

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DRAIN_S = 20
 """What is in flight at SIGTERM may take so long."""
 
+SWITCH_S = 0.0005
+"""How long the capture thread may keep the event loop waiting (Python's default is 5 ms)."""
+
 
 def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Serve until SIGTERM: ``--fd N`` names an inherited listening socket, ``--port`` opens one. Returns an exit code."""
@@ -41,6 +44,8 @@ def serve(ports: GatewayPorts, listening: socket.socket) -> None:
     import uvicorn
 
     from mlplatform.gateway.app import make_gateway
+
+    sys.setswitchinterval(SWITCH_S)
 
     config = uvicorn.Config(
         make_gateway(ports),

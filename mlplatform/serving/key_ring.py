@@ -46,7 +46,7 @@ class KeyRing:
         try:
             self._hashes = await asyncio.to_thread(self._keys.valid_hashes, datetime.now(UTC))
         except PlatformError as error:
-            log.error("API keys could not be read, those known stay valid: %s", error)  # noqa: TRY400 - the message says it
+            log.error("API keys could not be read, those known stay valid: %s", error)
         self._read_at = began_at
 
     async def run(self) -> None:

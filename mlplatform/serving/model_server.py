@@ -107,7 +107,7 @@ class ModelServer:
                 try:
                     await self.reconcile()
                 except PlatformError as error:
-                    log.error("deployment records: %s", error)  # noqa: TRY400 - the message says it
+                    log.error("deployment records: %s", error)
                     self._retry.add("")
                 self._acknowledge(ready=True)
 
@@ -135,7 +135,7 @@ class ModelServer:
         try:
             model = await asyncio.to_thread(self._loaded, deployment)
         except PlatformError as error:
-            log.error("endpoint %s generation %d: %s", name, generation, error)  # noqa: TRY400 - the message says it
+            log.error("endpoint %s generation %d: %s", name, generation, error)
             self._slots[name] = slots.failed(self._slots[name], str(error), retry=error.retryable)
             if error.retryable:
                 self._retry.add(name)

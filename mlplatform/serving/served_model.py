@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VARIANT = "main"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
     """A loaded generation; immutable, so that a request that holds it is answered by it alone.
 

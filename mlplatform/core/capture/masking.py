@@ -18,10 +18,10 @@ class Masking:
     drop: frozenset[str] = frozenset()
     key: bytes = field(default=b"", repr=False)
 
-    def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The rows as they may be kept."""
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """The rows as they may be kept; the same rows where nothing is masked or left out."""
         if not self.mask and not self.drop:
-            return [dict(row) for row in rows]
+            return rows
         return [
             {
                 name: self._hash(value) if name in self.mask and value is not None else value
