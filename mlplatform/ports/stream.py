@@ -1,8 +1,7 @@
 """Stream: records put by key, ordered within a shard, read by any number of consumers from any position.
 
-Delivery (Firehose's role) writes what it reads to landing objects as JSON lines, one record a line. Each line is the
-record's own JSON object with `_sequence` spliced in front; a payload that is no JSON object becomes
-``{"_sequence": …, "_unparsed": <base64 of the bytes>}``, so that nothing is lost on the way to quarantine.
+Delivery (Firehose's role) writes what it reads to landing objects as JSON lines, one record a line: `core.loads.landing`
+says how they look and what they are called.
 """
 
 from __future__ import annotations

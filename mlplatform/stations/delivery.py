@@ -73,6 +73,16 @@ class Pending:
         return 0.0 if self.oldest_at is None else max(0.0, (now - self.oldest_at).total_seconds())
 
 
+@dataclass
+class _Seen:
+    """What waits behind `last` as far as it was looked at: up to `upto`, so many bytes, the oldest from `oldest_at`."""
+
+    last: str
+    upto: str = ""
+    size_bytes: int = 0
+    oldest_at: datetime | None = None
+
+
 @dataclass(frozen=True)
 class _Page:
     """Records as read; `lost` says how many before them retention took."""
@@ -93,6 +103,7 @@ class Delivery:
         self._max_bytes = int(spec.delivery.max_size_mib * 1024 * 1024)
         self._transform = load_transformation(spec.delivery.transform, where=self._what)
         self._positions: dict[str, str] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def deliver(self, now: datetime) -> list[Delivered]:
         """Write all that is due at `now`: full objects, and what has waited for `max_age_s`.
@@ -135,15 +146,19 @@ class Delivery:
             self._store.delete(claim_key(self._prefix, state.shard, last))
 
     def _due(self, shard: str, last: str, now: datetime) -> str:
-        """The end of the range behind `last` to write now, or ""."""
-        upto, size_bytes, waited = "", 0, False
-        while page := self._read(shard, upto or last, _PAGE).records:
+        """The end of the range behind `last` to write now, or "". What waits is looked at once, however often this is asked."""
+        seen = self._seen.get(shard)
+        if seen is None or seen.last != last:
+            seen = self._seen[shard] = _Seen(last)
+        while page := self._read(shard, seen.upto or last, _PAGE).records:
             for record in page:
-                if upto and size_bytes + len(record.data) > self._max_bytes:
-                    return upto
-                waited = waited or record.arrived_at + self._max_age <= now
-                upto, size_bytes = record.sequence, size_bytes + len(record.data)
-        return upto if waited or size_bytes >= self._max_bytes else ""
+                if seen.upto and seen.size_bytes + len(record.data) > self._max_bytes:
+                    return seen.upto
+                seen.oldest_at = seen.oldest_at or record.arrived_at
+                seen.upto = record.sequence
+                seen.size_bytes += len(record.data)
+        waited = seen.oldest_at is not None and seen.oldest_at + self._max_age <= now
+        return seen.upto if waited or seen.size_bytes >= self._max_bytes else ""
 
     def _claim(self, shard: str, last: str, upto: str) -> str:
         """Settle the end of the range that starts at `last`: `upto`, or what another deliverer settled before."""
