@@ -65,16 +65,16 @@ class RedshiftConnection:
         Raises:
             PlatformError: what the driver's error means; `subject` is what was worked on.
         """
-        import redshift_connector
-
         session = self._session()
+        from redshift_connector.error import Error, InterfaceError
+
         cursor = session.cursor()
         cursor.paramstyle = "qmark"
         try:
             cursor.execute(sql, tuple(parameters) or None)
-        except (redshift_connector.Error, OSError) as error:
+        except (Error, OSError) as error:
             mapped = platform_error(error, subject or f"Redshift at {self.settings.host}")
-            if isinstance(error, (OSError, redshift_connector.InterfaceError)):
+            if isinstance(error, (OSError, InterfaceError)):
                 self.close()
             raise mapped from error
         return cursor
@@ -125,6 +125,7 @@ class RedshiftConnection:
             return self._open
         try:
             import redshift_connector
+            from redshift_connector.error import Error
         except ImportError as error:
             raise ProfileError(
                 "The warehouse adapter 'redshift' needs the package redshift-connector, found none.",
@@ -144,7 +145,7 @@ class RedshiftConnection:
                 # A kept statement would outlive a change of its table by another process.
                 max_prepared_statements=0,
             )
-        except (redshift_connector.Error, OSError) as error:
+        except (Error, OSError) as error:
             raise platform_error(error, f"Connection to Redshift at {settings.host}:{settings.port}") from error
         session.autocommit = True
         # The driver decodes VARBYTE as UTF-8, which a quarantined record need not be.

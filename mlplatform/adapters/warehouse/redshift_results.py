@@ -24,7 +24,7 @@ def arrow_table(cursor: Any) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[column["label"].decode() for column in described])
 
 
-def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array:
+def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array[Any]:
     import pyarrow as pa
 
     if oid == _NUMERIC:
@@ -47,7 +47,7 @@ def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _decimals(values: tuple[Any, ...], modifier: int) -> pa.Array:
+def _decimals(values: tuple[Any, ...], modifier: int) -> pa.Array[Any]:
     import pyarrow as pa
 
     if modifier < 0:

@@ -74,7 +74,7 @@ def tables_of(sql: str) -> frozenset[str]:
     return frozenset(table.name for table in sqlglot.parse_one(sql, read="redshift").find_all(exp.Table))
 
 
-def _as_redshift(node: exp.Expression) -> exp.Expression:
+def _as_redshift(node: exp.Expr) -> exp.Expr:
     """One node's rewriting; children are done before their parents."""
     from sqlglot import exp
 
@@ -95,11 +95,12 @@ def _as_redshift(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _filtered(node: exp.Filter) -> exp.Expression:
+def _filtered(node: exp.Filter) -> exp.Expr:
     """``agg(x) FILTER (WHERE c)`` as ``agg(CASE WHEN c THEN x END)``."""
     from sqlglot import exp
 
-    aggregate, condition = node.this, node.expression.this
+    aggregate: exp.Expr = node.this
+    condition: exp.Expr = node.expression.this
     if aggregate.this is None or isinstance(aggregate.this, exp.Star):
         return exp.Count(this=exp.Case().when(condition, exp.Literal.number(1)))
     inner = aggregate.this
@@ -108,7 +109,7 @@ def _filtered(node: exp.Filter) -> exp.Expression:
     return aggregate
 
 
-def _bottom_up(tree: exp.Expression) -> exp.Expression:
+def _bottom_up(tree: exp.Expr) -> exp.Expr:
     for node in reversed(list(tree.walk())):
         made = _as_redshift(node)
         if made is not node:
@@ -144,11 +145,27 @@ def unload_sql(select: str, url: str, role: str, *, csv: bool) -> str:
     tree = sqlglot.parse_one(select, read="redshift")
     ordered = tree.args.get("order") is not None
     if tree.args.get("limit") is not None or tree.args.get("offset") is not None:
-        select = f"SELECT * FROM ({select}) AS limited"
+        select = f"SELECT * FROM ({select}) AS limited{_order_again(tree)}"
     options = ["FORMAT AS CSV HEADER EXTENSION 'csv'" if csv else "FORMAT AS PARQUET", "MANIFEST VERBOSE"]
     if csv or ordered:
         options.append("PARALLEL OFF")
     return f"UNLOAD ({literal(select)}) TO {literal(url)} {_iam(role)} {' '.join(options)}"
+
+
+def _order_again(tree: exp.Expr) -> str:
+    """ORDER BY of what holds the limited rows, where the terms are columns of the result or their numbers."""
+    from sqlglot import exp
+
+    order = tree.args.get("order")
+    if order is None or not isinstance(tree, exp.Query):
+        return ""
+    for term in order.expressions:
+        column = term.this
+        if isinstance(column, exp.Column) and (tree.is_star or column.name in tree.named_selects):
+            column.set("table", None)
+        elif not isinstance(column, exp.Literal):
+            return ""
+    return f" {order.sql('redshift', identify=True)}"
 
 
 def _iam(role: str) -> str:

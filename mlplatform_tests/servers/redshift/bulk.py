@@ -34,7 +34,7 @@ _UNLOAD = re.compile(
 )
 _ROLE = re.compile(r"IAM_ROLE\s+(DEFAULT|'arn:aws:iam::\d+:role/[^']+')", re.I)
 _ESCAPED = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-_ARROW = {
+_ARROW: dict[str, pa.DataType] = {
     "bigint": pa.int64(),
     "integer": pa.int32(),
     "smallint": pa.int16(),

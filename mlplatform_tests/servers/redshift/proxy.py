@@ -30,9 +30,10 @@ class RedshiftRefusedError(Exception):
 
 @dataclass
 class Statement:
-    """What PostgreSQL runs instead, and what happens before and after each run."""
+    """What PostgreSQL runs instead of `text`, and what happens before and after each run."""
 
     sql: str
+    text: str = ""
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
     refused: RedshiftRefusedError | None = None
@@ -40,10 +41,16 @@ class Statement:
 
 
 class RedshiftProxy:
-    """Listens on a port of its own and relays to the server on `server_port`; `statements` keeps every SQL text sent."""
+    """Listens on a port of its own and relays to the server on `server_port`.
+
+    `statements` keeps every SQL text sent. Tests set `on_start` and `on_end`, called with the text of each statement
+    before it runs and when it is done but not yet answered: what they raise as OSError ends the client's connection.
+    """
 
     def __init__(self, server_port: int, translate: Callable[[str], Statement]) -> None:
         self.statements: list[str] = []
+        self.on_start: Callable[[str], None] | None = None
+        self.on_end: Callable[[str], None] | None = None
         self._server_port = server_port
         self._translate = translate
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -63,9 +70,25 @@ class RedshiftProxy:
         with self._lock:
             self.statements.append(sql)
         try:
-            return self._translate(sql)
+            statement = self._translate(sql)
         except RedshiftRefusedError as refused:
-            return _raising(refused)
+            statement = _raising(refused)
+        statement.text = sql
+        return statement
+
+    def started(self, statement: Statement) -> None:
+        """Right before the server runs it."""
+        if self.on_start is not None:
+            self.on_start(statement.text)
+        statement.refused = None
+        _run(statement.before, statement)
+
+    def ended(self, statement: Statement) -> None:
+        """The server has run it; the client does not know."""
+        if self.on_end is not None:
+            self.on_end(statement.text)
+        if statement.refused is None:
+            _run(statement.after, statement)
 
     def _accept(self) -> None:
         while True:
@@ -82,12 +105,12 @@ class RedshiftProxy:
             self._open |= {client, server}
         try:
             if _start(client, server):
-                session = _Session(client, server, self.translated)
+                session = _Session(client, server, self)
                 back = threading.Thread(target=session.answers, name="redshift-answers", daemon=True)
                 back.start()
                 session.requests()
-        except OSError:
-            # One side has gone; so goes the other.
+        except (OSError, ValueError):
+            # One side has gone (a closed stream says ValueError); so goes the other.
             pass
         finally:
             with self._lock:
@@ -102,7 +125,7 @@ class _Session:
 
     client: wire.Stream
     server: wire.Stream
-    translate: Callable[[str], Statement]
+    proxy: RedshiftProxy
     prepared: dict[str, Statement] = field(default_factory=dict)
     portals: dict[str, str] = field(default_factory=dict)
     waiting: deque[tuple[bytes, Statement]] = field(default_factory=deque)
@@ -114,7 +137,7 @@ class _Session:
             if code == b"P":
                 name, position = wire.text(body)
                 sql, rest = wire.text(body, position)
-                self.prepared[name] = self.translate(sql)
+                self.prepared[name] = self.proxy.translated(sql)
                 body = f"{name}\0{self.prepared[name].sql}\0".encode() + body[rest:]
             elif code == b"D" and body[:1] == b"S":
                 self.waiting.append((b"D", self.prepared[wire.text(body, 1)[0]]))
@@ -124,11 +147,11 @@ class _Session:
             elif code == b"E":
                 statement = self.prepared[self.portals[wire.text(body)[0]]]
                 self.waiting.append((b"E", statement))
-                _run(statement.before, statement)
+                self.proxy.started(statement)
             elif code == b"Q":
-                statement = self.translate(wire.text(body)[0])
+                statement = self.proxy.translated(wire.text(body)[0])
                 self.waiting.append((b"E", statement))
-                _run(statement.before, statement)
+                self.proxy.started(statement)
                 body = f"{statement.sql}\0".encode()
             self.server.send(code, body)
 
@@ -150,7 +173,7 @@ class _Session:
             body = wire.stripped(body, self.waiting[0][1].retyped, b"\\x")
         elif code == b"C" and self.waiting:
             _, statement = self.waiting.popleft()
-            _run(statement.after, statement)
+            self.proxy.ended(statement)
             if statement.refused is not None:
                 return b"E", _refusal(statement)
         elif code == b"E" and self.waiting and self.waiting[0][1].refused is not None:
@@ -177,7 +200,6 @@ def _start(client: wire.Stream, server: wire.Stream) -> bool:
 
 
 def _run(step: Callable[[], None] | None, statement: Statement) -> None:
-    statement.refused = None
     if step is None:
         return
     try:

@@ -16,9 +16,9 @@ from sqlglot.errors import SqlglotError
 
 from mlplatform_tests.servers.redshift.proxy import RedshiftRefusedError
 
-Step = Callable[[exp.Expression], exp.Expression]
+Step = Callable[[exp.Expr], exp.Expr]
 
-REFUSED: dict[type[exp.Expression], str] = {
+REFUSED: dict[type[exp.Expr], str] = {
     exp.OnConflict: "ON CONFLICT is not supported",
     exp.Returning: "RETURNING is not supported",
     exp.Filter: "FILTER on an aggregate is not supported",
@@ -55,24 +55,25 @@ def translate(sql: str) -> str:
     return tree.sql("postgres")
 
 
-def without_physical_design(tree: exp.Expression) -> exp.Expression:
+def without_physical_design(tree: exp.Expr) -> exp.Expr:
     """Distribution, sort keys and encodings: how Redshift lays rows out."""
-    for node in list(tree.find_all(exp.DistKeyProperty, exp.SortKeyProperty, exp.DistStyleProperty)):
-        node.pop()
-    for node in list(tree.find_all(exp.ColumnConstraint)):
-        if isinstance(node.kind, exp.EncodeColumnConstraint):
-            node.pop()
+    design = (exp.DistKeyProperty, exp.SortKeyProperty, exp.DistStyleProperty)
+    for properties in tree.find_all(exp.Properties):
+        properties.set("expressions", [p for p in properties.expressions if not isinstance(p, design)])
+    for constraint in list(tree.find_all(exp.ColumnConstraint)):
+        if isinstance(constraint.kind, exp.EncodeColumnConstraint):
+            constraint.pop()
     return tree
 
 
-def without_enforced_keys(tree: exp.Expression) -> exp.Expression:
+def without_enforced_keys(tree: exp.Expr) -> exp.Expr:
     """Redshift notes PRIMARY KEY and UNIQUE for its planner and enforces neither."""
     for node in list(tree.find_all(exp.PrimaryKey, exp.UniqueColumnConstraint, exp.PrimaryKeyColumnConstraint)):
         (node.parent if isinstance(node.parent, exp.ColumnConstraint) else node).pop()
     return tree
 
 
-def other_types(tree: exp.Expression) -> exp.Expression:
+def other_types(tree: exp.Expr) -> exp.Expr:
     """VARBYTE is bytea, SUPER is json (it keeps the text), VARCHAR(MAX) has no length."""
     for node in list(tree.find_all(exp.DataType)):
         if node.this in (exp.DataType.Type.VARBINARY, exp.DataType.Type.BINARY):
@@ -84,7 +85,7 @@ def other_types(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def group_by_all(tree: exp.Expression) -> exp.Expression:
+def group_by_all(tree: exp.Expr) -> exp.Expr:
     """GROUP BY ALL names every projection that aggregates nothing."""
     for select in tree.find_all(exp.Select):
         group = select.args.get("group")
@@ -96,7 +97,7 @@ def group_by_all(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def whole_averages(tree: exp.Expression) -> exp.Expression:
+def whole_averages(tree: exp.Expr) -> exp.Expr:
     """Redshift's AVG of whole numbers is a whole number; PostgreSQL's is not. Casts to double pass."""
     for node in tree.find_all(exp.Avg):
         if not node.find(exp.Cast):
