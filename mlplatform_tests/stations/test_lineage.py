@@ -9,7 +9,6 @@ import pytest
 
 from mlplatform.errors import DataError, NotFoundError, StateError
 from mlplatform.ports.endpoints import Deployment
-from mlplatform.ports.tracking import ModelVersion
 from mlplatform.stations.lineage import Lineage
 from mlplatform_tests.stations.monitored import ENDPOINT, SYSTEM, World, make_days, now, open_world
 from mlplatform_tests.stations.test_monitor import load_capture
@@ -19,24 +18,18 @@ ID = "stock_prices.g1.main.0197a9e0-0000-7000-8000-000000000001"
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return open_world(tmp_path)
+    return open_world(tmp_path, mlflow=True)
 
 
 @pytest.fixture
 def deployment(world: World) -> Deployment:
-    made = world.deploy(make_days(0, 50))
-    world.tracking.registered.append(
-        ModelVersion(
-            made.model, 1, made.digest, "mlflow-run-9", {"r2": 0.951}, {}, ("champion",), "2026-01-01T00:00:00+00:00"
-        )
-    )
-    return made
+    return world.deploy(make_days(0, 50))
 
 
 def lineage(world: World, *, warehouse: bool = False) -> Lineage:
     return Lineage(
         world.endpoints,
-        world.tracking,  # type: ignore[arg-type]
+        world.tracking,
         world.store,
         world.items,
         system=SYSTEM,
@@ -50,12 +43,9 @@ def test_the_whole_chain_follows_from_the_id(world: World, deployment: Deploymen
     world.items.put("retrain_requests", f"{ENDPOINT}/00000001", request)
     record = lineage(world).trace(ID)
     assert (record.endpoint, record.generation, record.variant) == (ENDPOINT, 1, "main")
-    assert (record.version, record.digest, record.mlflow_run, record.dagster_run) == (
-        1,
-        deployment.digest,
-        "mlflow-run-9",
-        "run-1",
-    )
+    (version,) = world.tracking.versions(deployment.model)
+    assert (record.version, record.digest, record.dagster_run) == (1, deployment.digest, "run-1")
+    assert (record.mlflow_run, record.metrics["r2"]) == (version.run_id, 0.951)
     assert (record.training_job, record.code_commit, record.trained_to) == ("price-job-1", "0" * 40, "2020-02-19")
     assert [(p.channel, p.key, p.rows, p.present) for p in record.parts] == [
         ("train", "unload/0/train/part-0.parquet", 150, True)
@@ -73,7 +63,7 @@ def test_the_text_names_every_step(world: World, deployment: Deployment) -> None
         "endpoint     stock_prices/stock_prices, generation 1, variant main",
         f"model        stock_prices.stock_model version 1, digest {deployment.digest[:12]}",
         "gate         no verdict stored",
-        "mlflow run   mlflow-run-9",
+        f"mlflow run   {world.tracking.versions(deployment.model)[0].run_id}",
         "training job price-job-1",
         f"code commit  {'0' * 40}",
         "rows         150 up to 2020-02-19",

@@ -21,7 +21,7 @@ def test_the_first_four_quarters_pass_and_the_fifth_asks_for_a_retraining(
     days = rows["trading_day"].unique()
     base = rows[(rows["trading_day"] >= days[BASE_DAYS - 250]) & (rows["trading_day"] < days[BASE_DAYS])]
     streamed = rows[(rows["trading_day"] >= days[BASE_DAYS]) & (rows["trading_day"] < days[BASE_DAYS + 5 * 63])]
-    world = open_world(tmp_path)
+    world = open_world(tmp_path, mlflow=True)
     world.deploy(base, rounds=300)
     world.load(records(streamed), shard="0")
     evaluations = world.monitor().run(later())
