@@ -42,6 +42,7 @@ class RedshiftWarehouse:
     def __init__(
         self, settings: RedshiftSettings, secrets: Secrets, *, system: str, now: Callable[[], datetime] = _utc_now
     ) -> None:
+        self.system = system
         self._connection = RedshiftConnection(settings, secrets)
         self._tables = RedshiftTables(self._connection, f"{settings.schema_prefix}{system}")
         self._books = RedshiftBooks(self._connection, self._tables)

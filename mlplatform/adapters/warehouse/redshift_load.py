@@ -114,7 +114,7 @@ class RedshiftLoad:
                     filtered=0,
                     duplicates=receipt.arrived,
                 )
-            elif plan.supersedes:
+            elif plan.supersedes and receipt.outcome == "loaded":
                 batches = ", ".join(literal(batch) for batch in plan.supersedes)
                 self._connection.execute(f"DELETE FROM {self._target} WHERE _batch_id IN ({batches})")
             if receipt.loaded:
