@@ -7,6 +7,7 @@ tables, and linked into place, so that nobody meets one half made. `user_version
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sqlite3
 import tempfile
@@ -17,9 +18,6 @@ from pathlib import Path
 from mlplatform.errors import StateError, UnavailableError
 
 BUSY_TIMEOUT_S = 30.0
-
-_inherited: list[sqlite3.Connection] = []
-"""Connections a fork brought along: SQLite forbids a child even to close them."""
 
 
 class SqliteFile:
@@ -36,6 +34,7 @@ class SqliteFile:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._process = os.getpid()
+        self._opened: tuple[int, int] | None = None
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -69,21 +68,27 @@ class SqliteFile:
     def close(self) -> None:
         """Close the file; it is opened again when it is used."""
         with self._lock:
-            if self._connection is not None and self._process == os.getpid():
-                self._connection.close()
+            if self._connection is not None:
+                if self._is_foreign():
+                    _abandon(self._connection)
+                else:
+                    self._connection.close()
                 self._connection = None
 
     def __del__(self) -> None:
         self.close()
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is not None and self._process != os.getpid():
-            _inherited.append(self._connection)
-            self._connection = None
+        if self._connection is not None and self._is_foreign():
+            self.close()
         if self._connection is None:
             self._connection = self._open()
-            self._process = os.getpid()
+            self._process, self._opened = os.getpid(), _identity(self.path)
         return self._connection
+
+    def _is_foreign(self) -> bool:
+        """Whether the connection is another process's, or its file was replaced underneath."""
+        return self._process != os.getpid() or self._opened != _identity(self.path)
 
     def _open(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -120,6 +125,20 @@ class SqliteFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _abandon(connection: sqlite3.Connection) -> None:
+    """Keep `connection` open to the end of the process, for it must not be closed: one that a fork brought along would
+    drop the parent's locks, and one whose file was replaced underneath would delete the new file's log."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _connect(path: Path) -> sqlite3.Connection:

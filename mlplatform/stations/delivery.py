@@ -25,9 +25,7 @@ from mlplatform.core.loads.landing import (
     claim_key,
     filtered_line,
     landing_key,
-    landing_position,
     lost_line,
-    parse_landing_key,
     spliced_line,
     unfit,
     unparsed_line,
@@ -36,6 +34,7 @@ from mlplatform.errors import ConflictError, NotFoundError, PlatformError, State
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.stream import ShardState, StoredRecord, Stream
 from mlplatform.spec.stream import StreamSpec
+from mlplatform.stations.landing_positions import LandingPositions
 from mlplatform.stations.transformation import load_transformation
 
 _PAGE = 1000
@@ -102,7 +101,7 @@ class Delivery:
         self._max_age = timedelta(seconds=spec.delivery.max_age_s)
         self._max_bytes = int(spec.delivery.max_size_mib * 1024 * 1024)
         self._transform = load_transformation(spec.delivery.transform, where=self._what)
-        self._positions: dict[str, str] = {}
+        self._positions = LandingPositions(stream, store, self._prefix)
         self._seen: dict[str, _Seen] = {}
 
     def deliver(self, now: datetime) -> list[Delivered]:
@@ -127,20 +126,20 @@ class Delivery:
         """What waits, a shard at a time."""
         found = []
         for state in self._stream.shards():
-            last = self._position(state)
+            last = self._positions.of(state)
             page = self._read(state.shard, last, 1).records if state.newest > last else []
             found.append(Pending(state.shard, last, state.newest, page[0].arrived_at if page else None))
         return found
 
     def _deliver(self, state: ShardState, now: datetime) -> Iterator[Delivered]:
-        while (last := self._position(state)) < state.newest:
+        while (last := self._positions.of(state)) < state.newest:
             due = self._due(state.shard, last, now)
             if not due:
                 return
             upto = self._claim(state.shard, last, due)
-            if self._look_again(state.shard, last) == last:
+            if self._positions.look_again(state.shard, last) == last:
                 done = self._write(LandingRange(state.shard, last, upto))
-                self._positions[state.shard] = upto
+                self._positions.advance(state.shard, upto)
                 if done is not None:
                     yield done
             self._store.delete(claim_key(self._prefix, state.shard, last))
@@ -224,40 +223,3 @@ class Delivery:
             return _Page(self._stream.read(shard, after=after, limit=limit))
         except StateError as error:
             return _Page(self._stream.read(shard, limit=limit), str(error))
-
-    def _position(self, state: ShardState) -> str:
-        """The end of the shard's newest landing object; "" before the first.
-
-        Where this process does not know one, it is sought by bisection over the names: some thirty short listings for
-        a thousand million records.
-        """
-        if state.shard not in self._positions and state.newest:
-            position = self._seek(state)
-            if position > state.newest:
-                # Another deliverer has been here since, or the stream is not the one that was delivered: ask it.
-                self._read(state.shard, position, 1)
-            self._positions[state.shard] = position
-        return self._positions.get(state.shard, "")
-
-    def _seek(self, state: ShardState) -> str:
-        newest, low, high = "", 0, int(state.newest) + 1
-        while low < high:
-            middle = (low + high) // 2
-            found = next(self._ranges(state.shard, f"{middle:0{len(state.newest)}d}"), None)
-            if found is None:
-                high = middle
-            else:
-                newest, low = found.upto, int(found.last or 0) + 1
-        return newest
-
-    def _look_again(self, shard: str, last: str) -> str:
-        for found in self._ranges(shard, last):
-            self._positions[shard] = found.upto
-        return self._positions.get(shard, "")
-
-    def _ranges(self, shard: str, last: str) -> Iterator[LandingRange]:
-        """Landing objects that start at `last` or later, in order."""
-        for info in self._store.list(f"{self._prefix}{shard}/", after=landing_position(self._prefix, shard, last)):
-            found = parse_landing_key(self._prefix, info.key)
-            if found is not None:
-                yield found

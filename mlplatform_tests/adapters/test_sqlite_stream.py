@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,3 +79,32 @@ def test_read_of_an_older_copy_says_so(stream: SqliteStream, root: Path) -> None
     assert stream.read("shard-0000") == []
     with pytest.raises(ConflictError, match="this is another stream, or an older copy"):
         stream.read("shard-0000", after=state.newest)
+
+
+def test_file_that_is_replaced_underneath_is_opened_anew(stream: SqliteStream, root: Path, tmp_path: Path) -> None:
+    stream.put(RECORDS)
+    stream.close()
+    shutil.copytree(root, tmp_path / "backup")
+    stream.put(RECORDS)
+    assert [state.records for state in stream.shards()] == [18, 22]
+    for file in root.iterdir():
+        file.unlink()
+    for file in (tmp_path / "backup").iterdir():
+        file.rename(root / file.name)
+
+    assert [state.records for state in stream.shards()] == [9, 11]
+    stream.put(RECORDS)
+    other = SqliteStream(root, stream_spec())
+    assert [state.records for state in other.shards()] == [18, 22]
+    other.close()
+
+
+def test_forked_child_opens_its_own(stream: SqliteStream) -> None:
+    stream.put(RECORDS)
+    child = os.fork()
+    if child == 0:
+        failed = [r.error_code for r in stream.put(RECORDS) if r.error_code]
+        os._exit(len(failed))
+    assert os.waitpid(child, 0)[1] == 0
+    stream.put(RECORDS)
+    assert [state.records for state in stream.shards()] == [27, 33]

@@ -46,8 +46,9 @@ class DirectoryObjectStore:
         with _mapped("", self.root):
             _make_folder(self._incoming)
             for left in self._incoming.iterdir():
-                if time.time() - left.stat().st_mtime > _ABANDONED_S:
-                    left.unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # another process has just put it in its place
+                    if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                        left.unlink()
 
     def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
         target = self._path(key)
