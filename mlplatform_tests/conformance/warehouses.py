@@ -1,0 +1,141 @@
+"""Every warehouse adapter, empty, with the object store it loads from, for the suite of the port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, ParquetFormat, Receipt
+from mlplatform.core.tables.schema import Column, TableSchema
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.warehouse import Warehouse
+
+ADAPTERS = ("ducklake", "redshift")
+
+CSV, JSONL, PARQUET = CsvFormat(), JsonLinesFormat(), ParquetFormat()
+
+PRICES = TableSchema(
+    "prices",
+    (
+        Column("ticker", nullable=False),
+        Column("change", "double"),
+        Column("price", "double", nullable=False, minimum=0),
+        Column("volume", "bigint"),
+        Column("day", "date", nullable=False),
+    ),
+    unique_key=("ticker", "day"),
+    event_time="day",
+)
+HEADER = b"ticker,change,price,volume,day\n"
+
+
+@dataclass
+class Case:
+    """One adapter under test; `open` gives another instance on the same warehouse, as another process would have it."""
+
+    name: str
+    warehouse: Warehouse
+    store: ObjectStore
+    open: Callable[[], Warehouse]
+
+    def plan(
+        self,
+        key: str,
+        data: bytes | Path,
+        *,
+        format: Format | None = None,  # noqa: A002
+        shard: str = "objects/in/",
+        upto: str | None = None,
+        table: str = "prices",
+        **more: Any,
+    ) -> LoadPlan:
+        """Puts `data` under `key` and plans its load from where the guard is."""
+        info = self.store.put(key, data)
+        guard = self.warehouse.guard(table, shard)
+        kinds: dict[str, Format] = {"csv": CSV, "jsonl": JSONL, "parquet": PARQUET}
+        return LoadPlan(
+            table=table,
+            shard=shard,
+            last=guard.last,
+            upto=upto or str(int(guard.last or 0) + 1),
+            epoch=guard.epoch,
+            key=key,
+            etag=info.etag,
+            size_bytes=info.size_bytes,
+            format=format or kinds[key.removesuffix(".gz").rpartition(".")[2]],
+            **more,
+        )
+
+    def load(self, key: str, data: bytes | Path, *, schema: TableSchema = PRICES, **more: Any) -> Receipt:
+        """Plans and loads."""
+        return self.warehouse.load(self.plan(key, data, table=schema.name, **more), schema, self.store)
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query, as tuples."""
+        return [tuple(row.values()) for row in self.warehouse.query(sql, parameters).to_pylist()]
+
+    def count(self, table: str = "prices") -> int:
+        return int(self.rows(f"SELECT count(*) AS n FROM {table}")[0][0])
+
+    def reasons(self, receipt: Receipt) -> list[tuple[str, str, bytes]]:
+        """(offset, reason, raw) of what a load quarantined."""
+        return [
+            (offset, reason, bytes(raw))
+            for offset, reason, raw in self.rows(
+                "SELECT record_offset, reason, raw FROM _quarantine WHERE batch_id = ? ORDER BY length(record_offset), "
+                "record_offset",
+                receipt.batch_id,
+            )
+        ]
+
+
+def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
+    """(arrived, loaded, quarantined, duplicates, filtered)."""
+    return (receipt.arrived, receipt.loaded, receipt.quarantined, receipt.duplicates, receipt.filtered)
+
+
+def chosen_adapters() -> list[str]:
+    """All adapters; those of ``MLPLATFORM_TEST_WAREHOUSES`` (comma-separated) where it is set."""
+    return [name for name in os.environ.get("MLPLATFORM_TEST_WAREHOUSES", ",".join(ADAPTERS)).split(",") if name]
+
+
+@pytest.fixture(params=chosen_adapters())
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    opened: list[Any] = []
+
+    def keep(warehouse: Any) -> Any:
+        opened.append(warehouse)
+        return warehouse
+
+    if request.param == "ducklake":
+        made = ducklake_case(tmp_path, keep)
+    else:
+        from mlplatform_tests.conformance.object_stores import s3_store
+        from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
+
+        server = request.getfixturevalue("redshift_server")
+        store = s3_store(request.getfixturevalue("ministack_server"))
+        request.addfinalizer(store.close)
+        first = keep(redshift_warehouse(server))
+        made = Case("redshift", first, store, lambda: keep(redshift_warehouse(server, first.system)))
+    made.warehouse.create(PRICES)
+    yield made
+    for warehouse in opened:
+        warehouse.close()
+
+
+def ducklake_case(folder: Path, keep: Callable[[Any], Any] = lambda warehouse: warehouse) -> Case:
+    """DuckLake with a directory as its object store."""
+
+    def opened() -> Warehouse:
+        made: Warehouse = keep(DuckLakeWarehouse(folder / "warehouse", threads=2, memory_mib=512))
+        return made
+
+    return Case("ducklake", opened(), DirectoryObjectStore(folder / "objects"), opened)
