@@ -41,6 +41,10 @@ class LoadedModel(Protocol):
         """One value a row: the number (regression), P(second class) (binary), or the class's index (multiclass), float64."""
         ...
 
+    def score_table(self, table: pa.Table) -> np.ndarray:
+        """All a row's scores, float64: the number (n), or the probability of each class (n × classes)."""
+        ...
+
 
 class Runtimes(Protocol):
     """Loads packages."""

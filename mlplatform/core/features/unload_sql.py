@@ -1,0 +1,71 @@
+"""The unload queries: the user's query, cut to a rolling window and one channel of the split. DuckDB's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlplatform.core.training.split import CHANNELS, ChannelName, Split, TimeSplit
+
+
+@dataclass(frozen=True)
+class Window:
+    """The newest `last` distinct values of `column` that are at most `as_of` (read as SQL type `type`)."""
+
+    column: str
+    last: int
+    as_of: str | None = None
+    type: str = "varchar"
+
+
+def unload_queries(
+    query: str, *, target: str, split: Split, window: Window | None, order: Sequence[str]
+) -> dict[ChannelName, str]:
+    """One SELECT a channel: all columns of the query, rows with a target only.
+
+    `order`: columns the rows are sorted by, so that the same rows give the same bytes.
+    """
+    rows = _rows(query, window, ranked=isinstance(split, TimeSplit))
+    by = f" ORDER BY {', '.join(f'q.{_quoted(name)}' for name in order)}" if order else ""
+    return {
+        channel: f"{rows} AND q.{_quoted(target)} IS NOT NULL AND {split.sql()} = '{channel}'{by}"
+        for channel in CHANNELS
+    }
+
+
+def without_target_query(query: str, *, target: str, window: Window | None) -> str:
+    """One SELECT of how many rows of the window have no target."""
+    rows = _rows(query, window, ranked=False, select="COUNT(*) AS n")
+    return f"{rows} AND q.{_quoted(target)} IS NULL"
+
+
+def no_rows_query(query: str) -> str:
+    """A SELECT that gives the query's columns and no row."""
+    return f"SELECT * FROM (\n{_body(query)}\n) AS q WHERE 1 = 0"  # noqa: S608
+
+
+def _rows(query: str, window: Window | None, *, ranked: bool, select: str = "q.*") -> str:
+    if window is None:
+        return f"SELECT {select} FROM (\n{_body(query)}\n) AS q WHERE 1 = 1"  # noqa: S608
+    column = _quoted(window.column)
+    until = "" if window.as_of is None else f" AND {column} <= CAST({_literal(window.as_of)} AS {window.type.upper()})"
+    ranks = ", ROW_NUMBER() OVER (ORDER BY _value) AS _rank, COUNT(*) OVER () AS _values" if ranked else ""
+    return (
+        f"WITH _query AS (\n{_body(query)}\n), "  # noqa: S608
+        f"_window AS (SELECT DISTINCT {column} AS _value FROM _query WHERE {column} IS NOT NULL{until} "
+        f"ORDER BY _value DESC LIMIT {int(window.last)}), "
+        f"_ranked AS (SELECT _value{ranks} FROM _window) "
+        f"SELECT {select} FROM _query AS q JOIN _ranked AS r ON q.{column} = r._value WHERE 1 = 1"
+    )
+
+
+def _body(query: str) -> str:
+    return query.strip().rstrip(";")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

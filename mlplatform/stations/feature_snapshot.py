@@ -1,0 +1,98 @@
+"""FeatureSnapshot: what one build of a feature set unloaded, as later stations read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.core.loads.snapshot import SnapshotRef
+from mlplatform.errors import NotFoundError, StateError
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.stations.snapshot_parts import read_parts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class FeatureSnapshot:
+    """One build.
+
+    Attributes:
+        ref: content id, and the manifest that lists the parts by channel.
+        channels: channel → prefix of its parts (Parquet). rows: channel → rows.
+        without_target: rows of the window left out because their target is NULL.
+        split: the rule, as `core.training.split` writes it. window_column: what the window is over.
+        parameters: the run parameters it was built with.
+    """
+
+    system: str
+    features: str
+    ref: SnapshotRef
+    channels: dict[str, str]
+    rows: dict[str, int]
+    without_target: int
+    split: dict[str, Any]
+    window_column: str | None
+    parameters: dict[str, Any]
+    run_id: str
+    built_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> FeatureSnapshot:
+        """Read one back. Raises StateError where it is damaged."""
+        try:
+            return cls(**{**data, "ref": SnapshotRef.from_json(data["ref"])})
+        except (KeyError, TypeError) as error:
+            raise StateError(f"no feature snapshot: {error!r}.") from error
+
+    def summary(self) -> dict[str, Any]:
+        """For people: rows by channel, what was left out, where it lies."""
+        return {
+            "snapshot": self.ref.id,
+            "rows": self.ref.rows,
+            **{f"{channel}_rows": count for channel, count in self.rows.items()},
+            "rows_without_target": self.without_target,
+            "ledger_position": self.ref.ledger_position,
+            "engine_version": self.ref.engine_version or "",
+            "manifest": self.ref.manifest,
+            **{f"parameter_{name}": value for name, value in self.parameters.items()},
+        }
+
+
+def read_channel(store: ObjectStore, snapshot: FeatureSnapshot, channel: str) -> pa.Table:
+    """All rows of one channel. Raises NotFoundError where its objects are gone."""
+    import pyarrow as pa
+
+    tables = read_tables(store, snapshot.ref.to_json(), [channel])
+    if not tables:
+        raise NotFoundError(f"Snapshot '{snapshot.ref.id[:12]}…' has no channel '{channel}'.")
+    return pa.concat_tables(tables)
+
+
+def read_tables(
+    store: ObjectStore, ref: dict[str, Any], channels: list[str], columns: list[str] | None = None
+) -> list[pa.Table]:
+    """The parts of some channels, only `columns` of them. Raises NotFoundError where an object is gone."""
+    import io
+
+    import pyarrow.parquet as pq
+
+    tables = []
+    for channel, part in read_parts(store, ref):
+        if channel in channels:
+            with store.open(part.key) as stream:
+                tables.append(pq.read_table(io.BytesIO(stream.read()), columns=columns))
+    return tables
+
+
+def read_snapshot(store: ObjectStore, key: str) -> FeatureSnapshot | None:
+    """The snapshot stored under `key`, or None."""
+    if store.head(key) is None:
+        return None
+    with store.open(key) as stream:
+        return FeatureSnapshot.from_json(json.loads(stream.read()))

@@ -1,0 +1,186 @@
+"""Features: the rows a model learns from, cut to window and split in the warehouse, unloaded at one snapshot.
+
+unload/<system>/<feature set>/<build>/<channel>/…   the parts
+unload/<system>/<feature set>/<build>/manifest.json the parts by channel; written behind them
+unload/<system>/<feature set>/latest.json           the newest snapshot; runs/<run id>.json that of a run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.core.features.unload_sql import Window, no_rows_query, unload_queries, without_target_query
+from mlplatform.core.loads.snapshot import SnapshotRef, snapshot_id
+from mlplatform.core.training.split import CHANNELS, HashSplit, Split, TimeSplit, split_to_json
+from mlplatform.errors import DataError, NotFoundError, SpecError
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.feature_snapshot import FeatureSnapshot, read_channel, read_snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARAMETERS = ("as_of", "window_last")
+
+
+class Features:
+    """Builds snapshots of one feature set."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        store: ObjectStore,
+        feature_set: FeatureSetSpec,
+        table: TableSpec,
+        *,
+        system: str,
+        query_sql: str,
+    ) -> None:
+        self._warehouse = warehouse
+        self._store = store
+        self._spec = feature_set
+        self._table = table
+        self._system = system
+        self._query = query_sql
+        self._prefix = f"unload/{system}/{feature_set.name}"
+
+    def build(self, now: datetime, parameters: Mapping[str, Any] | None = None, *, run_id: str = "") -> FeatureSnapshot:
+        """Unload train, validation and test rows at one snapshot.
+
+        Args:
+            parameters: ``as_of``: only rows whose window column is at most that; ``window_last``: another window.
+
+        Raises:
+            DataError: the query lacks a column, or there are too few rows in a channel.
+            SpecError: an unknown parameter, or one that needs a window.
+            NotFoundError: the query names a table or column that is not there.
+        """
+        given = dict(parameters or {})
+        window = self._window(given)
+        self._check_columns()
+        split = split_of(self._spec)
+        queries = unload_queries(self._query, target=self._spec.target, split=split, window=window, order=self._order())
+        build = f"{now:%Y%m%dT%H%M%S%f}-{hashlib.sha256(json.dumps([given, queries]).encode()).hexdigest()[:8]}"
+        prefixes = {channel: f"{self._prefix}/{build}/{channel}/" for channel in CHANNELS}
+        done = self._warehouse.unload({prefixes[channel]: sql for channel, sql in queries.items()}, self._store)
+        unloaded = {channel: done[prefix] for channel, prefix in prefixes.items()}
+        rows = {channel: sum(part.rows for part in unloaded[channel].parts) for channel in CHANNELS}
+        self._check_rows(rows)
+        first = unloaded["train"]
+        parts = [part for channel in CHANNELS for part in unloaded[channel].parts]
+        ref = SnapshotRef(
+            id=snapshot_id("\n".join(queries.values()), parts, first.ledger_position),
+            manifest=f"{self._prefix}/{build}/manifest.json",
+            ledger_position=first.ledger_position,
+            engine_version=first.engine_version,
+            rows=sum(rows.values()),
+        )
+        snapshot = FeatureSnapshot(
+            system=self._system,
+            features=self._spec.name,
+            ref=ref,
+            channels={str(channel): prefix for channel, prefix in prefixes.items()},
+            rows={str(channel): count for channel, count in rows.items()},
+            without_target=self._without_target(window, first.engine_version),
+            split=split_to_json(split),
+            window_column=self._spec.window.column if self._spec.window else None,
+            parameters=given,
+            run_id=run_id,
+            built_at=now.isoformat(),
+        )
+        manifest = {
+            "id": ref.id,
+            "queries": queries,
+            "channels": {channel: [asdict(part) for part in unloaded[channel].parts] for channel in CHANNELS},
+        }
+        self._store.put(ref.manifest, json.dumps(manifest, indent=1).encode())
+        text = json.dumps(snapshot.to_json()).encode()
+        if run_id:
+            self._store.put(f"{self._prefix}/runs/{run_id}.json", text)
+        self._store.put(f"{self._prefix}/latest.json", text)
+        return snapshot
+
+    def latest(self, *, run_id: str = "") -> FeatureSnapshot:
+        """The snapshot that run `run_id` built, else the newest. Raises NotFoundError before the first."""
+        found = read_snapshot(self._store, f"{self._prefix}/runs/{run_id}.json") if run_id else None
+        found = found or read_snapshot(self._store, f"{self._prefix}/latest.json")
+        if found is None:
+            raise NotFoundError(
+                f"Feature set '{self._spec.name}' of system '{self._system}' was never built.",
+                next_step=f"Materialize {self._system}/{self._spec.name}.",
+            )
+        return found
+
+    def read(self, snapshot: FeatureSnapshot, channel: str = "train") -> pa.Table:
+        """All rows of one channel."""
+        return read_channel(self._store, snapshot, channel)
+
+    def _window(self, given: Mapping[str, Any]) -> Window | None:
+        unknown = sorted(set(given) - set(PARAMETERS))
+        if unknown:
+            raise SpecError(f"There is no parameter '{unknown[0]}'; there are: {', '.join(PARAMETERS)}.")
+        window = self._spec.window
+        if window is None:
+            if given:
+                raise SpecError(f"'{next(iter(given))}' needs a window, and feature set '{self._spec.name}' has none.")
+            return None
+        types = {c.name: c.type for c in self._table.columns}
+        as_of = given.get("as_of")
+        return Window(
+            window.column,
+            int(given.get("window_last") or window.last),
+            None if as_of is None else str(as_of),
+            types.get(window.column, "varchar"),
+        )
+
+    def _check_columns(self) -> None:
+        there = self._warehouse.query(no_rows_query(self._query)).column_names
+        spec = self._spec
+        wanted = [spec.target, *(f.name for f in spec.features), *spec.split.key]
+        for name in [*wanted, *([spec.window.column] if spec.window else [])]:
+            if name not in there:
+                raise DataError(
+                    f"'{spec.query}' selects no column '{name}'; it selects: {', '.join(there)}.",
+                    next_step=f"Select it, or take it out of feature set '{spec.name}'.",
+                )
+
+    def _order(self) -> list[str]:
+        spec = self._spec
+        names = [*([spec.window.column] if spec.window else []), *spec.split.key]
+        return list(dict.fromkeys([*names, *(f.name for f in spec.features), spec.target]))
+
+    def _check_rows(self, rows: Mapping[Any, int]) -> None:
+        spec = self._spec
+        if rows["train"] < spec.minimum_rows:
+            raise DataError(
+                f"Feature set '{spec.name}' has {rows['train']} training rows; expected at least {spec.minimum_rows}.",
+                next_step=f"Load more rows into '{spec.table}', widen the window, or lower minimum_rows.",
+            )
+        for channel in ("validation", "test"):
+            if not rows[channel]:
+                raise DataError(
+                    f"Feature set '{spec.name}' has no {channel} rows beside {rows['train']} training rows.",
+                    next_step="Widen the window, or raise the split's share.",
+                )
+
+    def _without_target(self, window: Window | None, version: str | None) -> int:
+        sql = without_target_query(self._query, target=self._spec.target, window=window)
+        at = version if self._warehouse.capabilities.snapshots else None
+        return int(self._warehouse.query(sql, at=at).column("n")[0].as_py())
+
+
+def split_of(features: FeatureSetSpec) -> Split:
+    """The split's rule as `core` takes it."""
+    split = features.split
+    if split.by == "hash":
+        return HashSplit(tuple(split.key), split.holdout, split.validation, split.salt)
+    if features.window is None:
+        raise SpecError(f"Feature set '{features.name}': a split by time needs a window.")
+    return TimeSplit(features.window.column, split.holdout, split.validation)

@@ -1,0 +1,67 @@
+"""Registry: makes a candidate a version, if the gate's verdict against the present champion is a pass."""
+
+from __future__ import annotations
+
+from mlplatform.errors import GateError
+from mlplatform.ports.endpoints import Endpoints
+from mlplatform.ports.item_store import ItemStore
+from mlplatform.ports.tracking import ModelVersion, Tracking
+from mlplatform.spec.model import ModelSpec
+from mlplatform.stations.champion import champion_of
+from mlplatform.stations.verdict import CANDIDATES, require_pass
+
+CHALLENGER = "challenger"
+
+
+class Registry:
+    """Versions of one model; `endpoint` is ``<system>/<endpoint>`` that serves it, or None."""
+
+    def __init__(
+        self,
+        tracking: Tracking,
+        items: ItemStore,
+        endpoints: Endpoints,
+        model: ModelSpec,
+        *,
+        system: str,
+        endpoint: str | None = None,
+    ) -> None:
+        self._tracking = tracking
+        self._items = items
+        self._endpoints = endpoints
+        self._endpoint = endpoint
+        self.name = f"{system}.{model.name}"
+
+    def register(self, digest: str) -> ModelVersion:
+        """Register the candidate of `digest`; one that is registered already is returned as it is.
+
+        Raises:
+            GateError: no verdict, no pass, or a pass against another champion than the present one.
+            NotFoundError: no candidate of that digest.
+        """
+        for version in self.versions():
+            if version.digest == digest:
+                return version
+        champion = self.champion()
+        verdict = require_pass(
+            self._items, model=self.name, digest=digest, champion_digest=champion.digest if champion else None
+        )
+        made = self._tracking.register(self.name, digest, verdict=verdict.to_json())
+        if champion is not None:
+            self._tracking.set_alias(self.name, CHALLENGER, made.version)
+        return made
+
+    def register_latest(self) -> ModelVersion:
+        """Register the candidate that was judged last. Raises GateError before the first, and as `register` does."""
+        item = self._items.get(CANDIDATES, self.name)
+        if item is None:
+            raise GateError(f"No candidate of '{self.name}' was judged yet.", next_step="Train and judge one.")
+        return self.register(str(item.value["digest"]))
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions with their metrics, oldest first."""
+        return self._tracking.versions(self.name)
+
+    def champion(self) -> ModelVersion | None:
+        """The version that serves, or None before the first."""
+        return champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)

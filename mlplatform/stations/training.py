@@ -1,0 +1,171 @@
+"""Training: a job in its container, and its package staged as a candidate.
+
+A job is named by what goes into it: rows, plan, hyperparameters, code. The same inputs again join the running job or
+take the finished one's package; after a failure the next attempt has a name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlplatform.core.packages.manifest import InputField, read_package
+from mlplatform.core.training.plan import FILE, Search, SearchRange, TrainingPlan
+from mlplatform.core.training.split import CHANNELS
+from mlplatform.errors import JobError, NotFoundError
+from mlplatform.ports.compute import Channel, Compute, JobSpec
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.tracking import Candidate, TrackedRun, Tracking
+from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
+from mlplatform.stations.feature_snapshot import FeatureSnapshot
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A staged candidate, the job it came from, and the metrics of both."""
+
+    candidate: Candidate
+    job: str
+    metrics: dict[str, float]
+    peak_memory_mib: float
+
+
+class Training:
+    """Trains one model."""
+
+    def __init__(
+        self,
+        compute: Compute,
+        tracking: Tracking,
+        store: ObjectStore,
+        model: ModelSpec,
+        features: FeatureSetSpec,
+        *,
+        system: str,
+    ) -> None:
+        self._compute = compute
+        self._tracking = tracking
+        self._store = store
+        self._model = model
+        self._features = features
+        self._system = system
+        self.name = f"{system}.{model.name}"
+
+    def train(
+        self,
+        snapshot: FeatureSnapshot,
+        *,
+        run_id: str = "",
+        code_version: str = "",
+        on_log: Callable[[str], None] | None = None,
+    ) -> Trained:
+        """Train on `snapshot` and stage the candidate.
+
+        Raises:
+            JobError: the job failed; with the failure file's text and where its log is.
+            TimedOutError: it ran longer than the model's limit.
+        """
+        plan = self.plan(snapshot, code_version)
+        hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
+        content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
+        key = _digest([content, hyperparameters, self._model.container])
+        prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
+        self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
+        result = self._compute.run(
+            JobSpec(
+                name=self._job_name(key),
+                container=self._model.container,
+                hyperparameters=hyperparameters,
+                channels=(
+                    *(Channel(channel, snapshot.channels[channel]) for channel in CHANNELS),
+                    Channel("spec", f"{prefix}spec/", "application/json"),
+                ),
+                output_prefix=prefix,
+                timeout_s=self._model.limits.timeout_s,
+                memory_mib=self._model.limits.memory_mib,
+                tags={"system": self._system, "model": self._model.name, "run_id": run_id},
+            ),
+            on_log=on_log,
+        )
+        if result.model_dir is None:
+            raise JobError(f"Job '{result.name}' completed and left no model.", next_step=f"See '{result.log_path}'.")
+        manifest = read_package(result.model_dir)
+        metrics = {**{name.replace(":", "_"): v for name, v in result.metrics.items()}, **manifest.metrics}
+        candidate = self._tracking.stage(
+            TrackedRun(
+                experiment=self._system,
+                name=result.name,
+                parameters=manifest.parameters,
+                metrics=metrics,
+                tags={
+                    "dagster_run_id": run_id,
+                    "code_version": code_version,
+                    "snapshot": snapshot.ref.id,
+                    "training_job": result.name,
+                    "trained_to": manifest.trained_to or "",
+                    "runtime": manifest.runtime,
+                },
+                package=result.model_dir,
+            ),
+            model=self.name,
+            digest=manifest.digest,
+        )
+        return Trained(candidate, result.name, metrics, result.peak_memory_mib)
+
+    def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
+        """What the job is asked to train."""
+        model, search = self._model, self._model.search
+        ranges = {
+            name: SearchRange(r.low, r.high, r.log, tuple(r.choices)) for name, r in sorted(search.ranges.items())
+        }
+        return TrainingPlan(
+            model=self.name,
+            task=model.task,
+            target=self._features.target,
+            inputs=inputs_of(self._features),
+            metric=model.gate.metric,
+            higher_is_better=HIGHER_IS_BETTER[model.gate.metric],
+            snapshot=snapshot.ref.to_json(),
+            split=snapshot.split,
+            code_version=code_version,
+            window_column=snapshot.window_column,
+            search=Search(search.trials, search.timeout_s, search.seed, ranges),
+        )
+
+    def _job_name(self, key: str) -> str:
+        """The name of the first attempt that has not failed."""
+        base = re.sub(r"[^a-zA-Z0-9]+", "-", f"{self._system}-{self._model.name}").strip("-")[:36].rstrip("-")
+        for attempt in itertools.count(1):
+            name = f"{base}-{key[:16]}-a{attempt}"
+            try:
+                status = self._compute.describe(name)["TrainingJobStatus"]
+            except NotFoundError:
+                return name
+            if status not in ("Failed", "Stopped"):
+                return name
+        raise AssertionError  # count() has no end
+
+
+def inputs_of(features: FeatureSetSpec) -> tuple[InputField, ...]:
+    """The signature's inputs of a feature set."""
+    return tuple(
+        InputField(
+            name=f.name,
+            type="varchar" if f.transform == "category" else "double",
+            missing=f.missing,
+            unseen=f.unseen,
+            minimum=f.minimum,
+            maximum=f.maximum,
+            description=f.description,
+        )
+        for f in features.features
+    )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
