@@ -6,6 +6,7 @@ a listing is in the order of judging and a reader who remembers the last key rea
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -90,10 +91,11 @@ class Evaluation:
 
 
 class Evaluations:
-    """One monitor's evaluations; each instance reads a stored item once."""
+    """One monitor's evaluations; each instance reads a stored item once, and may be used by several threads."""
 
     def __init__(self, items: ItemStore, *, system: str, monitor: str) -> None:
         self._items = items
+        self._lock = threading.Lock()
         self._prefix = f"{system}/{monitor}/"
         self._last_key = ""
         self._latest: Evaluation | None = None
@@ -131,9 +133,10 @@ class Evaluations:
         return evaluation
 
     def _read(self) -> None:
-        for item in self._items.list(COLLECTION, prefix=self._prefix, after=self._last_key):
-            evaluation = Evaluation.from_json(item.value)
-            self._last_key = item.key
-            self._latest = evaluation
-            count = self._by_digest.get(evaluation.digest, (0, evaluation))[0]
-            self._by_digest[evaluation.digest] = (count + 1, evaluation)
+        with self._lock:
+            for item in self._items.list(COLLECTION, prefix=self._prefix, after=self._last_key):
+                evaluation = Evaluation.from_json(item.value)
+                self._last_key = item.key
+                self._latest = evaluation
+                count = self._by_digest.get(evaluation.digest, (0, evaluation))[0]
+                self._by_digest[evaluation.digest] = (count + 1, evaluation)

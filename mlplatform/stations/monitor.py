@@ -14,7 +14,7 @@ from mlplatform.core.drift.profile import Field, Profile
 from mlplatform.core.drift.profile_sql import take_baseline, take_profile
 from mlplatform.core.drift.windows import Window, tumble
 from mlplatform.core.packages.manifest import Manifest, read_package
-from mlplatform.errors import ConflictError, SpecError, StateError
+from mlplatform.errors import ConflictError, DataError, SpecError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.expectations import Expectations
@@ -26,13 +26,13 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
-from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.monitor import MonitorSpec, QualitySpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
 from mlplatform.stations.live import live_deployment
 from mlplatform.stations.predictions import Pairs, captured, scored
-from mlplatform.stations.quality_check import check_quality
+from mlplatform.stations.quality_check import QualityCheck, check_quality, refused
 from mlplatform.stations.window_rows import WindowRows
 
 BASELINE = "baseline.json"
@@ -144,9 +144,8 @@ class Monitor:
         failed: list[str] = []
         quality, judged_rows = None, 0
         if self._spec.quality is not None:
-            pairs = self._pairs(deployment, relation)
-            found = check_quality(pairs, self._spec.quality, target=self._features.target)
-            quality, judged_rows = found.value, len(pairs)
+            found, judged_rows = self._quality(self._spec.quality, deployment, relation)
+            quality = found.value
             checks.append(found.outcome)
             failed += ["quality"] * found.failed
         drifts: list[FeatureDrift] = []
@@ -187,11 +186,18 @@ class Monitor:
         self._report(f"{reports}/evaluation.json", evaluation.to_json())
         return self._evaluations.add(evaluation)
 
-    def _pairs(self, deployment: Deployment, relation: str) -> Pairs:
+    def _quality(self, spec: QualitySpec, deployment: Deployment, relation: str) -> tuple[QualityCheck, int]:
+        try:
+            pairs = self._pairs(spec, deployment, relation)
+        except DataError as error:
+            return refused(spec, str(error)), 0
+        return check_quality(pairs, spec, target=self._features.target), len(pairs)
+
+    def _pairs(self, spec: QualitySpec, deployment: Deployment, relation: str) -> Pairs:
         _, package, _ = self._package(deployment)
         model = self._runtimes.load(package, digest=deployment.digest)
         segments = self._model.gate.segments
-        if self._spec.quality is not None and self._spec.quality.predictions == "captured":
+        if spec.predictions == "captured":
             return captured(
                 self._warehouse,
                 model,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.drift.profile_sql import identifier, literal
-from mlplatform.errors import SpecError
 from mlplatform.ports.runtimes import LoadedModel
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.endpoint import EndpointSpec
@@ -61,21 +61,22 @@ def captured(
 
     They are joined by the endpoint's keys and those features that are part of the table's unique key, as text.
     """
-    outputs = [f.name for f in features.features if f.name in table.unique_key]
-    by = [(key, "keys") for key in endpoint.keys] + [(name, "features") for name in outputs]
+    identifying = [f.name for f in features.features if f.name in table.unique_key]
+    by = [(key, "keys") for key in endpoint.keys] + [(name, "features") for name in identifying]
     on = " AND ".join(
         f"CAST(rows_.{identifier(name)} AS VARCHAR) = json_extract_string(answers.{side}, {literal(_path(name))})"
         for name, side in by
     )
-    names = list(dict.fromkeys([features.target, *segments]))
+    outputs = ", ".join(f"rows_.{identifier(n)}" for n in dict.fromkeys([features.target, *segments]))
     keys = ", ".join(f"rows_.{identifier(name)}" for name, _ in by)
     found = warehouse.query(
-        f"SELECT {', '.join(f'rows_.{identifier(n)}' for n in names)}, answers.prediction AS answer_ "  # noqa: S608
+        f"SELECT {outputs}, answers.prediction AS answer_, CAST(answers.probabilities AS VARCHAR) AS probabilities_ "  # noqa: S608
         f"FROM {relation} AS rows_ JOIN {identifier(capture_table)} AS answers ON {on} "
         f"WHERE rows_.{identifier(features.target)} IS NOT NULL AND answers.digest = {literal(digest)} "
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY answers.captured_at DESC, answers.row_number DESC) = 1"
     )
-    return _pairs(model, found, _answers(model, found.column("answer_").to_pylist()), features.target, segments)
+    answers = _answers(model, found.column("answer_").to_pylist(), found.column("probabilities_").to_pylist())
+    return _pairs(model, found, answers, features.target, segments)
 
 
 def _path(name: str) -> str:
@@ -115,23 +116,19 @@ def _scores(model: LoadedModel, table: pa.Table) -> npt.NDArray[np.float64]:
     return np.column_stack([1 - values, values]) if signature.task == "binary" else values
 
 
-def _answers(model: LoadedModel, values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """Captured answers: a number, or the class's label as certainty (a label alone has no probability)."""
+def _answers(model: LoadedModel, values: Sequence[Any], probabilities: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Captured answers: a number, or each class's probability (a label without probabilities is taken as certain)."""
     import numpy as np
 
     classes = model.manifest.signature.classes
     if not classes:
         return np.asarray([float(v) for v in values], dtype=np.float64)
-    index = {name: i for i, name in enumerate(classes)}
-    certain = np.zeros((len(values), len(classes)))
-    for row, value in enumerate(values):
-        if _label(value) not in index:
-            raise SpecError(
-                f"captured prediction {value!r} is none of the model's classes: {', '.join(classes)}.",
-                next_step="Judge with predictions: scored.",
-            )
-        certain[row, index[_label(value)]] = 1.0
-    return certain
+    rows = [
+        json.loads(found) if found else {_label(value): 1.0} for value, found in zip(values, probabilities, strict=True)
+    ]
+    return np.asarray([[row.get(c) or 0.0 for c in classes] for row in rows], dtype=np.float64).reshape(
+        -1, len(classes)
+    )
 
 
 def _label(value: Any) -> str:

@@ -48,6 +48,15 @@ def check_quality(pairs: Pairs, spec: QualitySpec, *, target: str) -> QualityChe
     return QualityCheck(value, not passed, outcome)
 
 
+def refused(spec: QualitySpec, why: str) -> QualityCheck:
+    """The champion refuses a row of the window, so it cannot answer its callers either: failed, without a figure."""
+    metadata = {"metric": spec.metric, "threshold": spec.threshold}
+    outcome = CheckOutcome(
+        NAME, False, blocking=False, metadata=metadata, description=f"the champion refuses rows that arrive: {why}"
+    )
+    return QualityCheck(None, True, outcome)
+
+
 def _not_judged(metadata: dict[str, Any], why: str) -> QualityCheck:
     outcome = CheckOutcome(NAME, True, blocking=False, metadata=metadata, description=f"not judged: {why}")
     return QualityCheck(None, False, outcome)

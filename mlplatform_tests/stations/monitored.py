@@ -142,11 +142,18 @@ class World:
         )
         return self.warehouse.load(plan, self.table.schema_(), self.store).loaded
 
-    def deploy(self, rows: pd.DataFrame, *, rounds: int = 20, baseline: bool = True) -> Deployment:
+    def deploy(
+        self,
+        rows: pd.DataFrame,
+        *,
+        rounds: int = 20,
+        baseline: bool = True,
+        inputs: tuple[InputField, ...] = INPUTS,
+    ) -> Deployment:
         """Unload `rows`, train on them, and make the package the endpoint's next generation."""
         staging = self.root / "packages" / f"staging-{len(self.endpoints.history(ENDPOINT))}"
         snapshot = unload(self.store, rows, f"unload/{len(self.endpoints.history(ENDPOINT))}/")
-        digest = make_price_package(staging, rows, snapshot, rounds=rounds, baseline=baseline)
+        digest = make_price_package(staging, rows, snapshot, rounds=rounds, baseline=baseline, inputs=inputs)
         package = staging.rename(staging.parent / digest)
         if self.mlflow:
             run = TrackedRun(
@@ -199,18 +206,24 @@ def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str) -> Snap
 
 
 def make_price_package(
-    directory: Path, rows: pd.DataFrame, snapshot: SnapshotRef, *, rounds: int = 20, baseline: bool = True
+    directory: Path,
+    rows: pd.DataFrame,
+    snapshot: SnapshotRef,
+    *,
+    rounds: int = 20,
+    baseline: bool = True,
+    inputs: tuple[InputField, ...] = INPUTS,
 ) -> str:
     """Train on `rows` (the example's columns) and seal the package in `directory`; returns its digest."""
     import xgboost
 
     directory.mkdir(parents=True)
     table = pa.Table.from_pandas(rows, preserve_index=False)
-    fitted = fit(INPUTS, table)
-    matrix = xgboost.DMatrix(Encoder(INPUTS, fitted).table(table).matrix, label=rows["price"])
+    fitted = fit(inputs, table)
+    matrix = xgboost.DMatrix(Encoder(inputs, fitted).table(table).matrix, label=rows["price"])
     booster = xgboost.train({"max_depth": 6, "eta": 0.1 if rounds > 50 else 0.3, "nthread": 1}, matrix, rounds)
     booster.save_model(directory / "model.ubj")
-    write_onnx(booster, directory / "model.onnx", inputs=len(INPUTS))
+    write_onnx(booster, directory / "model.onnx", inputs=len(inputs))
     write_transforms(directory, fitted)
     if baseline:
         fields = [Field("ticker_symbol", "category"), Field("sector", "category"), Field("change", "numeric")]
@@ -222,7 +235,7 @@ def make_price_package(
     return seal_package(
         directory,
         model=MODEL,
-        signature=Signature(INPUTS, "regression", "price"),
+        signature=Signature(inputs, "regression", "price"),
         runtime="onnx",
         snapshot=snapshot.to_json(),
         training_job="price-job-1",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlplatform.core.drift.profile import Profile
 from mlplatform.errors import ConflictError, SpecError, StateError
-from mlplatform_tests.stations.monitored import World, later, make_days, now, open_world, records
+from mlplatform_tests.stations.monitored import INPUTS, World, later, make_days, now, open_world, records
 
 SIZE = 10
 WINDOW = {"column": "trading_day", "size": SIZE, "lateness_s": 5.0}
@@ -186,6 +189,18 @@ def test_a_baseline_of_the_table_is_that_of_the_training_job(world: World) -> No
     assert [f.histogram() for f in taken.features] == [f.histogram() for f in stored.features]
 
 
+def test_rows_that_the_champion_refuses_fail_quality_and_say_why(world: World) -> None:
+    strict = tuple(replace(f, unseen="refuse") for f in INPUTS)
+    world.deploy(make_days(0, 50), inputs=strict)
+    world.load(records(make_days(50, SIZE + 1, tickers=("AAPL", "NEW"))))
+    (evaluation,) = world.monitor(window=WINDOW).run(now())
+    assert evaluation.failed == ("quality", "drift")
+    assert evaluation.quality is None
+    assert "the champion refuses rows that arrive: " in evaluation.checks[0].description
+    assert "'NEW'" in evaluation.checks[0].description
+    assert world.monitor(window=WINDOW).due(later()) == []
+
+
 def test_too_few_rows_are_not_judged_and_fail_nothing(world: World) -> None:
     world.deploy(make_days(0, 50))
     loaded(world, 50, SIZE + 1)
@@ -208,22 +223,45 @@ def test_quality_of_captured_predictions_is_of_what_was_answered(world: World) -
     days = make_days(50, SIZE + 1)
     world.load(records(days))
     answers = [
-        {
-            "inference_id": f"i{k}",
-            "row_number": 1,
-            "captured_at": now().isoformat(),
-            "digest": deployment.digest,
-            "prediction": row["price"] + (100.0 if row["ticker_symbol"] == "XOM" else 0.0),
-            "features": json.dumps({"ticker_symbol": row["ticker_symbol"]}),
-            "keys": json.dumps({"trading_day": row["trading_day"]}),
-        }
+        answer(k, deployment.digest, row, row["price"] + (100.0 if row["ticker_symbol"] == "XOM" else 0.0))
         for k, row in enumerate(records(days))
+    ]
+    answers += [
+        answer(900, "e" * 64, records(days)[0], 0.0),
+        answer(901, deployment.digest, {"ticker_symbol": "X"}, 0.0),
     ]
     load_capture(world, answers)
     quality = {"metric": "mae", "threshold": 10, "predictions": "captured", "minimum_rows": 10}
     (evaluation,) = world.monitor(window=WINDOW, quality=quality).run(now())
     assert evaluation.quality == pytest.approx(100 / 3)
     assert (evaluation.judged_rows, evaluation.failed) == (30, ("quality",))
+
+
+def test_of_several_answers_for_one_row_the_newest_counts(world: World) -> None:
+    deployment = world.deploy(make_days(0, 50))
+    days = records(make_days(50, SIZE + 1))
+    world.load(days)
+    load_capture(
+        world,
+        [answer(2 * k + n, deployment.digest, row, row["price"] - n) for k, row in enumerate(days) for n in (0, 1)],
+    )
+    quality = {"metric": "mae", "threshold": 10, "predictions": "captured", "minimum_rows": 10}
+    (evaluation,) = world.monitor(window=WINDOW, quality=quality).run(now())
+    assert (evaluation.quality, evaluation.judged_rows) == (pytest.approx(1.0), 30)
+
+
+def answer(number: int, digest: str, row: Mapping[str, Any], prediction: float) -> dict[str, Any]:
+    """One captured prediction, `number` seconds into an hour."""
+    return {
+        "inference_id": f"i{number}",
+        "row_number": 1,
+        "captured_at": f"2026-01-01T00:{number // 60:02}:{number % 60:02}+00:00",
+        "digest": digest,
+        "prediction": prediction,
+        "probabilities": None,
+        "features": json.dumps({"ticker_symbol": row["ticker_symbol"]}),
+        "keys": json.dumps({"trading_day": row.get("trading_day")}),
+    }
 
 
 def load_capture(world: World, answers: list[dict[str, object]]) -> None:
