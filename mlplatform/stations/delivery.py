@@ -123,11 +123,13 @@ class Delivery:
         return done
 
     def pending(self) -> list[Pending]:
-        """What waits, a shard at a time."""
+        """What waits, a shard at a time, also where another process delivers."""
         found = []
         for state in self._stream.shards():
             last = self._positions.of(state)
-            page = self._read(state.shard, last, 1).records if state.newest > last else []
+            if last < state.newest:
+                last = self._positions.look_again(state.shard, last)
+            page = self._read(state.shard, last, 1).records if last < state.newest else []
             found.append(Pending(state.shard, last, state.newest, page[0].arrived_at if page else None))
         return found
 
@@ -222,4 +224,4 @@ class Delivery:
         try:
             return _Page(self._stream.read(shard, after=after, limit=limit))
         except StateError as error:
-            return _Page(self._stream.read(shard, limit=limit), str(error))
+            return _Page(self._stream.read(shard, limit=limit), error.message)

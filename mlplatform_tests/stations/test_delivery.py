@@ -155,8 +155,10 @@ def test_pending_tells_the_lag(world: World) -> None:
     [waiting] = delivery.pending()
     assert (waiting.last, waiting.newest, waiting.oldest_at) == ("", "00000000000000000003", first)
     assert waiting.lag_s(first + timedelta(seconds=5)) == 5.0
+    onlooker = world.delivery()
+    assert onlooker.pending() == [waiting]
     delivery.deliver(world.due)
-    for again in (delivery, world.delivery()):
+    for again in (delivery, onlooker, world.delivery()):
         [done] = again.pending()
         assert (done.last, done.oldest_at, done.lag_s(world.due)) == (done.newest, None, 0.0)
 
