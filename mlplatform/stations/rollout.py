@@ -138,6 +138,8 @@ class Rollout:
             created_at=self._clock().isoformat(),
             settings=settings,
         )
+        # Fetched here, once, so that the gateway's workers find it on this machine; a damaged one is refused.
+        self._tracking.package(self.model, found.digest)
         self._endpoints.deploy(deployment)
         self.reconcile()
         return deployment
