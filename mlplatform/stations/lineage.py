@@ -17,8 +17,7 @@ from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.stations.retrain import COLLECTION as REQUESTS
 from mlplatform.stations.snapshot_parts import read_parts
-
-VERDICTS = "verdicts"
+from mlplatform.stations.verdict import VERDICTS
 
 
 @dataclass(frozen=True)

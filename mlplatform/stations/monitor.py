@@ -32,7 +32,7 @@ from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
 from mlplatform.stations.live import live_deployment
 from mlplatform.stations.predictions import Pairs, captured, scored
-from mlplatform.stations.quality_check import QualityCheck, check_quality, refused
+from mlplatform.stations.quality_check import QualityCheck, check_quality, quality_reports, refused
 from mlplatform.stations.window_rows import WindowRows
 
 BASELINE = "baseline.json"
@@ -144,7 +144,7 @@ class Monitor:
         failed: list[str] = []
         quality, judged_rows = None, 0
         if self._spec.quality is not None:
-            found, judged_rows = self._quality(self._spec.quality, deployment, relation)
+            found, judged_rows = self._quality(self._spec.quality, deployment, relation, reports)
             quality = found.value
             checks.append(found.outcome)
             failed += ["quality"] * found.failed
@@ -186,12 +186,18 @@ class Monitor:
         self._report(f"{reports}/evaluation.json", evaluation.to_json())
         return self._evaluations.add(evaluation)
 
-    def _quality(self, spec: QualitySpec, deployment: Deployment, relation: str) -> tuple[QualityCheck, int]:
+    def _quality(
+        self, spec: QualitySpec, deployment: Deployment, relation: str, reports: str
+    ) -> tuple[QualityCheck, int]:
         try:
             pairs = self._pairs(spec, deployment, relation)
         except DataError as error:
             return refused(spec, str(error)), 0
-        return check_quality(pairs, spec, target=self._features.target), len(pairs)
+        found = check_quality(pairs, spec, target=self._features.target)
+        if found.value is not None:
+            for name, document in quality_reports(pairs, spec, found.value, task=self._model.task).items():
+                self._report(f"{reports}/model_quality/{name}", document)
+        return found, len(pairs)
 
     def _pairs(self, spec: QualitySpec, deployment: Deployment, relation: str) -> Pairs:
         _, package, _ = self._package(deployment)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from mlplatform.core.drift import sagemaker_quality
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.spec.model import HIGHER_IS_BETTER
 from mlplatform.spec.monitor import QualitySpec
@@ -46,6 +47,21 @@ def check_quality(pairs: Pairs, spec: QualitySpec, *, target: str) -> QualityChe
     said = f"{spec.metric} of predicted against arrived {target}: {value:.3g} {relation} {spec.threshold:g}"
     outcome = CheckOutcome(NAME, passed, blocking=False, metadata=metadata, description=said)
     return QualityCheck(value, not passed, outcome)
+
+
+def quality_reports(pairs: Pairs, spec: QualitySpec, value: float, *, task: str) -> dict[str, dict[str, Any]]:
+    """SageMaker Model Monitor's model-quality files by name; `value` is the judged metric's."""
+    import numpy as np
+
+    higher = HIGHER_IS_BETTER[spec.metric]
+    rng = np.random.default_rng(0)
+    return {
+        "statistics.json": sagemaker_quality.statistics(task, pairs.truth, pairs.predicted, rng=rng),
+        "constraints.json": sagemaker_quality.constraints(task, spec.metric, spec.threshold, higher_is_better=higher),
+        "constraint_violations.json": sagemaker_quality.violations(
+            task, spec.metric, value, spec.threshold, higher_is_better=higher
+        ),
+    }
 
 
 def refused(spec: QualitySpec, why: str) -> QualityCheck:

@@ -85,6 +85,8 @@ def test_a_good_window_passes_with_evidence(world: World) -> None:
     assert list(checks) == ["quality", "drift_ticker_symbol", "drift_sector", "drift_change"]
     assert checks["quality"].metadata["segments"][0]["segment"] == "sector"
     assert checks["drift_change"].metadata["statistic"] == "psi"
+    with world.store.open(f"{evaluation.reports}model_quality/statistics.json") as stream:
+        assert json.load(stream)["regression_metrics"]["r2"]["value"] == evaluation.quality
     assert evaluation.summary()["r2"] == evaluation.quality
 
 
