@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from mlplatform.core.capture.record import CapturedRequest, capture_schema, decode_request, landing_lines
-from mlplatform.core.capture.sagemaker import data_capture_line
+from mlplatform.core.capture.record import CapturedRequest, capture_schema, decode_request, landing_lines, requests_of
+from mlplatform.core.capture.sagemaker import data_capture_key, data_capture_line
 from mlplatform.core.capture.spool import (
     CLOSED,
     COUNT,
@@ -57,6 +57,7 @@ class Capture:
         self._store = store
         self._folder = spool / system / spec.name
         self._spec = spec
+        self._name = f"{system}/{spec.name}"
         self._keys = frozenset(spec.keys)
         self.prefix = capture_prefix(system, spec.name)
         self._gaps = f"_{self.prefix}gaps/"
@@ -86,6 +87,17 @@ class Capture:
             self._store.delete(info.key)
             gone += 1
         return gone
+
+    def export_sagemaker(self, target: ObjectStore, prefix: str) -> int:
+        """Write every landing object to `target` in SageMaker's data-capture layout and format; how many there are."""
+        exported = 0
+        for info in self._store.list(self.prefix):
+            with self._store.open(info.key) as file:
+                requests = requests_of(file.read().splitlines(), endpoint=self._name)
+            key = data_capture_key(prefix, self._spec.name, requests[0])
+            target.put(key, b"".join(data_capture_line(r, prediction=self._spec.prediction) + b"\n" for r in requests))
+            exported += 1
+        return exported
 
     def _closed(self) -> Iterator[Path]:
         for path in sorted(self._folder.glob(f"*{OPEN}")):
@@ -179,8 +191,3 @@ def capture_table(spec: EndpointSpec, *, system: str, regression: bool) -> Table
         event_time=schema.event_time,
         sources=[SourceSpec(prefix=capture_prefix(system, spec.name), suffix=CLOSED, format=FormatSpec(type="jsonl"))],
     )
-
-
-def sagemaker_lines(requests: list[CapturedRequest], *, prediction: str) -> bytes:
-    """Requests as lines of SageMaker's data capture."""
-    return b"".join(data_capture_line(request, prediction=prediction) + b"\n" for request in requests)

@@ -6,6 +6,7 @@ counts a worker's captured requests of one endpoint from 1: a hole in it is a re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -63,6 +64,26 @@ def landing_lines(request: CapturedRequest, *, keys: frozenset[str]) -> bytes:
         }
         lines.append(_encode(line) + b"\n")
     return b"".join(lines)
+
+
+def requests_of(lines: Sequence[bytes], *, endpoint: str) -> list[CapturedRequest]:
+    """The requests that landing lines were made of, in their order (sequence and content type are not kept: 0 and JSON)."""
+    requests: dict[str, CapturedRequest] = {}
+    for line in lines:
+        row = msgspec.json.decode(line)
+        found = requests.get(row["inference_id"])
+        if found is None:
+            fixed = {
+                name: row[name]
+                for name in ("captured_at", "inference_id", "request_id", "variant", "generation", "version", "digest")
+            }
+            found = CapturedRequest(
+                sequence=0, endpoint=endpoint, content_type="application/json", rows=[], predictions=[], **fixed
+            )
+            requests[found.inference_id] = found
+        found.rows.append({**row["features"], **row["keys"]})
+        found.predictions.append(CapturedPrediction(row["prediction"], row["probabilities"], row["flags"]))
+    return list(requests.values())
 
 
 def capture_schema(endpoint: str, *, regression: bool) -> TableSchema:

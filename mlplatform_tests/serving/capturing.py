@@ -1,0 +1,57 @@
+"""A capture over a real served model, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from mlplatform.errors import NotFoundError
+from mlplatform.ports.runtimes import Prediction
+from mlplatform.serving.capture import MASK_SECRET, Capture
+from mlplatform.serving.inference_id import uuid7
+from mlplatform.serving.model_server import ModelServer
+from mlplatform.serving.served_model import ServedModel
+from mlplatform_tests.gateway.site import NAME, ROW, Site
+from mlplatform_tests.gateway.worker import ports
+
+
+def served_model(root: Path, **settings: Any) -> ServedModel:
+    """A loaded generation of the test endpoint."""
+    site = Site(root)
+    site.deploy(site.package(), version=5, **settings)
+    found = ports(root)
+    server = ModelServer(found.desk, found.runtimes, found.packages)
+    asyncio.run(server.reconcile())
+    return server.get(NAME)
+
+
+def secret(name: str) -> SecretStr:
+    """The mask's key, and no other secret."""
+    if name != MASK_SECRET:
+        raise NotFoundError(f"There is no secret '{name}'.")
+    return SecretStr("a long random text")
+
+
+def no_secret(name: str) -> SecretStr:
+    """No secret at all."""
+    raise NotFoundError(f"There is no secret '{name}'.")
+
+
+def record(
+    capture: Capture, served: ServedModel, rows: Sequence[dict[str, Any]] = (ROW,), *, request_id: str = "r"
+) -> str:
+    """Capture one answered request; its inference id."""
+    inference_id = served.id_prefix + uuid7()
+    capture.record(
+        served,
+        inference_id=inference_id,
+        request_id=request_id,
+        content_type="application/json",
+        rows=rows,
+        predictions=[Prediction(1.5 + n) for n, _ in enumerate(rows)],
+    )
+    return inference_id
