@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.core.capture.record import CapturedPrediction, CapturedRequest
 from mlplatform.core.capture.sagemaker import data_capture_key, data_capture_line
 from mlplatform.core.capture.spool import COUNT_BYTES, GIVEN_AT, NUMBER, WRITTEN_AT
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.process_name import process_name
 from mlplatform.stations.capture import Capture, capture_table
+from mlplatform.stations.ingest import Ingest
 
 DEAD = "999999999-1"
 SPEC = EndpointSpec(name="prices", model="stock_model", keys=["trading_day"])
@@ -243,3 +245,29 @@ def test_requests_are_exported_in_sagemakers_format() -> None:
         "eventVersion": "0",
     }
     assert data_capture_key("s3/x", "prices", captured) == "s3/x/prices/main/2026/03/02/09/10-11-123-0f2f.jsonl"
+
+
+def test_captured_rows_reach_the_warehouse_once_also_where_a_request_was_retried(
+    store: DirectoryObjectStore, folder: Path, station: Capture, tmp_path: Path
+) -> None:
+    warehouse = DuckLakeWarehouse(tmp_path / "warehouse", threads=1)
+    ingest = Ingest(
+        warehouse, store, capture_table(SPEC, system="stock_prices", regression=True), system="stock_prices", streams={}
+    )
+    path = segment(folder, DEAD, 1, 0, 1)
+    path.write_bytes(
+        path.read_bytes() + json.dumps({**request(2, rows=2), "inference_id": "prices.g2.main.1"}).encode() + b"\n"
+    )
+    station.drain()
+    (receipt,) = ingest.run()
+    assert (receipt.arrived, receipt.loaded, receipt.duplicates, receipt.quarantined) == (3, 2, 1, 0)
+    assert ingest.run() == []
+    rows = warehouse.query(
+        "SELECT row_number, captured_at, version, prediction, flags, features, keys FROM prices_capture ORDER BY row_number"
+    ).to_pylist()
+    warehouse.close()
+    assert [(r["row_number"], r["version"], r["prediction"]) for r in rows] == [(1, 7, 10.0), (2, 7, 11.0)]
+    assert rows[0]["captured_at"].replace(tzinfo=None) == datetime(2026, 3, 2, 9, 10, 11, 123456)  # noqa: DTZ001 - UTC by contract
+    assert json.loads(rows[1]["features"]) == {"sector": "Energy", "change": 1.0}
+    assert json.loads(rows[1]["keys"]) == {"trading_day": "2026-03-01"}
+    assert json.loads(rows[0]["flags"]) == ["unseen:sector"]
