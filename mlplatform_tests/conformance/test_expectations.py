@@ -57,6 +57,17 @@ def test_the_page_lists_every_run(expectations: Expectations) -> None:
     assert "second_run" in text
 
 
+def test_pages_of_old_runs_go_and_the_newest_stay(
+    expectations: Expectations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlplatform.adapters.expectations.great_expectations.KEPT_RUNS", 2)
+    pages = [expectations.check("prices/features", ROWS, [COUNT], run=f"run_{k}").page for k in range(4)]
+    assert pages[-1] is not None
+    text = pages[-1].read_text()
+    assert [f"run_{k}" in text for k in range(4)] == [False, False, True, True]
+    assert len(list((tmp_path / "docs").rglob("frame-rows.html"))) == 2
+
+
 def test_no_expectations_are_no_results_and_no_page(expectations: Expectations) -> None:
     report = expectations.check("prices/features", ROWS, [], run="one")
     assert (report.results, report.page, report.passed) == ((), None, True)

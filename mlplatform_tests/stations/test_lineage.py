@@ -10,8 +10,8 @@ import pytest
 from mlplatform.errors import DataError, NotFoundError, StateError
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.stations.lineage import Lineage
-from mlplatform_tests.stations.monitored import ENDPOINT, SYSTEM, World, make_days, now, open_world
-from mlplatform_tests.stations.test_monitor import load_capture
+from mlplatform_tests.stations.monitored import ENDPOINT, SYSTEM, World, make_days, open_world
+from mlplatform_tests.stations.test_monitor import answer, load_capture
 
 ID = "stock_prices.g1.main.0197a9e0-0000-7000-8000-000000000001"
 
@@ -75,24 +75,12 @@ def test_the_text_names_every_step(world: World, deployment: Deployment) -> None
 
 def test_the_answer_itself_is_found_in_the_capture(world: World, deployment: Deployment) -> None:
     assert lineage(world, warehouse=True).trace(ID).captured == ()
-    load_capture(
-        world,
-        [
-            {
-                "inference_id": ID,
-                "row_number": 1,
-                "captured_at": now().isoformat(),
-                "digest": deployment.digest,
-                "prediction": 101.5,
-                "flags": "[]",
-                "features": '{"ticker_symbol":"AAPL"}',
-                "keys": '{"trading_day":"2020-02-20"}',
-            }
-        ],
-    )
+    asked = answer(0, deployment.digest, {"ticker_symbol": "AAPL", "trading_day": "2020-02-20"}, 101.5)
+    asked.inference_id = ID
+    load_capture(world, [asked])
     record = lineage(world, warehouse=True).trace(ID)
-    assert [(c["features"], c["prediction"]) for c in record.captured] == [('{"ticker_symbol":"AAPL"}', 101.5)]
-    assert 'row 1: {"ticker_symbol":"AAPL"} {"trading_day":"2020-02-20"} → 101.5' in record.text()
+    assert [(json.loads(c["features"])["ticker_symbol"], c["prediction"]) for c in record.captured] == [("AAPL", 101.5)]
+    assert '"2020-02-20"} → 101.5 at 2026-01-01' in record.text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from mlplatform.core.capture.record import CapturedPrediction, CapturedRequest, capture_schema, landing_lines
 from mlplatform.core.drift.profile import Profile
+from mlplatform.core.loads.plan import JsonLinesFormat, LoadPlan
 from mlplatform.errors import ConflictError, SpecError, StateError
 from mlplatform_tests.stations.monitored import INPUTS, World, later, make_days, now, open_world, records
 
@@ -252,35 +254,34 @@ def test_of_several_answers_for_one_row_the_newest_counts(world: World) -> None:
     assert (evaluation.quality, evaluation.judged_rows) == (pytest.approx(1.0), 30)
 
 
-def answer(number: int, digest: str, row: Mapping[str, Any], prediction: float) -> dict[str, Any]:
-    """One captured prediction, `number` seconds into an hour."""
-    return {
-        "inference_id": f"i{number}",
-        "row_number": 1,
-        "captured_at": f"2026-01-01T00:{number // 60:02}:{number % 60:02}+00:00",
-        "digest": digest,
-        "prediction": prediction,
-        "probabilities": None,
-        "features": json.dumps({"ticker_symbol": row["ticker_symbol"]}),
-        "keys": json.dumps({"trading_day": row.get("trading_day")}),
-    }
+def answer(number: int, digest: str, row: Mapping[str, Any], prediction: float) -> CapturedRequest:
+    """One captured request of one row, `number` seconds into an hour."""
+    return CapturedRequest(
+        sequence=number + 1,
+        captured_at=f"2026-01-01T00:{number // 60:02}:{number % 60:02}+00:00",
+        inference_id=f"i{number}",
+        request_id=f"r{number}",
+        endpoint="stock_prices",
+        variant="main",
+        generation=1,
+        version=1,
+        digest=digest,
+        content_type="application/json",
+        rows=[
+            {"ticker_symbol": row["ticker_symbol"], "change": row.get("change"), "trading_day": row.get("trading_day")}
+        ],
+        predictions=[CapturedPrediction(prediction)],
+    )
 
 
-def load_capture(world: World, answers: list[dict[str, object]]) -> None:
-    """Load answers into the table of captured predictions, as its ingest does."""
-    from mlplatform.core.loads.plan import JsonLinesFormat, LoadPlan
-    from mlplatform.core.tables.schema import Column, TableSchema
-
-    types = {
-        "row_number": "bigint",
-        "captured_at": "timestamp",
-        "prediction": "double",
-    }
-    schema = TableSchema("stock_prices_capture", tuple(Column(n, types.get(n, "varchar")) for n in answers[0]))
+def load_capture(world: World, requests: list[CapturedRequest]) -> None:
+    """Load captured requests into their table, as its ingest does."""
+    schema = capture_schema("stock_prices", regression=True)
     world.warehouse.create(schema)
-    info = world.store.put("capture/one.jsonl", "\n".join(json.dumps(a) for a in answers).encode() + b"\n")
+    lines = b"".join(landing_lines(r, keys=frozenset(world.endpoint.keys)) for r in requests)
+    info = world.store.put("capture/one.jsonl", lines)
     guard = world.warehouse.guard(schema.name, "objects/capture/")
     plan = LoadPlan(
         schema.name, guard.shard, guard.last, "1", guard.epoch, info.key, info.etag, info.size_bytes, JsonLinesFormat()
     )
-    assert world.warehouse.load(plan, schema, world.store).loaded == len(answers)
+    assert world.warehouse.load(plan, schema, world.store).loaded == len(requests)

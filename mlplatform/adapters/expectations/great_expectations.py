@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from mlplatform.spec.feature_set import ExpectationSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+KEPT_RUNS = 50
+"""Runs whose pages stay: the site's index is written anew with each, from all of them."""
 _SEVERITY = {"block": "critical", "warn": "warning"}
 _COLUMN_KEYS = ("column", "column_A", "column_B")
 
@@ -40,6 +43,8 @@ class GreatExpectations:
         gx = _import()
         configured = [_configure(gx, suite, i, spec, table) for i, spec in enumerate(expectations)]
         site = None if self._docs is None else self._docs / suite
+        if site is not None:
+            _prune(site)
         context = gx.get_context(project_config=_config(site), mode="ephemeral")
         batch = (
             context.data_sources.add_pandas("frame")
@@ -99,6 +104,14 @@ def _config(site: Path | None) -> Any:
     name = config.validation_results_store_name
     config.stores[name] = stored.stores[stored.validation_results_store_name]
     return config
+
+
+def _prune(site: Path) -> None:
+    """Remove the oldest runs' results and pages, so that with the one to come `KEPT_RUNS` are left."""
+    for folder in (site / "results" / "uncommitted" / "validations", site / "validations"):
+        runs = sorted(folder.glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
+        for run in runs[: max(0, len(runs) - KEPT_RUNS + 1)]:
+            shutil.rmtree(run)
 
 
 def _configure(gx: Any, suite: str, index: int, spec: ExpectationSpec, table: pa.Table) -> Any:
