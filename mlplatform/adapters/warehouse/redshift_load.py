@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
 from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import BugError, ConflictError
+from mlplatform.errors import BugError, ConflictError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 
 ROWS, RECORDS = '"staged_rows"', '"staged_quarantine"'
@@ -66,7 +66,9 @@ class RedshiftLoad:
                 self._copy(staged)
                 return self._connection.retried(lambda: self._commit(staged.receipt), self._subject)
             finally:
-                self._drop()
+                # A broken session takes its temporary tables along.
+                with suppress(PlatformError):
+                    self._drop()
 
     def _copy(self, staged: Draft) -> None:
         """Rows and records as temporary tables, outside any transaction."""

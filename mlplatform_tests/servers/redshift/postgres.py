@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform_tests.servers.environment import environment
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.process import free_port, running
 
 UNPRIVILEGED = Path(__file__).with_name("unprivileged.py")
 USER = "awsuser"
@@ -65,7 +65,12 @@ def postgres() -> Iterator[Postgres]:
         port = free_port()
         command = [*as_nobody, str(binaries / "postgres"), *data, "-p", str(port), "-k", str(folder)]
         command += [word for setting in SETTINGS for word in ("-c", setting)]
-        with running(command, ready=lambda: listens(port), log=folder / "postgres.log", env=env):
+        asked = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+
+        def ready() -> bool:
+            return subprocess.run(asked, env=env, timeout=10, check=False).returncode == 0
+
+        with running(command, ready=ready, log=folder / "postgres.log", env=env):
             yield Postgres(port, exchange, binaries)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -51,6 +51,7 @@ class RedshiftProxy:
         self.statements: list[str] = []
         self.on_start: Callable[[str], None] | None = None
         self.on_end: Callable[[str], None] | None = None
+        self._refusals: list[tuple[str, RedshiftRefusedError]] = []
         self._server_port = server_port
         self._translate = translate
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -65,12 +66,20 @@ class RedshiftProxy:
             for stream in self._open:
                 stream.close()
 
+    def refuse(self, beginning: str, error: RedshiftRefusedError, *, times: int) -> None:
+        """Answers the next `times` statements that begin so with `error`."""
+        with self._lock:
+            self._refusals += [(beginning, error)] * times
+
     def translated(self, sql: str) -> Statement:
         """What PostgreSQL runs for `sql`. A statement that Redshift refuses becomes one that raises its error."""
         with self._lock:
             self.statements.append(sql)
+            refusal = next((r for r in self._refusals if sql.startswith(r[0])), None)
+            if refusal is not None:
+                self._refusals.remove(refusal)
         try:
-            statement = self._translate(sql)
+            statement = self._translate(sql) if refusal is None else _raising(refusal[1])
         except RedshiftRefusedError as refused:
             statement = _raising(refused)
         statement.text = sql

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlplatform_tests.servers.redshift.bulk import BulkStatements
-from mlplatform_tests.servers.redshift.postgres import USER, postgres
+from mlplatform_tests.servers.redshift.postgres import USER, Postgres, postgres
 from mlplatform_tests.servers.redshift.proxy import RedshiftProxy
 
 VIEWS = (
@@ -28,6 +28,7 @@ class Redshift:
     """A running server: where to connect, and every statement that was sent."""
 
     proxy: RedshiftProxy
+    server: Postgres
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -42,6 +43,6 @@ def redshift(s3: Any) -> Iterator[Redshift]:
         server.psql(*VIEWS)
         proxy = RedshiftProxy(server.port, BulkStatements(server, s3).statement)
         try:
-            yield Redshift(proxy)
+            yield Redshift(proxy, server)
         finally:
             proxy.close()
