@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from examples.stock_prices.prices import Day, frame, streamed_days
 from mlplatform.cli.output import table
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import open_platform
-from mlplatform.serving.ports import free_port
+from mlplatform.serving.listening import free_port
+from mlplatform.serving.supervisor import read_status
+from mlplatform.spec.process_name import is_alive
 
 QUARTER = 63
 PATIENCE_S = 300.0
@@ -118,7 +121,7 @@ def _sample(loop: Loop, report: Report, rows: Any) -> None:
         unloaded = loop.unloaded()
         strayed = [r.key for r in loop.receipts() if r.key.startswith("unload/")]
         say(f"{len(unloaded)} objects unloaded to the same store triggered {len(strayed)} loads")
-        report.facts["sample_rows"] = [b - a for a, b in zip(counts, counts[1:], strict=False)]
+        report.facts["sample_rows"] = [b - a for a, b in pairwise(counts)]
         report.facts["unload_objects"], report.facts["unload_loads"] = len(unloaded), len(strayed)
         row["rows"] = counts[-1] - counts[0]
 
@@ -154,18 +157,20 @@ def _stream(loop: Loop, report: Report, days: list[Day]) -> None:
             )
             evaluation = found[-1]
             judged.append({"quarter": number, **evaluation.summary()})
-            row["note"] = f"R² {evaluation.quality_value:.2f}, " + ("passes" if evaluation.quality_passed else "FAILS")
+            row["note"] = f"R² {evaluation.quality:.2f}, " + (
+                "passes" if "quality" not in evaluation.failed else "FAILS"
+            )
             drifted = sorted(c.name for c in evaluation.checks if c.name.startswith("drift_") and not c.passed)
             say(f"predicted against arrived: {row['note']}; drift: {', '.join(drifted) or 'none'}")
         report.facts[f"quarter_{number}"] = {
-            "r2": evaluation.quality_value,
-            "passed": evaluation.quality_passed,
+            "r2": evaluation.quality,
+            "passed": "quality" not in evaluation.failed,
             "checks": len(evaluation.checks),
             "evaluation": evaluation.id,
         }
         if number == 1:
             report.facts["retrainings_in_quiet_quarter"] = sum(1 for r in loop.requests() if r.evaluation_id)
-        if not evaluation.quality_passed:
+        if "quality" in evaluation.failed:
             _retrained(loop, report, evaluation)
             break
     rest = days[number * QUARTER :]
@@ -182,9 +187,10 @@ def _retrained(loop: Loop, report: Report, evaluation: Any) -> None:
         live = loop.generation()
         wait_for("the next generation", loop.generation, timeout_s=PATIENCE_S, until=lambda g: g > live)
         done = loop.refreshed()
-        against = done.verdict["champion"]
+        figures = done.verdict["figures"]
         row["note"] = (
-            f"version {done.version}: R² {against['challenger_value']:.2f} against {against['champion_value']:.2f} on the same held-out rows"
+            f"version {done.version}: R² {figures['value']:.2f} against {figures['comparison']['champion']:.2f} "
+            "on the same held-out rows"
         )
         say(f"run {done.request['run_id'][:8]} because: {done.request['reason']}")
         say(f"challenger {done.verdict['outcome']}: {row['note']}")
@@ -237,14 +243,11 @@ def _fresh_home(home: Path) -> str:
     """Clear away an earlier demo; says what it found."""
     if not home.exists():
         return f"Starting with an empty home at {home}."
-    status = home / "run" / "supervisor.json"
-    if status.exists():
-        pid = int(json.loads(status.read_text()).get("pid", 0))
-        if pid and Path(f"/proc/{pid}").exists():
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + 60
-            while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                time.sleep(0.2)
+    kept = read_status(home / "run")
+    if kept is not None and kept.alive:
+        print(f"Stopping the demo that still runs (pid {kept.pid}) ...", flush=True)
+        os.kill(kept.pid, signal.SIGTERM)
+        wait_for("it to end", lambda: is_alive(kept.process), timeout_s=60, until=lambda alive: not alive)
     shutil.rmtree(home)
     return f"Found the state of an earlier demo at {home}; starting clean."
 
@@ -262,15 +265,15 @@ def _serve(env: dict[str, str]) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
 
-    def ready() -> str:
+    def ready() -> dict[str, str]:
         if process.poll() is not None:
             raise PlatformError(
                 f"'mlplatform serve' ended with exit code {process.returncode}.", next_step=f"See {log.name}."
             )
-        status = home / "run" / "supervisor.json"
-        return str(json.loads(status.read_text()).get("state", "")) if status.exists() else ""
+        found = read_status(home / "run")
+        return {p.name: p.state for p in found.programs} if found is not None else {}
 
-    wait_for("the platform to be ready", ready, timeout_s=PATIENCE_S, until=lambda s: s == "ready")
+    wait_for("the platform to be ready", ready, timeout_s=PATIENCE_S, until=lambda s: set(s.values()) == {"ready"})
     return process
 
 

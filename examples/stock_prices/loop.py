@@ -16,7 +16,7 @@ import httpx
 import pandas as pd
 
 from examples.stock_prices.prices import Day, base_rows
-from mlplatform.errors import TimedOutError
+from mlplatform.errors import DataError, NotFoundError, TimedOutError
 from mlplatform.platform import Platform
 from mlplatform.serving.api_keys import ApiKeys
 
@@ -72,7 +72,8 @@ class Loop:
         records = [json.dumps(r).encode() for day in days for r in day.records]
         for start in range(0, len(records), producer.batch_size):
             refused = [r for r in producer.put(records[start : start + producer.batch_size]) if r.error_code]
-            assert not refused, refused[0].error_message
+            if refused:
+                raise DataError(refused[0].error_message)
         return len(records)
 
     def rows(self) -> int:
@@ -102,12 +103,13 @@ class Loop:
     def refreshed(self) -> Refreshed:
         """The newest deployment with its cause and its verdict."""
         deployment = self._platform.endpoints.desired(f"{SYSTEM}/{ENDPOINT}")
-        assert deployment is not None
+        if deployment is None:
+            raise NotFoundError(f"Endpoint '{ENDPOINT}' was never deployed.")
         request = next((r.to_json() for r in self.requests() if r.run_id == deployment.run_id), {})
         verdict = self._system.gate("stock_model").verdict(deployment.digest)
         version = next(v for v in self._system.registry("stock_model").versions() if v.version == deployment.version)
-        assert verdict is not None
-        return Refreshed(deployment.generation, deployment.version, request, verdict.to_json(), dict(version.metrics))
+        judged = verdict.to_json() if verdict is not None else {}
+        return Refreshed(deployment.generation, deployment.version, request, judged, dict(version.metrics))
 
     def predict_json(self, row: dict[str, object]) -> dict[str, Any]:
         """A prediction through the gateway, as JSON."""

@@ -45,10 +45,14 @@ def put(stream: str, file: Path | None = None, *, record: list[str] | None = Non
         results = producer.put(batch)
         for offset, result in enumerate(results):
             if result.error_code:
-                errors.append({"record": stored + failed + offset + 1, "code": result.error_code, "error": result.error_message})
+                errors.append(
+                    {"record": stored + failed + offset + 1, "code": result.error_code, "error": result.error_message}
+                )
         bad = sum(bool(r.error_code) for r in results)
         stored, failed = stored + len(results) - bad, failed + bad
-    text = f"{stored} records stored, {failed} refused" + "".join(f"\n  record {e['record']}: {e['error']}" for e in errors[:20])
+    text = f"{stored} records stored, {failed} refused" + "".join(
+        f"\n  record {e['record']}: {e['error']}" for e in errors[:20]
+    )
     show({"stored": stored, "refused": failed, "errors": errors}, as_json=json, text=text)
     return 5 if failed else 0
 
@@ -83,7 +87,16 @@ def objects(prefix: str = "", *, limit: int = 100, json: Json = False) -> int:
     return 0
 
 
-def query(system: str, sql: str, *, connection: str = "warehouse", at: str | None = None, timeout_s: float = 60, limit: int = 1000, json: Json = False) -> int:
+def query(
+    system: str,
+    sql: str,
+    *,
+    connection: str = "warehouse",
+    at: str | None = None,
+    timeout_s: float = 60,
+    limit: int = 1000,
+    json: Json = False,
+) -> int:
     """Run one read-only statement on a system's warehouse, in DuckDB's dialect whatever the warehouse is.
 
     Parameters
@@ -140,7 +153,12 @@ def list_quarantine(table: str, *, limit: int = 50, json: Json = False) -> int:
 
 
 @quarantine.command
-def replay(table: str, ids: Annotated[list[str] | None, Parameter(help="Quarantine ids; default: all.")] = None, *, json: Json = False) -> int:
+def replay(
+    table: str,
+    ids: Annotated[list[str] | None, Parameter(help="Quarantine ids; default: all.")] = None,
+    *,
+    json: Json = False,
+) -> int:
     """Load quarantined records again, after the schema or the data was fixed; each at most once.
 
     Parameters

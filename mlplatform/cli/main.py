@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from mlplatform.errors import PlatformError, exit_code
 
@@ -23,10 +23,14 @@ app = App(
 
 
 def _register() -> None:
-    from mlplatform.cli import data, models, project, serve, state
+    from mlplatform.cli.data import register as data
+    from mlplatform.cli.models import register as models
+    from mlplatform.cli.project import register as project
+    from mlplatform.cli.serve import register as serve
+    from mlplatform.cli.state import register as state
 
-    for module in (data, models, serve, state, project):
-        module.register(app)
+    for register in (data, models, serve, state, project):
+        register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _register()
     try:
-        result = app(arguments, exit_on_error=True, print_error=True, result_action="return_value")
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return 2
     except PlatformError as error:
         complain(error, as_json="--json" in arguments)
         return exit_code(error)

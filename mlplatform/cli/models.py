@@ -15,7 +15,10 @@ from mlplatform.cli.output import Json, plain, read_bytes, show
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, UnavailableError
 from mlplatform.serving.api_keys import ApiKeys
 
-keys = App(name="keys", help="API keys of the gateway: create, list, revoke. Several are valid at once, so they can be rotated.")
+keys = App(
+    name="keys",
+    help="API keys of the gateway: create, list, revoke. Several are valid at once, so they can be rotated.",
+)
 
 
 def register(app: App) -> None:
@@ -36,10 +39,21 @@ def models(model: str | None = None, *, json: Json = False) -> int:
     from mlplatform.spec.model import ModelSpec
 
     platform = open_platform()
-    names = [_split(model, "SYSTEM/MODEL")] if model else [(s.name, m.name) for s in platform.specs.values() for m in s.all(ModelSpec)]
+    names = (
+        [_split(model, "SYSTEM/MODEL")]
+        if model
+        else [(s.name, m.name) for s in platform.specs.values() for m in s.all(ModelSpec)]
+    )
     versions = [v for system, name in names for v in platform.system(system).registry(name).versions()]
     rows = [
-        {"model": v.model, "version": v.version, "aliases": ", ".join(v.aliases), **v.metrics, "digest": v.digest[:12], "created": v.created_at}
+        {
+            "model": v.model,
+            "version": v.version,
+            "aliases": ", ".join(v.aliases),
+            **v.metrics,
+            "digest": v.digest[:12],
+            "created": v.created_at,
+        }
         for v in versions
     ]
     if json:
@@ -49,7 +63,9 @@ def models(model: str | None = None, *, json: Json = False) -> int:
     return 0
 
 
-def predict(endpoint: str, instances: str | None = None, *, file: Path | None = None, url: str | None = None, json: Json = False) -> int:
+def predict(
+    endpoint: str, instances: str | None = None, *, file: Path | None = None, url: str | None = None, json: Json = False
+) -> int:
     """Ask an endpoint through the HTTP gateway. The API key is read from MLPLATFORM_API_KEY.
 
     Parameters
@@ -64,7 +80,10 @@ def predict(endpoint: str, instances: str | None = None, *, file: Path | None = 
     from mlplatform.platform import open_platform
 
     if (instances is None) == (file is None):
-        raise DataError("Expected either instances or --file.", next_step="""mlplatform predict stock_prices '{"ticker_symbol": "AAPL", …}'""")
+        raise DataError(
+            "Expected either instances or --file.",
+            next_step="""mlplatform predict stock_prices '{"ticker_symbol": "AAPL", …}'""",
+        )
     csv = file is not None and file.suffix == ".csv"
     body = read_bytes(file) if file is not None else (instances or "").encode()
     headers = {"content-type": "text/csv; header=present" if csv else "application/json"}
@@ -76,10 +95,16 @@ def predict(endpoint: str, instances: str | None = None, *, file: Path | None = 
     try:
         answer = httpx.post(f"{url}/predict/{endpoint}", content=body, headers=headers, timeout=30)
     except httpx.TransportError as error:
-        raise UnavailableError(f"The gateway at {url} does not answer: {error}.", next_step="Start it: mlplatform serve") from error
+        raise UnavailableError(
+            f"The gateway at {url} does not answer: {error}.", next_step="Start it: mlplatform serve"
+        ) from error
     if answer.is_error:
         _raise(answer.status_code, answer.text)
-    show(answer.json() if "json" in answer.headers["content-type"] else answer.text, as_json=json, text=None if json else answer.text)
+    show(
+        answer.json() if "json" in answer.headers["content-type"] else answer.text,
+        as_json=json,
+        text=None if json else answer.text,
+    )
     return 0
 
 
@@ -125,9 +150,8 @@ def lineage(inference_id: str, *, json: Json = False) -> int:
     """
     from mlplatform.platform import open_platform
 
-    platform = open_platform()
-    record, text = platform.trace(inference_id)
-    show(record, as_json=json, text=text)
+    record = open_platform().trace(inference_id)
+    show(record.to_json(), as_json=json, text=record.text())
     return 0
 
 
@@ -172,7 +196,9 @@ def create(endpoint: str, label: str, *, expires: datetime | None = None, json: 
     label: Whose it is; several keys may bear one label while they are rotated.
     expires: When it ends, e.g. 2027-01-31; default: never.
     """
-    token, made = _api_keys().create(endpoint, label=label, now=datetime.now(UTC), expires_at=expires and expires.astimezone(UTC))
+    token, made = _api_keys().create(
+        endpoint, label=label, now=datetime.now(UTC), expires_at=expires and expires.astimezone(UTC)
+    )
     show({"token": token, **plain(made)}, as_json=json, text=f"{token}\n(id {made.id}; it is not shown again)")
     return 0
 

@@ -1,15 +1,14 @@
 """`mlplatform.Endpoint`: what serves the champion, and the table of what it answered."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, system_of
+from mlplatform.platform.line import load_capture, release
 from mlplatform.spec.endpoint import EndpointSpec
 
 
-class Endpoint(EndpointSpec, Station):
+class Endpoint(EndpointSpec, Station):  # type: ignore[misc]  # the field `model`, and Dagster's class method
     """An endpoint that follows its model's champion by itself."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -23,11 +22,10 @@ class Endpoint(EndpointSpec, Station):
         )
         def endpoint(
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
-        ) -> dg.MaterializeResult[None]:
-            metadata = platform.system(system.name).release(
-                self.name, run_id=context.run_id, request=context.run.tags.get(REQUEST_TAG)
-            )
-            return dg.MaterializeResult(metadata=metadata)
+        ) -> dg.MaterializeResult:
+            request = context.run.tags.get(REQUEST_TAG)
+            done = release(platform.system(system.name), self.name, run_id=context.run_id, request=request)
+            return dg.MaterializeResult(metadata=done.metadata)
 
         @dg.asset(
             **common(
@@ -39,8 +37,8 @@ class Endpoint(EndpointSpec, Station):
             ),
             deps=[key_of(system, self.name)],
         )
-        def capture(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
-            evidence = platform.system(system.name).load_capture(self.name)
+        def capture(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
+            evidence = load_capture(platform.system(system.name), self.name)
             return dg.MaterializeResult(metadata=dict(evidence.metadata))
 
         return dg.Definitions(assets=[endpoint, capture])

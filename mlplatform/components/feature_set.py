@@ -1,13 +1,10 @@
 """`mlplatform.FeatureSet`: the unloaded training rows, split, and the data tests before training."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, check_results, common, key_of, system_of
+from mlplatform.platform.line import build_features
 from mlplatform.spec.feature_set import FeatureSetSpec
 
 
@@ -40,15 +37,14 @@ class FeatureSet(FeatureSetSpec, Station):
         )
         def features(
             context: dg.AssetExecutionContext, config: RefreshParameters, platform: dg.ResourceParam[PlatformResource]
-        ) -> dg.MaterializeResult[None]:
-            stations = platform.system(system.name)
-            request = context.run.tags.get(REQUEST_TAG)
-            if request:
-                stations.retrain().launched(request, context.run_id)
-            snapshot = stations.features(self.name).build(
-                datetime.now(UTC), config.model_dump(exclude_none=True), run_id=context.run_id
+        ) -> dg.MaterializeResult:
+            done = build_features(
+                platform.system(system.name),
+                self.name,
+                parameters=config.model_dump(exclude_none=True),
+                run_id=context.run_id,
+                request=context.run.tags.get(REQUEST_TAG),
             )
-            outcome = stations.data_tests(self.name).check(snapshot)
-            return dg.MaterializeResult(metadata=snapshot.summary(), check_results=check_results([outcome]))
+            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results(done.checks))
 
         return dg.Definitions(assets=[features])

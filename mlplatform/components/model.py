@@ -1,11 +1,10 @@
 """`mlplatform.Model`: a trained candidate with its gate, and the registered version."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.platform.line import register_candidate, train_candidate
 from mlplatform.spec.model import ModelSpec
 
 
@@ -37,24 +36,21 @@ class Model(ModelSpec, Station):
         )
         def candidate(
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
-        ) -> dg.MaterializeResult[None]:
-            done = platform.system(system.name).candidate(self.name, run_id=context.run_id, on_log=context.log.info)
-            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results([done.check]))
+        ) -> dg.MaterializeResult:
+            done = train_candidate(
+                platform.system(system.name), self.name, run_id=context.run_id, on_log=context.log.info
+            )
+            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results(done.checks))
 
         @dg.asset(
             **common(system, self, kinds={"model", "mlflow"}),
             deps=[candidate_key],
             pool=system.name,
         )
-        def registered(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
-            version = platform.system(system.name).registry(self.name).register_latest()
-            return dg.MaterializeResult(
-                metadata={
-                    "version": version.version,
-                    "digest": version.digest,
-                    "mlflow_run": version.run_id,
-                    **version.metrics,
-                }
-            )
+        def registered(
+            context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.MaterializeResult:
+            done = register_candidate(platform.system(system.name), self.name, run_id=context.run_id)
+            return dg.MaterializeResult(metadata=done.metadata)
 
         return dg.Definitions(assets=[candidate, registered])

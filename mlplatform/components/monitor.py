@@ -1,13 +1,12 @@
 """`mlplatform.Monitor`: each window of arrived rows judged; failed checks ask for a retraining."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.platform.line import judge_windows
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
@@ -27,10 +26,9 @@ class Monitor(MonitorSpec, Station):
             deps=[key_of(system, self.endpoint), key_of(system, self.table)],
             check_specs=self._checks(system, key),
         )
-        def monitor(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
+        def monitor(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
             stations = platform.system(system.name)
-            evaluations = stations.monitor(self.name).run(datetime.now(UTC))
-            stations.decide(self.name, datetime.now(UTC))
+            evaluations = judge_windows(stations, self.name, datetime.now(UTC))
             latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
             return dg.MaterializeResult(
                 metadata={"judged": len(evaluations), **(latest.summary() if latest else {})},

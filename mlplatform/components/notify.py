@@ -1,11 +1,10 @@
 """`mlplatform.Notify`: failed runs of the system reach people; the other events are told by the stations themselves."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, system_of
+from mlplatform.platform.line import run_failed
 from mlplatform.spec.notification import NotifySpec
 
 
@@ -26,8 +25,11 @@ class Notify(NotifySpec, Station):
             keys = run.asset_selection or frozenset()
             if run.tags.get("mlplatform/system") != system.name and not any(k.path[0] == system.name for k in keys):
                 return
-            platform.system(system.name).run_failed(
-                run.run_id, message=context.failure_event.message or "", request=run.tags.get(REQUEST_TAG)
+            run_failed(
+                platform.system(system.name),
+                run.run_id,
+                message=context.failure_event.message or "",
+                request=run.tags.get(REQUEST_TAG),
             )
 
         return dg.Definitions(sensors=[failures])

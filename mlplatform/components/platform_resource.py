@@ -10,7 +10,7 @@ from pydantic import PrivateAttr
 from mlplatform.platform import Platform, SystemStations, open_platform
 
 
-class PlatformResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class PlatformResource(dg.ConfigurableResource):
     """Opens the platform of this process's environment when first used, so that definitions load without it."""
 
     defs: str

@@ -1,13 +1,12 @@
 """`mlplatform.Refresh`: the job from features to endpoint, its schedule, and the sensor that answers requests."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, key_of, system_of
+from mlplatform.platform.line import pending_requests
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.refresh import RefreshSpec
@@ -36,9 +35,7 @@ class Refresh(RefreshSpec, Station):
             description="Starts a refresh for each request: the first training, or a retraining a monitor asked for.",
         )
         def requests(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
-            stations = platform.system(system.name)
-            stations.decide_first(self.name, datetime.now(UTC))
-            pending = stations.retrain().pending()
+            pending = pending_requests(platform.system(system.name), self.name, datetime.now(UTC))
             if not pending:
                 return dg.SkipReason("Nobody asked.")
             return dg.SensorResult(

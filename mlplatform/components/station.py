@@ -36,7 +36,7 @@ class Station(dg.Component, dg.Resolvable):
         )
 
     @classmethod
-    def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Self:
+    def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Self:  # noqa: ARG003
         return cls(**{name: getattr(model, name) for name in type(model).model_fields})
 
 
@@ -101,4 +101,4 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
 
 
 def _bounds(minimum: object, maximum: object) -> list[str]:
-    return [f"≥ {minimum:g}"] * (minimum is not None) + [f"≤ {maximum:g}"] * (maximum is not None)
+    return [f"{sign} {value}" for sign, value in (("≥", minimum), ("≤", maximum)) if value is not None]

@@ -1,8 +1,6 @@
 """`mlplatform.Stream`: the stream as an asset that producers write, and its landing objects."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -32,8 +30,10 @@ class Stream(StreamSpec, Station):
             deps=[key_of(system, self.name)],
             metadata={"prefix": self.delivery.prefix},
         )
-        def landing(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
-            delivered = platform.system(system.name).delivery(self.name).deliver(datetime.now(UTC), force=True)
+        def landing(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
+            # By hand, what waits is delivered now.
+            due = datetime.now(UTC) + timedelta(seconds=self.delivery.max_age_s)
+            delivered = platform.system(system.name).delivery(self.name).deliver(due)
             return dg.MaterializeResult(
                 metadata={
                     "objects": len(delivered),

@@ -10,7 +10,7 @@ import dagster as dg
 from mlplatform.spec.scaffold import write_system
 
 
-class SystemScaffolder(dg.Scaffolder):  # type: ignore[type-arg]
+class SystemScaffolder(dg.Scaffolder):
     """Writes `defs.yaml` and its query file."""
 
     def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
@@ -18,7 +18,7 @@ class SystemScaffolder(dg.Scaffolder):  # type: ignore[type-arg]
 
 
 @dg.scaffold_with(SystemScaffolder)
-class System(dg.Component, dg.Resolvable):
+class System(dg.Component, dg.Model, dg.Resolvable):
     """A whole system to start from: stream, table, features, model, endpoint, monitor, refresh, notifications."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

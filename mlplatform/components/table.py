@@ -1,7 +1,5 @@
 """`mlplatform.Table`: a warehouse table loaded exactly once from what arrives, its quarantine and its upkeep."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 
@@ -48,7 +46,7 @@ class Table(TableSpec, Station):
                 dg.AssetCheckSpec("quarantine_empty", asset=key, description="No record waits in quarantine."),
             ],
         )
-        def table(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult[None]:
+        def table(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
             ingest = platform.system(system.name).ingest(self.name)
             receipts = ingest.run()
             evidence = ingest.evidence(receipts)
@@ -84,7 +82,7 @@ class Table(TableSpec, Station):
         )
         def upkeep(
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
-        ) -> dg.MaterializeResult[None]:
+        ) -> dg.MaterializeResult:
             done = (
                 platform.system(system.name)
                 .maintenance(self.connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from mlplatform.errors import ProfileError
 from mlplatform.platform.locate import dagster_template
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from mlplatform.ports.warehouse import Warehouse
     from mlplatform.spec.stream import StreamSpec
 
+T = TypeVar("T")
 
-def object_store(connection: Connection, home: Home, secrets: Secrets) -> ObjectStore:
+
+def object_store(connection: Connection, home: Home) -> ObjectStore:
     """`directory` (settings: path), or `s3` (bucket, prefix, endpoint_url, region)."""
 
     def directory() -> ObjectStore:
@@ -53,7 +55,7 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
     return _choose(connection, {"sqlite": sqlite})
 
 
-def warehouse(connection: Connection, home: Home, system: str, secrets: Secrets) -> Warehouse:
+def warehouse(connection: Connection, home: Home, system: str) -> Warehouse:
     """`ducklake`: a catalogue a system under the home."""
 
     def ducklake() -> Warehouse:
@@ -151,7 +153,7 @@ def expectations(home: Home) -> Expectations:
     return GreatExpectations(home.reports / "data_docs")
 
 
-def _choose(connection: Connection, adapters: Mapping[str, Callable[[], Any]]) -> Any:
+def _choose(connection: Connection, adapters: Mapping[str, Callable[[], T]]) -> T:
     make = adapters.get(connection.adapter)
     if make is None:
         raise ProfileError(

@@ -61,3 +61,21 @@ def _module_folder(project: Path, module: str) -> Path:
     parts = module.split(".")
     source = project.joinpath("src", *parts)
     return source if source.is_dir() else project.joinpath(*parts)
+
+
+def definitions_module(defs: Path) -> str:
+    """The Python module that Dagster loads for the systems under `defs`: ``<package>.definitions`` beside it."""
+    package = defs.parent
+    names = [package.name]
+    while (package.parent / "__init__.py").is_file():
+        package = package.parent
+        names.insert(0, package.name)
+    return ".".join([*names, "definitions"])
+
+
+def working_folder(defs: Path) -> Path:
+    """The folder from which that module is imported."""
+    folder = defs.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder

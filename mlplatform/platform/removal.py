@@ -17,7 +17,7 @@ from mlplatform.spec.table import TableSpec
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
 
-COLLECTIONS = ("evaluations", "retrain_requests", "feature_snapshots", "candidates")
+COLLECTIONS = ("evaluations", "retrain_requests", "run_candidates")
 """Item collections whose keys begin with the system's name."""
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.secrets import Secrets
     from mlplatform.ports.tracking import Tracking
     from mlplatform.spec.system import SystemSpec
+    from mlplatform.stations.lineage import LineageRecord
 
 WORKER_BEAT_S = 10.0
 """A worker that has not written its beat for so long is taken for dead."""
@@ -63,6 +64,17 @@ class Platform:
                 self._systems[name] = SystemStations(self, self.specs[name])
             return self._systems[name]
 
+    def trace(self, inference_id: str) -> LineageRecord:
+        """Where a prediction came from. See `stations.lineage.Lineage.trace`."""
+        from mlplatform.core.rollout.inference_id import parse_inference_id
+        from mlplatform.spec.endpoint import EndpointSpec
+
+        endpoint = parse_inference_id(inference_id).endpoint
+        for name, spec in self.specs.items():
+            if any(e.name == endpoint for e in spec.all(EndpointSpec)):
+                return self.system(name).lineage().trace(inference_id)
+        raise NotFoundError(f"No system has an endpoint '{endpoint}', which '{inference_id}' names.")
+
     def worker_alive(self) -> bool:
         """Whether a worker wrote its beat in the last `WORKER_BEAT_S` seconds."""
         item = self.items.get("workers", "worker")
@@ -72,7 +84,7 @@ class Platform:
     def store(self) -> ObjectStore:
         from mlplatform.platform.connections import object_store
 
-        return object_store(self.profile.connection("objects", port="object_store"), self.home, self.secrets)
+        return object_store(self.profile.connection("objects", port="object_store"), self.home)
 
     @cached_property
     def items(self) -> ItemStore:

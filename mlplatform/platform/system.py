@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mlplatform.platform import connections
 from mlplatform.spec.endpoint import EndpointSpec
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from mlplatform.stations.features import Features
     from mlplatform.stations.gate import Gate
     from mlplatform.stations.ingest import Ingest
+    from mlplatform.stations.lineage import Lineage
     from mlplatform.stations.maintenance import Maintenance
     from mlplatform.stations.monitor import Monitor
     from mlplatform.stations.notify import Notify
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from mlplatform.stations.rollout import Rollout
     from mlplatform.stations.training import Training
 
+T = TypeVar("T")
+
 
 class SystemStations:
     """Makes each station once; `spec` is the system's YAML."""
@@ -47,11 +48,21 @@ class SystemStations:
         self.spec = spec
         self._made: dict[tuple[str, str], Any] = {}
 
-    def _once(self, kind: str, name: str, make: Callable[[], Any]) -> Any:
+    def _once(self, kind: str, name: str, make: Callable[[], T]) -> T:
         key = (kind, name)
         if key not in self._made:
             self._made[key] = make()
-        return self._made[key]
+        return cast(T, self._made[key])
+
+    def prepare(self) -> None:
+        """Make what several processes would otherwise make at once: shards, tables, the tracker's database."""
+        for stream in self.spec.all(StreamSpec):
+            self.stream(stream.name).shards()
+        for table in self.spec.all(TableSpec):
+            if not table.existing:
+                self.ingest(table.name).create()
+        for model in self.spec.all(ModelSpec):
+            self.registry(model.name).versions()
 
     def stream(self, name: str) -> Stream:
         """A stream's adapter."""
@@ -62,8 +73,8 @@ class SystemStations:
     def warehouse(self, connection: str = "warehouse") -> Warehouse:
         """The warehouse behind a connection's name in the YAML."""
         found = self.platform.profile.connection(connection, port="warehouse", system=self.spec.name)
-        home, secrets = self.platform.home, self.platform.secrets
-        return self._once("warehouse", connection, lambda: connections.warehouse(found, home, self.spec.name, secrets))
+        home = self.platform.home
+        return self._once("warehouse", connection, lambda: connections.warehouse(found, home, self.spec.name))
 
     def producer(self, stream: str) -> Producer:
         """Puts records on a stream."""
@@ -86,9 +97,11 @@ class SystemStations:
     def _ingest(self, table: TableSpec) -> Ingest:
         from mlplatform.stations.ingest import Ingest
 
-        streams = {s.name: s for s in self.spec.all(StreamSpec)}
-        store = self.platform.store
-        return Ingest(self.warehouse(table.connection), store, table, system=self.spec.name, streams=streams)
+        warehouse, store = self.warehouse(table.connection), self.platform.store
+        return Ingest(warehouse, store, table, system=self.spec.name, streams=self._streams())
+
+    def _streams(self) -> dict[str, StreamSpec]:
+        return {s.name: s for s in self.spec.all(StreamSpec)}
 
     def receipts(self, table: str, *, limit: int | None = 20) -> list[Any]:
         """A table's newest receipts, oldest first; `limit` None = all."""
@@ -106,7 +119,13 @@ class SystemStations:
         return self._once(
             "quarantine",
             table,
-            lambda: Quarantine(self.warehouse(spec.connection), self.platform.store, spec, system=self.spec.name),
+            lambda: Quarantine(
+                self.warehouse(spec.connection),
+                self.platform.store,
+                spec,
+                system=self.spec.name,
+                streams=self._streams(),
+            ),
         )
 
     def endpoint_parts(self, endpoint: str) -> tuple[EndpointSpec, ModelSpec, FeatureSetSpec, TableSpec]:
@@ -169,3 +188,140 @@ class SystemStations:
     def retrains(self) -> list[Retrain]:
         """One for each endpoint."""
         return [self.retrain(e.name) for e in self.spec.all(EndpointSpec)]
+
+    def rollout(self, endpoint: str) -> Rollout:
+        """Deploys versions to an endpoint."""
+        from mlplatform.stations.rollout import Rollout
+
+        spec, p = self.spec.get(EndpointSpec, endpoint), self.platform
+        return self._once(
+            "rollout", endpoint, lambda: Rollout(p.endpoints, p.tracking, p.items, spec, system=self.spec.name)
+        )
+
+    def capture(self, endpoint: str) -> Capture:
+        """Moves what an endpoint's workers spooled to landing objects."""
+        from mlplatform.stations.capture import Capture
+
+        spec, p = self.spec.get(EndpointSpec, endpoint), self.platform
+        return self._once("capture", endpoint, lambda: Capture(p.store, p.home.capture, spec, system=self.spec.name))
+
+    def capture_ingest(self, endpoint: str) -> Ingest:
+        """Loads an endpoint's captured predictions into their table."""
+        from mlplatform.stations.capture import capture_table
+
+        spec, model, _, _ = self.endpoint_parts(endpoint)
+        table = capture_table(spec, system=self.spec.name, regression=model.task == "regression")
+        return self._once("capture_ingest", endpoint, lambda: self._ingest(table))
+
+    def data_tests(self, features: str) -> DataTests:
+        """A feature set's expectations."""
+        from mlplatform.stations.data_tests import DataTests
+
+        spec, p = self.spec.get(FeatureSetSpec, features), self.platform
+        return self._once("data_tests", features, lambda: DataTests(p.expectations, spec, system=self.spec.name))
+
+    def notifies(self) -> list[Notify]:
+        """One for each `mlplatform.Notify` of the system."""
+        from mlplatform.stations.notify import Notify
+
+        p = self.platform
+        return [Notify(p.notifications, spec, system=self.spec.name) for spec in self.spec.all(NotifySpec)]
+
+    def features(self, name: str) -> Features:
+        """Unloads a feature set's rows."""
+        from mlplatform.stations.features import Features
+
+        spec, store = self.spec.get(FeatureSetSpec, name), self.platform.store
+        table, sql = self.spec.get(TableSpec, spec.table), self.spec.query(spec)
+        warehouse = self.warehouse(table.connection)
+        return self._once(
+            "features",
+            name,
+            lambda: Features(warehouse, store, spec, table, system=self.spec.name, query_sql=sql),
+        )
+
+    def training(self, model: str) -> Training:
+        """Trains candidates of a model."""
+        from mlplatform.stations.training import Training
+
+        spec, p = self.spec.get(ModelSpec, model), self.platform
+        features = self.spec.get(FeatureSetSpec, spec.features)
+        return self._once(
+            "training",
+            model,
+            lambda: Training(p.compute, p.tracking, p.store, spec, features, system=self.spec.name),
+        )
+
+    def gate(self, model: str) -> Gate:
+        """Judges candidates of a model."""
+        from mlplatform.stations.gate import Gate
+
+        spec, p = self.spec.get(ModelSpec, model), self.platform
+        return self._once(
+            "gate",
+            model,
+            lambda: Gate(
+                p.tracking,
+                p.runtimes,
+                p.store,
+                p.items,
+                p.endpoints,
+                spec,
+                system=self.spec.name,
+                endpoint=self._endpoint_of(model),
+            ),
+        )
+
+    def registry(self, model: str) -> Registry:
+        """Versions of a model."""
+        from mlplatform.stations.registry import Registry
+
+        spec, p = self.spec.get(ModelSpec, model), self.platform
+        return self._once(
+            "registry",
+            model,
+            lambda: Registry(
+                p.tracking, p.items, p.endpoints, spec, system=self.spec.name, endpoint=self._endpoint_of(model)
+            ),
+        )
+
+    def _endpoint_of(self, model: str) -> str | None:
+        """The first endpoint that serves the model, as ``<system>/<endpoint>``."""
+        names = [e.name for e in self.spec.all(EndpointSpec) if e.model == model]
+        return f"{self.spec.name}/{names[0]}" if names else None
+
+    def model_spec(self, model: str) -> ModelSpec:
+        """A model's spec."""
+        return self.spec.get(ModelSpec, model)
+
+    def connections(self) -> list[str]:
+        """Names of the warehouse connections that this system loads tables through."""
+        return sorted({t.connection for t in self.spec.all(TableSpec) if not t.existing})
+
+    def lineage(self) -> Lineage:
+        """Traces predictions."""
+        from mlplatform.stations.lineage import Lineage
+
+        p = self.platform
+        return Lineage(p.endpoints, p.tracking, p.store, p.items, system=self.spec.name, warehouse=self.warehouse())
+
+    def maintenance(self, connection: str) -> Maintenance:
+        """Upkeep of a warehouse."""
+        from mlplatform.stations.maintenance import Maintenance
+
+        return self._once(
+            "maintenance", connection, lambda: Maintenance(self.warehouse(connection), pinned=self.pinned_versions)
+        )
+
+    def pinned_versions(self) -> list[str]:
+        """Engine snapshot versions that a registered model of this system was trained on."""
+        from mlplatform.core.packages.manifest import read_package
+
+        tracking, found = self.platform.tracking, set()
+        for spec in self.spec.all(ModelSpec):
+            name = f"{self.spec.name}.{spec.name}"
+            for version in tracking.versions(name):
+                engine_version = read_package(tracking.package(name, version.digest)).snapshot.get("engine_version")
+                if engine_version is not None:
+                    found.add(str(engine_version))
+        return sorted(found)

@@ -26,3 +26,11 @@ class AssetEvents(Protocol):
     ) -> None:
         """Report that `asset` (its key's parts) was materialized, with check results for it."""
         ...
+
+    def prepare(self) -> None:
+        """Make the orchestrator's state where it is missing, once, before several processes look for it."""
+        ...
+
+    def sweep(self) -> Sequence[str]:
+        """Mark runs as failed whose process is gone; their ids."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,13 @@ class Tracking(Protocol):
         self, model: str, digest: str, *, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None
     ) -> None:
         """Add tags and metrics to the candidate's run."""
+        ...
+
+
+@runtime_checkable
+class SelfHosted(Protocol):
+    """A tracker whose pages this installation serves itself."""
+
+    def ui_command(self, host: str, port: int) -> list[str]:
+        """The program that serves them on (host, port); ``/health`` answers 200 once it does."""
         ...

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
+from mlplatform.platform.line import housekeeping, judge_windows, load_capture
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
@@ -30,7 +31,6 @@ def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
     """Delivery and loading, all systems: what is on a stream or under a prefix becomes rows."""
     tasks: list[Task] = []
     for system, spec in platform.specs.items():
-        stations = platform.system(system)
         for stream in spec.all(StreamSpec):
             tasks.append(Task(f"deliver {system}/{stream.name}", _deliver(platform, system, stream, reporter)))
         for table in spec.all(TableSpec):
@@ -40,9 +40,7 @@ def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
             tasks.append(
                 Task(f"capture {system}/{endpoint.name}", _capture(platform, system, endpoint, reporter), every_s=2.0)
             )
-        tasks.append(
-            Task(f"housekeeping {system}", lambda s=stations: s.housekeeping(datetime.now(UTC)), every_s=HOUSEKEEPING_S)
-        )  # type: ignore[misc]
+        tasks.append(Task(f"housekeeping {system}", _keep_house(platform, system), every_s=HOUSEKEEPING_S))
     return tasks
 
 
@@ -83,7 +81,7 @@ def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter)
 
 def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: Reporter) -> Callable[[], bool]:
     def work() -> bool:
-        evidence = platform.system(system).load_capture(endpoint.name)
+        evidence = load_capture(platform.system(system), endpoint.name)
         if evidence.metadata.get("loaded"):
             reporter.note((system, f"{endpoint.name}_capture"), evidence.metadata, ())
         return bool(evidence.metadata.get("loaded"))
@@ -95,13 +93,19 @@ def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Repo
     stations = platform.system(system)
 
     def work() -> bool:
-        now = datetime.now(UTC)
-        evaluations = stations.monitor(monitor.name).run(now)
+        evaluations = judge_windows(stations, monitor.name, datetime.now(UTC))
         for evaluation in evaluations:
             reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
             reporter.flush(force=True)
-        asked = stations.decide(monitor.name, now)
-        return bool(evaluations) or asked
+        return bool(evaluations)
+
+    return work
+
+
+def _keep_house(platform: Platform, system: str) -> Callable[[], bool]:
+    def work() -> bool:
+        housekeeping(platform.system(system), datetime.now(UTC))
+        return False
 
     return work
 

@@ -16,6 +16,7 @@ import fcntl
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,11 @@ class MlflowTracking:
     def tracking_uri(self) -> str:
         """What ``mlflow ui --backend-store-uri`` takes."""
         return f"sqlite:///{self._root / 'mlflow.db'}"
+
+    def ui_command(self, host: str, port: int) -> list[str]:
+        """MLflow's own server, with one process for its pages."""
+        root = ["--backend-store-uri", self.tracking_uri, "--default-artifact-root", str(self._root / "artifacts")]
+        return [sys.executable, "-m", "mlflow", "server", *root, "--host", host, "--port", str(port), "--workers", "1"]
 
     def stage(self, run: TrackedRun, *, model: str, digest: str) -> Candidate:
         """Record the run with its package and stage it as a candidate; the same digest is staged once."""

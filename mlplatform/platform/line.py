@@ -1,0 +1,192 @@
+"""Steps of the line that take several stations: what an asset, the worker or a command does in one go."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.errors import NotFoundError
+from mlplatform.platform.locate import package_folder
+from mlplatform.ports.asset_events import CheckOutcome
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.monitor import MonitorSpec
+from mlplatform.spec.refresh import RefreshSpec
+from mlplatform.spec.stream import StreamSpec
+
+if TYPE_CHECKING:
+    from mlplatform.platform.system import SystemStations
+    from mlplatform.stations.evaluation import Evaluation
+    from mlplatform.stations.ingest import Evidence
+
+CANDIDATES, LATEST = "run_candidates", "latest"
+"""Which candidate a run trained, and the newest: items under ``<system>/<model>/<run id, or latest>``."""
+
+LIVE_S = 120.0
+"""Workers have so long to answer with a new generation."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did, for the asset's page."""
+
+    metadata: dict[str, Any]
+    checks: tuple[CheckOutcome, ...] = ()
+
+
+def build_features(
+    stations: SystemStations, name: str, *, parameters: dict[str, Any], run_id: str, request: str | None
+) -> Step:
+    """Take the request this run answers, unload the rows, test them."""
+    if request:
+        retrain_of(stations, request).launched(request, run_id)
+    features = stations.features(name)
+    snapshot = features.build(datetime.now(UTC), parameters, run_id=run_id)
+    check = stations.data_tests(name).check(features.read(snapshot, "train"), run=run_id or snapshot.built_at)
+    return Step(snapshot.summary(), (check,))
+
+
+def train_candidate(stations: SystemStations, model: str, *, run_id: str, on_log: Callable[[str], None]) -> Step:
+    """Train on the run's (else the newest) rows, stage, judge; a failed gate is told."""
+    training = stations.training(model)
+    snapshot = stations.features(stations.model_spec(model).features).latest(run_id=run_id)
+    trained = training.train(snapshot, run_id=run_id, code_version=code_version(), on_log=on_log)
+    verdict = stations.gate(model).judge(trained.candidate, snapshot)
+    if not verdict.passed:
+        for notify in stations.notifies():
+            notify.gate_failed(training.name, trained.candidate.digest, verdict.reason, run_id=run_id)
+    candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}
+    for name in {run_id or LATEST, LATEST}:
+        stations.platform.items.put(CANDIDATES, f"{stations.spec.name}/{model}/{name}", candidate)
+    metadata = {
+        "digest": trained.candidate.digest,
+        "training_job": trained.job,
+        "mlflow_run": trained.candidate.run_id,
+        "mlflow": trained.candidate.run_url,
+        "snapshot": snapshot.ref.id,
+        "peak_memory_mib": round(trained.peak_memory_mib, 1),
+        **trained.metrics,
+    }
+    return Step(metadata, (verdict.check(),))
+
+
+def register_candidate(stations: SystemStations, model: str, *, run_id: str) -> Step:
+    """Register what this run trained (else the newest candidate); refused without a passing verdict."""
+    items, prefix = stations.platform.items, f"{stations.spec.name}/{model}/"
+    found = items.get(CANDIDATES, prefix + run_id) or items.get(CANDIDATES, prefix + LATEST)
+    if found is None:
+        raise NotFoundError(
+            f"Model '{stations.spec.name}.{model}' has no candidate.",
+            next_step=f"Materialize {stations.spec.name}/{model}_candidate first.",
+        )
+    made = stations.registry(model).register(found.value["digest"])
+    return Step({"version": made.version, "digest": made.digest, "mlflow_run": made.run_id, **made.metrics})
+
+
+def release(stations: SystemStations, endpoint: str, *, run_id: str, request: str | None) -> Step:
+    """Deploy the newest registered version, wait until every worker answers with it, close the request, tell people."""
+    rollout = stations.rollout(endpoint)
+    versions = stations.platform.tracking.versions(rollout.model)
+    if not versions:
+        raise NotFoundError(
+            f"Model '{rollout.model}' has no registered version.", next_step="Materialize the model first."
+        )
+    newest = versions[-1]
+    reason = f"refresh, asked for by {request}" if request else "refresh"
+    deployment = rollout.deploy(newest.version, reason, run_id)
+    state = stations.platform.endpoints.state(rollout.name)
+    if state.workers:
+        state = stations.platform.endpoints.wait(rollout.name, deployment.generation, timeout_s=LIVE_S)
+    if request:
+        retrain_of(stations, request).finished(request, "done", message=f"generation {deployment.generation}")
+    for notify in stations.notifies():
+        notify.deployed(deployment, metrics=newest.metrics)
+    return Step(
+        {
+            "generation": deployment.generation,
+            "version": newest.version,
+            "digest": newest.digest,
+            "route": f"/predict/{endpoint}",
+            "live_generation": state.live_generation,
+            "workers": state.workers,
+            "status": state.status if state.workers else "nobody serves; it is taken up when 'mlplatform serve' starts",
+            **newest.metrics,
+        }
+    )
+
+
+def load_capture(stations: SystemStations, endpoint: str) -> Evidence:
+    """Move what the endpoint's workers spooled into its table."""
+    drained = stations.capture(endpoint).drain()
+    ingest = stations.capture_ingest(endpoint)
+    evidence = ingest.evidence(ingest.run())
+    return type(evidence)({**evidence.metadata, "requests": drained.requests, "gap": drained.gap}, evidence.checks)
+
+
+def judge_windows(stations: SystemStations, monitor: str, now: datetime) -> list[Evaluation]:
+    """Judge the windows that are due, tell people of what failed, and ask for a retraining where one is due."""
+    evaluations = stations.monitor(monitor).run(now)
+    for evaluation in evaluations:
+        for notify in stations.notifies():
+            notify.evaluated(evaluation)
+    spec = stations.spec.get(MonitorSpec, monitor)
+    if spec.retrain is not None:
+        stations.retrain(spec.endpoint).decide(now)
+    return evaluations
+
+
+def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> list[Any]:
+    """Requests that no run has taken; makes that of the first training when its time has come."""
+    retrain = stations.retrain(stations.spec.get(RefreshSpec, refresh).endpoint)
+    retrain.decide(now)
+    return list(retrain.pending())
+
+
+def run_failed(stations: SystemStations, run_id: str, *, message: str, request: str | None) -> None:
+    """Close the request of a failed run, and tell people."""
+    if request:
+        retrain_of(stations, request).finished(request, "failed", message=message)
+    for notify in stations.notifies():
+        notify.run_failed(run_id, message)
+
+
+def housekeeping(stations: SystemStations, now: datetime) -> None:
+    """Retention of streams and captures, the champion's alias, upkeep where many small files have come together."""
+    for stream in stations.spec.all(StreamSpec):
+        stations.stream(stream.name).trim(now=now)
+    for endpoint in stations.spec.all(EndpointSpec):
+        stations.capture(endpoint.name).expire(now=now)
+        stations.rollout(endpoint.name).reconcile()
+    for connection in stations.connections():
+        maintenance = stations.maintenance(connection)
+        if maintenance.due():
+            maintenance.run(now)
+
+
+def retrain_of(stations: SystemStations, request: str) -> Any:
+    """The station that made a request; its id is ``<system>/<endpoint>/<number>``. Raises NotFoundError."""
+    system, _, rest = request.partition("/")
+    endpoint = rest.rpartition("/")[0]
+    if system != stations.spec.name or not endpoint:
+        raise NotFoundError(f"'{request}' is no request of system '{stations.spec.name}'.")
+    return stations.retrain(endpoint)
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Commit of the code that runs, with ``+changes`` where files differ from it; the package's version without git."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return f"mlplatform {version('mlplatform')}"
+    return commit + ("+changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(package_folder()), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
