@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import BugError, NotFoundError, PlatformError
 from mlplatform.gateway.docs import DocsPage, Schema
 from mlplatform.gateway.predict import INVOCATIONS, PREDICT, Predict, Receive, Scope, Send
 from mlplatform.gateway.refusal import refusal
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints, ServingDesk
     from mlplatform.ports.item_store import ItemStore
     from mlplatform.ports.runtimes import Runtimes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,28 @@ class Gateway:
             await self._predict(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+
+def no_route(request: Request[Any, Any, Any], _: Exception) -> Response[bytes]:
+    """404 for a route or method that is not there."""
+    error = NotFoundError(
+        f"There is no {request.method} {request.url.path} here.", next_step="The routes are at /schema."
+    )
+    return refused(request, error)
+
+
+def refused(_: Request[Any, Any, Any], error: PlatformError) -> Response[bytes]:
+    """An error in the same form as the predict routes have."""
+    status, headers, body = refusal(error, uuid7())
+    kept = {name.decode(): value.decode() for name, value in headers if name not in (b"content-length", b"allow")}
+    return Response(body, status_code=status, headers=kept, media_type="application/json")
+
+
+def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """500 without the error's own words, which go to the log."""
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    bug = BugError("The gateway failed on this request.", next_step="Look at the gateway's log.")
+    return refused(request, bug)
 
 
 def make_gateway(ports: GatewayPorts) -> Gateway:
@@ -111,18 +136,11 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
         """What should be served, and what every live worker answers with."""
         return endpoint_views(ports.endpoints)
 
-    def no_route(request: Request[Any, Any, Any], _: Exception) -> Response[bytes]:
-        error = NotFoundError(
-            f"There is no {request.method} {request.url.path} here.", next_step="The routes are at /schema."
-        )
-        status, headers, body = refusal(error, uuid7())
-        kept = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
-        return Response(body, status_code=status, headers=kept, media_type="application/json")
-
     rest = Litestar(
         [ping, health, endpoints],
         lifespan=[lifespan],
-        exception_handlers={404: no_route, 405: no_route},
+        exception_handlers={404: no_route, 405: no_route, PlatformError: refused, 500: failed},
+        logging_config=None,
         openapi_config=OpenAPIConfig(
             title="mlplatform gateway",
             version="1",
