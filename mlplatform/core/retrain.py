@@ -115,6 +115,11 @@ def decide(finding: Finding | None, requests: Sequence[Request], *, now: datetim
     return Decision(True, f"evaluation {finding.evaluation_id} failed {', '.join(wanted)}", wanted)
 
 
+def lost(requests: Sequence[Request], *, now: datetime) -> list[Request]:
+    """Launched requests of whose run nothing was heard for a day: it was cancelled, or died with its orchestrator."""
+    return [r for r in requests if r.status == "launched" and r.launched_at is not None and now - r.launched_at >= DAY]
+
+
 def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -> str:
     """Why no request may be made now, or "" where one may."""
     for request in requests:
@@ -123,8 +128,10 @@ def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -
     recent = [r for r in requests if now - r.requested_at < DAY]
     if len(recent) >= policy.max_per_day:
         return f"{len(recent)} were made in the last 24 hours, the most allowed"
-    if requests:
-        last = max(requests, key=lambda r: r.requested_at)
+    # A first training that went well is no retraining: the model it made may fail, and be retrained, at once.
+    cooling = [r for r in requests if r.evaluation_id or r.status == "failed"]
+    if cooling:
+        last = max(cooling, key=lambda r: r.requested_at)
         ended = last.finished_at or last.requested_at
         ready = ended + policy.cooldown
         if now < ready:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,19 @@ class DriftChecks:
     page: str | None
 
 
-def check_drift(expectations: Expectations, drifts: Sequence[FeatureDrift], *, suite: str, run: str) -> DriftChecks:
-    """Judge each feature's statistic and completeness against its thresholds; a statistic without a value passes."""
+def check_drift(
+    expectations: Expectations,
+    drifts: Sequence[FeatureDrift],
+    *,
+    suite: str,
+    run: str,
+    unknown: Mapping[str, list[str]] | None = None,
+) -> DriftChecks:
+    """Judge each feature's statistic and completeness against its thresholds; a statistic without a value passes.
+
+    Args:
+        unknown: by feature, categories that the baseline never had, to show.
+    """
     import pyarrow as pa
 
     rows = pa.Table.from_pylist([d.to_json() for d in drifts])
@@ -43,7 +54,7 @@ def check_drift(expectations: Expectations, drifts: Sequence[FeatureDrift], *, s
     outcomes = []
     for k, drift in enumerate(drifts):
         passed = all(r.passed for r in report.results[2 * k : 2 * k + 2])
-        outcomes.append(_outcome(drift, passed, page))
+        outcomes.append(_outcome(drift, passed, page, (unknown or {}).get(drift.feature, [])))
     failed = tuple(d.feature for d, o in zip(drifts, outcomes, strict=True) if not o.passed)
     return DriftChecks(tuple(outcomes), failed, page)
 
@@ -70,7 +81,7 @@ def _of(feature: str) -> dict[str, Any]:
     return {"type": "comparison", "column": {"name": "feature"}, "operator": "==", "parameter": feature}
 
 
-def _outcome(drift: FeatureDrift, passed: bool, page: str | None) -> CheckOutcome:
+def _outcome(drift: FeatureDrift, passed: bool, page: str | None, unknown: list[str]) -> CheckOutcome:
     metadata = {k: v for k, v in drift.to_json().items() if v is not None and k not in ("feature", "passed")}
     if page is not None:
         metadata["data_docs"] = page
@@ -83,4 +94,7 @@ def _outcome(drift: FeatureDrift, passed: bool, page: str | None) -> CheckOutcom
         said += (
             f"; {drift.completeness_fall:.1%} fewer values than at training, {drift.completeness_threshold:.1%} allowed"
         )
+    if unknown:
+        metadata["new_categories"] = unknown
+        said += f"; new: {', '.join(unknown)}"
     return CheckOutcome(f"drift_{drift.feature}", passed, blocking=False, metadata=metadata, description=said)

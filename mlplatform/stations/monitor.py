@@ -11,7 +11,7 @@ from typing import Any
 from mlplatform.core.drift import sagemaker
 from mlplatform.core.drift.judge import FeatureDrift, judge
 from mlplatform.core.drift.profile import Field, Profile
-from mlplatform.core.drift.profile_sql import take_baseline, take_profile
+from mlplatform.core.drift.profile_sql import take_baseline, take_profile, unknown_sql
 from mlplatform.core.drift.windows import Window, tumble
 from mlplatform.core.packages.manifest import Manifest, read_package
 from mlplatform.errors import ConflictError, DataError, SpecError, StateError
@@ -156,6 +156,7 @@ class Monitor:
                 drifts,
                 suite=f"{self._system}/{self._spec.name}",
                 run=evaluation_id.rpartition("/")[2],
+                unknown=self._unknown(deployment, relation, drifts),
             )
             checks += verdict.outcomes
             failed += ["drift"] * bool(verdict.failed)
@@ -236,6 +237,19 @@ class Monitor:
         self._report(f"{reports}/constraints.json", sagemaker.constraints(baseline, threshold=spec.threshold))
         self._report(f"{reports}/constraint_violations.json", sagemaker.violations(baseline, sample, drifts))
         return drifts
+
+    def _unknown(self, deployment: Deployment, relation: str, drifts: list[FeatureDrift]) -> dict[str, list[str]]:
+        """Categories that the baseline never had, by feature; asked for only where there are some."""
+        new = [d.feature for d in drifts if d.unknown > 0]
+        baseline = self._baseline_of(deployment) if new else None
+        return {
+            name: [
+                str(v)
+                for v in self._warehouse.query(unknown_sql(relation, baseline.feature(name))).column(0).to_pylist()
+            ]
+            for name in new
+            if baseline is not None
+        }
 
     def _baseline_of(self, deployment: Deployment) -> Profile:
         _, package, manifest = self._package(deployment)

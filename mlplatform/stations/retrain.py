@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mlplatform.core.drift.profile_sql import identifier
-from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, may_request
+from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, lost, may_request
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import Item, ItemStore
@@ -70,7 +70,12 @@ class Retrain:
         self._refresh = refresh
 
     def decide(self, now: datetime) -> Decided:
-        """Make a request where one is due. Safe to call as often as one likes, from several processes."""
+        """Make a request where one is due. Safe to call as often as one likes, from several processes.
+
+        A launched request of whose run nothing was heard for a day counts as failed.
+        """
+        for request in lost(self.requests(), now=now):
+            self.finished(request.id, "failed", now, message=f"nothing was heard of run '{request.run_id}' for a day")
         live = live_deployment(self._endpoints, self._endpoint)
         if live is None:
             return self._first(now)

@@ -202,6 +202,9 @@ def test_rows_that_the_champion_refuses_fail_quality_and_say_why(world: World) -
     assert evaluation.quality is None
     assert "the champion refuses rows that arrive: " in evaluation.checks[0].description
     assert "'NEW'" in evaluation.checks[0].description
+    ticker = next(c for c in evaluation.checks if c.name == "drift_ticker_symbol")
+    assert ticker.metadata["new_categories"] == ["NEW"]
+    assert ticker.description.endswith("; new: NEW")
     assert world.monitor(window=WINDOW).due(later()) == []
 
 

@@ -109,6 +109,19 @@ def test_a_failed_retraining_is_asked_for_again_after_the_cool_down(world: World
     assert second.id.endswith("/00000002")
 
 
+def test_a_run_that_was_never_heard_of_again_does_not_hold_up_the_next_for_ever(world: World) -> None:
+    world.point_to(DIGEST)
+    judged(world, 0, "quality")
+    retrain = world.retrain(cooldown_s=60)
+    first = retrain.decide(now()).request
+    assert first is not None
+    retrain.launched(first.id, "run-1")
+    assert "is still launched" in retrain.decide(later(3600)).reason
+    assert "cool-down" in retrain.decide(later(86_401)).reason
+    assert retrain.requests()[0].message == "nothing was heard of run 'run-1' for a day"
+    assert retrain.decide(later(86_465)).request is not None
+
+
 def test_an_unknown_request_is_named(world: World) -> None:
     with pytest.raises(NotFoundError, match="no retraining request 'x' for endpoint 'stock_prices/stock_prices'"):
         world.retrain().launched("x", "run-1")

@@ -123,6 +123,17 @@ def top_sql(relation: str, field: Field) -> str:
     )
 
 
+def unknown_sql(relation: str, feature: FeatureProfile) -> str:
+    """Some values of `relation` that are none of a feature's categories, most frequent first."""
+    known = ", ".join(literal(name) for name in feature.categories or {})
+    inner = f"SELECT {_value(feature)} AS value FROM {relation} AS source"  # noqa: S608
+    other = f" AND value NOT IN ({known})" if known else ""
+    return (
+        f"SELECT value, count(*) AS n FROM ({inner}) AS sample WHERE value IS NOT NULL{other} "  # noqa: S608
+        f"GROUP BY value ORDER BY n DESC, value LIMIT {MAX_VALUES}"
+    )
+
+
 def identifier(name: str) -> str:
     """`name` as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
