@@ -44,7 +44,7 @@ def stage_jsonl(job: Job, source: Source) -> Staged:
 
 
 def _write(job: Job, fields: list[str], checks: list[Check]) -> Staged:
-    text = {name: _text(fields, name) for name in job.schema.names}
+    text = {c.name: _json(fields, c.name) if c.type == "json" else _text(fields, c.name) for c in job.schema.columns}
     kinds = dict(job.connection.execute("SELECT kind, count(*) FROM staged_lines GROUP BY kind").fetchall())
     rows = 0
     if kinds.get("row"):
@@ -57,7 +57,7 @@ def _write(job: Job, fields: list[str], checks: list[Check]) -> Staged:
 
 
 def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
-    """SQL of (number, raw, v: texts of `fields`, failed: what is wrong, kind: row, bad, filtered or skipped)."""
+    """SQL of (number, raw, v: texts of `fields`, x: their JSON, failed: what is wrong, kind: row, bad, filtered or skipped)."""
     pointers = ", ".join(literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in fields)
     known = ", ".join(literal(name) for name in fields)
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
@@ -76,7 +76,7 @@ def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
             FROM (
                 SELECT number, raw, object IS NOT NULL AS is_object,
                     json_extract_string(object, [{pointers}]) AS v,
-                    list_transform(json_extract(object, [{pointers}]), lambda x: json_type(x)) AS t,
+                    json_extract(object, [{pointers}]) AS x,
                     list_filter(json_keys(object), lambda k: k NOT IN ({known})) AS unknown
                 FROM (
                     SELECT number, raw, CASE WHEN json_type(json) = 'OBJECT' THEN json END AS object
@@ -89,9 +89,9 @@ def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
 def _checks(job: Job, fields: list[str]) -> list[Check]:
     checks: list[Check] = []
     for column in job.schema.columns:
-        text = _text(fields, column.name)
+        text = _json(fields, column.name) if column.type == "json" else _text(fields, column.name)
         if column.type == "varchar":
-            kind = f"t[{fields.index(column.name) + 1}]"
+            kind = f"json_type(x[{fields.index(column.name) + 1}])"
             checks.append(Check(column.name, "type", f"coalesce({kind} NOT IN ('OBJECT', 'ARRAY'), true)"))
         elif column.type != "json" and (typed := type_check(column, text)) is not None:
             checks.append(typed)
@@ -104,6 +104,11 @@ def _checks(job: Job, fields: list[str]) -> list[Check]:
 
 def _text(fields: list[str], name: str) -> str:
     return f"v[{fields.index(name) + 1}]"
+
+
+def _json(fields: list[str], name: str) -> str:
+    """SQL of a field's JSON itself; NULL where it is missing or null."""
+    return f"nullif(CAST(x[{fields.index(name) + 1}] AS VARCHAR), 'null')"
 
 
 def _bad(job: Job, fields: list[str], checks: list[Check]) -> Iterator[Bad]:

@@ -58,10 +58,7 @@ class Job:
 
     def columns(self, text: dict[str, str]) -> str:
         """SQL of the table's columns from SQL `text` by name; a column without text is NULL."""
-        made = [
-            f"{typed_value(c, text.get(c.name, f'CAST(NULL AS {sql_type(c)})'))} AS {quoted(c.name)}"
-            for c in self.schema.columns
-        ]
+        made = [f"{_value(c, text)} AS {quoted(c.name)}" for c in self.schema.columns]
         return ", ".join(made)
 
     def write(self, select: str) -> int:
@@ -81,6 +78,13 @@ class Staged:
     @property
     def total(self) -> int:
         return self.rows + self.quarantined + self.filtered + self.skipped
+
+
+def _value(column: Column, text: dict[str, str]) -> str:
+    if column.name not in text:
+        return f"CAST(NULL AS {sql_type(column)})"
+    value = typed_value(column, text[column.name])
+    return f"TRY_CAST({value} AS JSON)" if column.type == "json" else value
 
 
 def sql_type(column: Column) -> str:
