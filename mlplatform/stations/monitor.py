@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from mlplatform.core.drift import sagemaker
@@ -13,8 +12,7 @@ from mlplatform.core.drift.judge import FeatureDrift, judge
 from mlplatform.core.drift.profile import Field, Profile
 from mlplatform.core.drift.profile_sql import take_baseline, take_profile, unknown_sql
 from mlplatform.core.drift.windows import Window, tumble
-from mlplatform.core.packages.manifest import Manifest, read_package
-from mlplatform.errors import ConflictError, DataError, SpecError, StateError
+from mlplatform.errors import ConflictError, DataError, SpecError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.expectations import Expectations
@@ -28,14 +26,12 @@ from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.monitor import MonitorSpec, QualitySpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.champion import Champion
 from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
-from mlplatform.stations.live import live_deployment
 from mlplatform.stations.predictions import Pairs, captured, scored
 from mlplatform.stations.quality_check import QualityCheck, check_quality, quality_reports, refused
 from mlplatform.stations.window_rows import WindowRows
-
-BASELINE = "baseline.json"
 
 
 class Monitor:
@@ -68,9 +64,6 @@ class Monitor:
     ) -> None:
         self._warehouse = warehouse
         self._store = store
-        self._tracking = tracking
-        self._runtimes = runtimes
-        self._endpoints = endpoints
         self._expectations = expectations
         self._spec = spec
         self._endpoint = endpoint
@@ -81,7 +74,7 @@ class Monitor:
         self._capture_table = capture_table or f"{endpoint.name}_capture"
         self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column)
         self._evaluations = Evaluations(items, system=system, monitor=spec.name)
-        self._champion: tuple[str, Path, Manifest] | None = None
+        self._champion = Champion(endpoints, tracking, runtimes, endpoint=f"{system}/{endpoint.name}")
 
     def baseline(self, relation: str) -> Profile:
         """The profile of `relation` (what stands behind FROM) on bins of its own: what later windows are judged against."""
@@ -92,7 +85,7 @@ class Monitor:
 
     def due(self, now: datetime) -> list[Window]:
         """Full, complete windows not judged yet for the champion that serves; none where there is no deployment."""
-        deployment = live_deployment(self._endpoints, f"{self._system}/{self._endpoint.name}")
+        deployment = self._champion.deployment()
         if deployment is None:
             return []
         newest = self._evaluations.latest(deployment.digest)
@@ -129,7 +122,7 @@ class Monitor:
         Raises:
             ConflictError: the endpoint serves another model by now.
         """
-        deployment = live_deployment(self._endpoints, f"{self._system}/{self._endpoint.name}")
+        deployment = self._champion.deployment()
         if deployment is None or deployment.digest != window.model:
             raise ConflictError(
                 f"Window {window.id} is the model {window.model[:12]}…'s, and endpoint '{self._endpoint.name}' serves "
@@ -201,8 +194,7 @@ class Monitor:
         return found, len(pairs)
 
     def _pairs(self, spec: QualitySpec, deployment: Deployment, relation: str) -> Pairs:
-        _, package, _ = self._package(deployment)
-        model = self._runtimes.load(package, digest=deployment.digest)
+        model = self._champion.model(deployment)
         segments = self._model.gate.segments
         if spec.predictions == "captured":
             return captured(
@@ -222,7 +214,7 @@ class Monitor:
         spec = self._spec.drift
         if spec is None:
             return []
-        baseline = self._baseline_of(deployment)
+        baseline = self._champion.baseline(deployment)
         histogram = self._warehouse.capabilities.histogram
         sample = take_profile(self._warehouse.query, relation, baseline, histogram=histogram)
         drifts = judge(
@@ -241,7 +233,7 @@ class Monitor:
     def _unknown(self, deployment: Deployment, relation: str, drifts: list[FeatureDrift]) -> dict[str, list[str]]:
         """Categories that the baseline never had, by feature; asked for only where there are some."""
         new = [d.feature for d in drifts if d.unknown > 0]
-        baseline = self._baseline_of(deployment) if new else None
+        baseline = self._champion.baseline(deployment) if new else None
         return {
             name: [
                 str(v)
@@ -251,15 +243,6 @@ class Monitor:
             if baseline is not None
         }
 
-    def _baseline_of(self, deployment: Deployment) -> Profile:
-        _, package, manifest = self._package(deployment)
-        if BASELINE not in manifest.files:
-            raise StateError(
-                f"The package of {deployment.model} version {deployment.version} has no '{BASELINE}' to judge drift against.",
-                next_step="Train and deploy a new version.",
-            )
-        return Profile.from_json(json.loads((package / BASELINE).read_bytes()))
-
     def _trained_to(self, deployment: Deployment) -> str:
         window = self._features.window
         if window is None or window.column != self._spec.window.column:
@@ -268,18 +251,7 @@ class Monitor:
                 f"'{self._features.name}' has {f'one over {window.column!r}' if window else 'none'}.",
                 next_step=f"Give '{self._features.name}' a window over '{self._spec.window.column}': it says where training ends.",
             )
-        trained_to = self._package(deployment)[2].trained_to
-        if trained_to is None:
-            raise StateError(
-                f"The package of {deployment.model} version {deployment.version} says no end of its training rows."
-            )
-        return trained_to
-
-    def _package(self, deployment: Deployment) -> tuple[str, Path, Manifest]:
-        if self._champion is None or self._champion[0] != deployment.digest:
-            package = self._tracking.package(deployment.model, deployment.digest)
-            self._champion = (deployment.digest, package, read_package(package, digest=deployment.digest))
-        return self._champion
+        return self._champion.trained_to(deployment)
 
     def _report(self, key: str, document: dict[str, Any]) -> None:
         self._store.put(key, json.dumps(document, indent=1, default=str).encode())
