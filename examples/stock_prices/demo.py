@@ -212,9 +212,10 @@ def main(argv: list[str] | None = None) -> int:
     env = _environment()
     print(_fresh_home(Path(env["MLPLATFORM_HOME"])))
     os.environ.update(env)
-    supervisor = _serve(env)
     report = Report()
+    supervisor = _serve(env)
     try:
+        _wait_ready(supervisor, Path(env["MLPLATFORM_HOME"]))
         run(Loop(open_platform()), report)
         _finish(report)
     except PlatformError as error:
@@ -253,28 +254,28 @@ def _fresh_home(home: Path) -> str:
 
 
 def _serve(env: dict[str, str]) -> subprocess.Popen[bytes]:
-    home = Path(env["MLPLATFORM_HOME"])
-    (home.parent).mkdir(parents=True, exist_ok=True)
     print("Starting worker, gateway, tracker and Dagster under one supervisor ...", flush=True)
-    log = (home.parent / "demo-serve.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlplatform.cli.main", "serve", "--ui"],
-        env=env,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    log = _log(Path(env["MLPLATFORM_HOME"]))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mlplatform.cli.main", "serve", "--ui"]
+    with log.open("wb") as output:
+        return subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
 
-    def ready() -> dict[str, str]:
+
+def _wait_ready(process: subprocess.Popen[bytes], home: Path) -> None:
+    def states() -> set[str]:
         if process.poll() is not None:
             raise PlatformError(
-                f"'mlplatform serve' ended with exit code {process.returncode}.", next_step=f"See {log.name}."
+                f"'mlplatform serve' ended with exit code {process.returncode}.", next_step=f"See {_log(home)}."
             )
         found = read_status(home / "run")
-        return {p.name: p.state for p in found.programs} if found is not None else {}
+        return {p.state for p in found.programs} if found is not None else set()
 
-    wait_for("the platform to be ready", ready, timeout_s=PATIENCE_S, until=lambda s: set(s.values()) == {"ready"})
-    return process
+    wait_for("the platform to be ready", states, timeout_s=PATIENCE_S, until=lambda found: found == {"ready"})
+
+
+def _log(home: Path) -> Path:
+    return home.parent / "demo-serve.log"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
