@@ -34,11 +34,15 @@ REALS = frozenset(
 )  # fmt: skip
 TEXTS = frozenset({"objective", "tree_method", "grow_policy", "booster"})
 _OURS = frozenset({"num_round", "early_stopping_rounds"})
-_OBJECTIVES: dict[Task, str] = {
-    "regression": "reg:squarederror",
-    "binary": "binary:logistic",
-    "multiclass": "multi:softprob",
-}
+_OBJECTIVES: dict[Task, tuple[str, ...]] = {
+    "regression": (
+        "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror", "reg:gamma",
+        "reg:tweedie", "count:poisson",
+    ),
+    "binary": ("binary:logistic",),
+    "multiclass": ("multi:softprob",),
+}  # fmt: skip
+"""Objectives whose predictions are the target itself, or probabilities; the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Chosen:
     trials: tuple[dict[str, Any], ...]
 
 
-def check_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Defaults under the given hyperparameters. Raises SpecError for an unknown name or a value of another kind."""
+def check_parameters(parameters: Mapping[str, str], task: Task) -> dict[str, str]:
+    """Defaults under the given hyperparameters. Raises SpecError for an unknown name or a value that does not fit."""
     known = INTEGERS | REALS | TEXTS
     for name, value in parameters.items():
         if name not in known:
@@ -68,6 +72,11 @@ def check_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
             hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(sorted(known))}."
             raise SpecError(f"XGBoost's container has no hyperparameter '{name}'.", next_step=hint)
         _typed(name, value)
+    for name, accepted in (("objective", _OBJECTIVES[task]), ("booster", ("gbtree", "dart"))):
+        if parameters.get(name, accepted[0]) not in accepted:
+            raise SpecError(
+                f"Hyperparameter '{name}': expected one of {', '.join(accepted)} for {task}, found '{parameters[name]}'."
+            )
     return {**DEFAULTS, **parameters}
 
 
@@ -84,7 +93,7 @@ def train(
     import xgboost
 
     settings = {name: _typed(name, value) for name, value in parameters.items() if name not in _OURS}
-    settings.setdefault("objective", _OBJECTIVES[task])
+    settings.setdefault("objective", _OBJECTIVES[task][0])
     settings.setdefault("verbosity", 1)
     if task == "multiclass":
         settings["num_class"] = classes

@@ -159,17 +159,17 @@ class MlflowTracking:
     def _client(self) -> Any:
         # Read when MLflow is imported: it reports home otherwise.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         with warnings.catch_warnings():
             # Deprecations between MLflow and what it is built on; nothing a caller could change.
             warnings.simplefilter("ignore")
             from mlflow.tracking import MlflowClient
 
+            # Importing it sets its own level; its database's set-up is nobody's news.
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.WARNING)
             with _locked(self._root):
                 client = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
                 client.search_registered_models(max_results=1)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
         return client
 
     @contextlib.contextmanager
