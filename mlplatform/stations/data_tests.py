@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.errors import DataError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.expectations import ExpectationResult, Expectations
 from mlplatform.spec.feature_set import FeatureSetSpec
@@ -45,15 +44,6 @@ class DataTests:
             metadata["data_docs"] = str(report.page)
         said = "; ".join(f"{_words(r)}: {_observed(r)}" for r in failed)
         return CheckOutcome(NAME, report.passed, blocking=True, metadata=metadata, description=said)
-
-
-def require(outcome: CheckOutcome, *, features: str) -> None:
-    """Raises DataError where the outcome failed; the message names each failed expectation with what was observed."""
-    if not outcome.passed:
-        raise DataError(
-            f"The training rows of '{features}' fail {outcome.metadata['failed']} data test(s): {outcome.description}.",
-            next_step="Fix the rows (see the quarantine) or the expectation, then run again.",
-        )
 
 
 def _row(result: ExpectationResult) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,6 +67,15 @@ def test_pages_of_old_runs_go_and_the_newest_stay(
     text = pages[-1].read_text()
     assert [f"run_{k}" in text for k in range(4)] == [False, False, True, True]
     assert len(list((tmp_path / "docs").rglob("frame-rows.html"))) == 2
+
+
+def test_checks_of_several_threads_keep_to_themselves(expectations: Expectations) -> None:
+    tables = [ROWS.slice(0, n) for n in (1, 2, 3)]
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(
+            pool.map(lambda t: expectations.check("prices/features", t, [COUNT], run=f"n{t.num_rows}"), tables)
+        )
+    assert [r.results[0].observed["observed_value"] for r in reports] == [1, 2, 3]
 
 
 def test_no_expectations_are_no_results_and_no_page(expectations: Expectations) -> None:

@@ -8,10 +8,13 @@ Settings: https://docs.greatexpectations.io/docs/reference/api/data_context/
 from __future__ import annotations
 
 import difflib
+import fcntl
 import json
 import shutil
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 KEPT_RUNS = 50
 """Runs whose pages stay: the site's index is written anew with each, from all of them."""
+_IN_PROCESS = threading.Lock()
 _SEVERITY = {"block": "critical", "warn": "warning"}
 _COLUMN_KEYS = ("column", "column_A", "column_B")
 
@@ -43,27 +47,41 @@ class GreatExpectations:
         gx = _import()
         configured = [_configure(gx, suite, i, spec, table) for i, spec in enumerate(expectations)]
         site = None if self._docs is None else self._docs / suite
-        if site is not None:
-            _prune(site)
-        context = gx.get_context(project_config=_config(site), mode="ephemeral")
-        batch = (
-            context.data_sources.add_pandas("frame")
-            .add_dataframe_asset("rows")
-            .add_batch_definition_whole_dataframe("all")
-        )
-        added = context.suites.add(gx.ExpectationSuite(name=suite.replace("/", "-"), expectations=configured))
-        validation = context.validation_definitions.add(gx.ValidationDefinition(name="rows", data=batch, suite=added))
-        actions = [] if site is None else [gx.checkpoint.UpdateDataDocsAction(name="pages", site_names=["site"])]
-        checkpoint = context.checkpoints.add(
-            gx.Checkpoint(name="check", validation_definitions=[validation], actions=actions, result_format="SUMMARY")
-        )
-        outcome = checkpoint.run(
-            batch_parameters={"dataframe": table.to_pandas()}, run_id=gx.RunIdentifier(run_name=run)
-        )
+        with _alone(site):
+            outcome, added = _run(gx, suite, configured, table, run, site)
         (result,) = outcome.run_results.values()
         by_id = {r.expectation_config.id: r for r in result.results}
-        results = tuple(_result(spec, by_id[e.id]) for spec, e in zip(expectations, added.expectations, strict=True))
+        results = tuple(_result(spec, by_id[e.id]) for spec, e in zip(expectations, added, strict=True))
         return ExpectationReport(results, None if site is None else site / "index.html")
+
+
+@contextmanager
+def _alone(site: Path | None) -> Iterator[None]:
+    """One check at a time: in a process, where the library has one context for all, and over a site's folder."""
+    with _IN_PROCESS:
+        if site is None:
+            yield
+            return
+        site.mkdir(parents=True, exist_ok=True)
+        with (site / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _prune(site)
+            yield
+
+
+def _run(gx: Any, suite: str, configured: list[Any], table: pa.Table, run: str, site: Path | None) -> tuple[Any, Any]:
+    """The checkpoint's result, and the expectations as the suite numbered them."""
+    context = gx.get_context(project_config=_config(site), mode="ephemeral")
+    rows = context.data_sources.add_pandas("frame").add_dataframe_asset("rows")
+    batch = rows.add_batch_definition_whole_dataframe("all")
+    added = context.suites.add(gx.ExpectationSuite(name=suite.replace("/", "-"), expectations=configured))
+    validation = context.validation_definitions.add(gx.ValidationDefinition(name="rows", data=batch, suite=added))
+    actions = [] if site is None else [gx.checkpoint.UpdateDataDocsAction(name="pages", site_names=["site"])]
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(name="check", validation_definitions=[validation], actions=actions, result_format="SUMMARY")
+    )
+    outcome = checkpoint.run(batch_parameters={"dataframe": table.to_pandas()}, run_id=gx.RunIdentifier(run_name=run))
+    return outcome, added.expectations
 
 
 def _import() -> Any:
