@@ -26,7 +26,7 @@ from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.monitor import MonitorSpec, QualitySpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.champion import Champion
+from mlplatform.stations.champion_package import Champion
 from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
 from mlplatform.stations.predictions import Pairs, captured, scored
