@@ -23,7 +23,7 @@ from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.runtimes import LoadedModel, Runtimes
 from mlplatform.ports.tracking import Candidate, ModelVersion, Tracking
 from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
-from mlplatform.stations.champion import champion_of
+from mlplatform.stations.champion_version import champion_of
 from mlplatform.stations.feature_snapshot import FeatureSnapshot, read_channel, read_tables
 from mlplatform.stations.verdict import Verdict, remember_candidate, store_verdict, stored_verdict
 

@@ -7,7 +7,7 @@ from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.model import ModelSpec
-from mlplatform.stations.champion import champion_of
+from mlplatform.stations.champion_version import champion_of
 from mlplatform.stations.verdict import CANDIDATES, require_pass
 
 CHALLENGER = "challenger"
