@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.redshift_books import RedshiftBooks
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection, RedshiftSettings
-from mlplatform.adapters.warehouse.redshift_errors import is_already_there, query_error
+from mlplatform.adapters.warehouse.redshift_errors import query_error
 from mlplatform.adapters.warehouse.redshift_load import RedshiftLoad
 from mlplatform.adapters.warehouse.redshift_results import arrow_table
 from mlplatform.adapters.warehouse.redshift_sql import select_sql, tables_of
@@ -22,7 +22,7 @@ from mlplatform.adapters.warehouse.redshift_unload import run_unload
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, TableSchema
-from mlplatform.errors import BugError, ConflictError, DataError, NotFoundError, PlatformError
+from mlplatform.errors import ConflictError, DataError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
 
@@ -59,13 +59,7 @@ class RedshiftWarehouse:
                 f"Table '{schema.name}' uses a name that the warehouse keeps for itself: {', '.join(reserved) or schema.name}.",
                 next_step="Choose another name.",
             )
-        try:
-            self._connection.retried(lambda: self._tables.create(schema), f"Table '{schema.name}'")
-        except BugError as error:
-            if error.__cause__ is None or not is_already_there(error.__cause__):
-                raise
-            # Another process made schema or books at the same moment; now they are there.
-            self._connection.retried(lambda: self._tables.create(schema), f"Table '{schema.name}'")
+        self._connection.retried(lambda: self._tables.create(schema), f"Table '{schema.name}'")
 
     def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:
         if not self._tables.columns(table):

@@ -64,7 +64,7 @@ class RedshiftBooks:
         """Key of another object with the same bytes whose rows are in the table, or None."""
         rows = self._connection.rows(
             f"SELECT key, batch_id FROM {self._ledger} WHERE table_name = ? AND content_sha256 = ? AND key <> ? "
-            "AND outcome = 'loaded' ORDER BY position LIMIT 100",
+            "AND outcome = 'loaded' ORDER BY \"position\" LIMIT 100",
             [receipt.table, receipt.content_sha256, receipt.key],
         )
         return next((key for key, batch in rows if batch not in superseded), None)

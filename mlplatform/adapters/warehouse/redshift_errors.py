@@ -21,6 +21,9 @@ _CONFLICT = re.compile(
     r"Serializable isolation violation|could not serialize|could not complete because of conflict", re.I
 )
 _CONFLICT_STATES = ("40001", "40P01", "55P03")
+_ALREADY_THERE_STATES = ("42P06", "42P07", "23505")
+"""Schema, table, or a row of the catalogue: two sessions made the same at once. No table of ours has a unique key."""
+
 _NO_TABLE = re.compile(r'relation "(?:[^".]*"?\.)?"?([^"]+)" does not exist')
 _NO_COLUMN = re.compile(r'column (?:"(?:[^".]+\.)*([^"]+)"|(?:\w+\.)*(\w+)) does not exist')
 
@@ -33,12 +36,10 @@ def fields(error: BaseException) -> dict[str, Any]:
 def is_conflict(error: BaseException) -> bool:
     """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
     said = fields(error)
-    return said.get("C") in _CONFLICT_STATES or _CONFLICT.search(str(said.get("M", ""))) is not None
-
-
-def is_already_there(error: BaseException) -> bool:
-    """Whether two sessions made the same schema or table at once."""
-    return fields(error).get("C") in ("42P07", "42P06", "23505")
+    return (
+        said.get("C") in _CONFLICT_STATES + _ALREADY_THERE_STATES
+        or _CONFLICT.search(str(said.get("M", ""))) is not None
+    )
 
 
 def platform_error(error: BaseException, subject: str) -> PlatformError:

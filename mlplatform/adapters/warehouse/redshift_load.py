@@ -18,9 +18,9 @@ from mlplatform.adapters.warehouse.ducklake_source import check_unchanged
 from mlplatform.adapters.warehouse.redshift_books import RedshiftBooks
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
 from mlplatform.adapters.warehouse.redshift_draft import Draft, draft
-from mlplatform.adapters.warehouse.redshift_sql import copy_sql, create_sql, null_safe_equal, sql_type
+from mlplatform.adapters.warehouse.redshift_sql import copy_sql, create_sql, literal, null_safe_equal, sql_type
 from mlplatform.adapters.warehouse.redshift_tables import PROVENANCE_TYPES, RedshiftTables
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.loads.fits import quoted
 from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
 from mlplatform.core.tables.books import QUARANTINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.loads.fits import quoted
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ LONGEST_VARCHAR_BYTES = 65535
 def sql_type(logical: str) -> str:
     """Redshift's type of a logical one."""
     return TYPES.get(logical) or logical.upper()
+
+
+def literal(text: str) -> str:
+    """An SQL string. In Redshift a backslash escapes what follows it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
 def select_sql(sql: str, schema: str) -> str:

@@ -30,7 +30,7 @@ LONGEST_VARCHAR_BYTES = 65535
 
 _COPY = re.compile(r"\s*COPY\s+(?P<table>\S+)\s+FROM\s+'(?P<url>s3://[^']+)'\s+(?P<options>.*)", re.I | re.S)
 _UNLOAD = re.compile(
-    r"\s*UNLOAD\s+\('(?P<query>(?:[^']|'')*)'\)\s+TO\s+'(?P<url>s3://[^']+)'\s+(?P<options>.*)", re.I | re.S
+    r"\s*UNLOAD\s+\('(?P<query>(?:[^'\\]|''|\\.)*)'\)\s+TO\s+'(?P<url>s3://[^']+)'\s+(?P<options>.*)", re.I | re.S
 )
 _ROLE = re.compile(r"IAM_ROLE\s+(DEFAULT|'arn:aws:iam::\d+:role/[^']+')", re.I)
 _ESCAPED = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -58,7 +58,7 @@ class BulkStatements:
         if (found := _COPY.fullmatch(sql)) is not None:
             return self._copy(found["table"], found["url"], _options(found["options"], {"FORMAT AS PARQUET"}))
         if (found := _UNLOAD.fullmatch(sql)) is not None:
-            return self._unload(found["query"].replace("''", "'"), found["url"], found["options"])
+            return self._unload(unescaped(found["query"]), found["url"], found["options"])
         return Statement(translate(sql))
 
     def _copy(self, table: str, url: str, _: set[str]) -> Statement:
@@ -133,6 +133,11 @@ class BulkStatements:
     def _put(self, url: str, body: bytes) -> None:
         split = urlsplit(url)
         self.s3.put_object(Bucket=split.netloc, Key=split.path[1:], Body=body)
+
+
+def unescaped(text: str) -> str:
+    """What stands in a string: a doubled quote is a quote, and so is whatever a backslash precedes."""
+    return re.sub(r"''|\\(.)", lambda found: found[1] or "'", text, flags=re.S)
 
 
 def _options(text: str, known: set[str]) -> set[str]:

@@ -14,13 +14,9 @@ import pytest
 import redshift_connector
 from redshift_connector.error import Error
 
-from mlplatform_tests.conformance.object_stores import ministack_server
-from mlplatform_tests.conformance.redshift_warehouse import redshift_server
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.redshift.server import Redshift
 from mlplatform_tests.servers.redshift.translation import translate
-
-__all__ = ["ministack_server", "redshift_server"]
 
 BUCKET = "proxy"
 
