@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from datetime import datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,11 @@ def test_an_unknown_request_is_named(world: World) -> None:
         world.retrain().launched("x", "run-1")
 
 
-def _decide(root: Path, at: datetime, results: multiprocessing.SimpleQueue[str]) -> None:
-    decided = open_world(root).retrain().decide(at)
+def _decide(root: Path, at: datetime, together: Barrier, results: multiprocessing.SimpleQueue[str]) -> None:
+    retrain = open_world(root).retrain()
+    retrain.requests()
+    together.wait(60)
+    decided = retrain.decide(at)
     results.put(decided.request.id if decided.request else "")
 
 
@@ -137,7 +141,8 @@ def test_of_processes_that_decide_at_once_one_makes_the_request(world: World) ->
     judged(world, 0, "quality")
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
-    processes = [context.Process(target=_decide, args=(world.root, now(), results)) for _ in range(3)]
+    together = context.Barrier(3)
+    processes = [context.Process(target=_decide, args=(world.root, now(), together, results)) for _ in range(3)]
     for process in processes:
         process.start()
     made = [results.get() for _ in processes]
