@@ -128,11 +128,15 @@ async def _read_body(head: RequestHead, receive: Receive, limit: int) -> bytes:
         raise _too_large(limit, f"{head.content_length} bytes")
     message = await receive()
     body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        if len(body) > limit:
-            raise _too_large(limit, "more")
-        message = await receive()
-        body += message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            if size > limit:
+                raise _too_large(limit, "more")
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        body = b"".join(parts)
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     if len(body) > limit:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlplatform.errors import StateError
+
 if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints
     from mlplatform.serving.served_model import ServedModel
@@ -55,14 +57,19 @@ def endpoint_views(endpoints: Endpoints) -> list[EndpointView]:
     """All endpoints, by name."""
     views = []
     for name in endpoints.list():
-        state = endpoints.state(name)
+        route = f"/predict/{name.partition('/')[2]}"
+        try:
+            state = endpoints.state(name)
+        except StateError as error:
+            views.append(EndpointView(name, route, "Failed", 0, 0, "", 0, "", "", 0, str(error)))
+            continue
         d = state.desired
         if d is None:  # removed since it was listed
             continue
         views.append(
             EndpointView(
                 name,
-                f"/predict/{name.partition('/')[2]}",
+                route,
                 state.status,
                 d.generation,
                 state.live_generation,

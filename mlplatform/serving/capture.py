@@ -23,7 +23,7 @@ import msgspec
 from mlplatform.core.capture.masking import Masking
 from mlplatform.errors import NotFoundError, ProfileError
 from mlplatform.serving.capture_spool import CaptureSpool
-from mlplatform.serving.served_model import VARIANT, ServedModel
+from mlplatform.serving.served_model import ServedModel
 from mlplatform.spec.process_name import process_name
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Capture:
                 _encode(entry.inference_id),
                 _encode(entry.request_id),
                 _encode(entry.content_type),
-                _fixed(entry.served),
+                entry.served.identity,
                 _encode(self._masking(entry.served).rows(entry.rows)),
                 _encode(entry.predictions),
             )
@@ -170,20 +170,6 @@ class Capture:
                 f"no secret '{MASK_SECRET}'.",
                 next_step=f"Set it (any long random text). {error}",
             ) from error
-
-
-@lru_cache(maxsize=256)
-def _fixed(served: ServedModel) -> bytes:
-    """The members of a line that are the same for every request of a generation."""
-    d = served.deployment
-    fixed = {
-        "endpoint": d.endpoint,
-        "variant": VARIANT,
-        "generation": d.generation,
-        "version": d.version,
-        "digest": d.digest,
-    }
-    return _encode(fixed)[1:-1]
 
 
 @lru_cache(maxsize=4)

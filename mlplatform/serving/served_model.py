@@ -26,7 +26,8 @@ VARIANT = "main"
 class ServedModel:
     """A loaded generation; immutable, so that a request that holds it is answered by it alone.
 
-    `example` is a row that fits the signature, for the docs and to warm up.
+    `example` is a row that fits the signature, for the docs and to warm up; `identity` is what each captured line says of
+    the generation, as members of a JSON object.
     """
 
     deployment: Deployment
@@ -35,6 +36,7 @@ class ServedModel:
     example: Mapping[str, Any]
     fields: RequestFields = field(init=False)
     envelope: msgspec.Raw = field(init=False)
+    identity: bytes = field(init=False)
     id_prefix: str = field(init=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
     max_body_bytes: int = field(init=False)
@@ -45,6 +47,9 @@ class ServedModel:
             "fields": RequestFields(self.manifest.signature.inputs, tuple(spec.keys), spec.max_rows),
             "envelope": msgspec.Raw(
                 msgspec.json.encode({"name": d.model, "version": d.version, "generation": d.generation})
+            ),
+            "identity": _members(
+                endpoint=d.endpoint, variant=VARIANT, generation=d.generation, version=d.version, digest=d.digest
             ),
             "id_prefix": f"{spec.name}.g{d.generation}.{VARIANT}.",
             "headers": (
@@ -65,6 +70,10 @@ class ServedModel:
     @property
     def manifest(self) -> Manifest:
         return self.model.manifest
+
+
+def _members(**values: Any) -> bytes:
+    return msgspec.json.encode(values)[1:-1]
 
 
 def endpoint_spec(deployment: Deployment) -> EndpointSpec:

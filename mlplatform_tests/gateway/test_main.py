@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from mlplatform.adapters.endpoints import LocalEndpoints
-from mlplatform.serving.listening import free_port, listen
+from mlplatform.serving.listening import listen
 from mlplatform_tests.gateway.site import NAME, ROW, Site
 from mlplatform_tests.packages import make_package
 from mlplatform_tests.serving.until import until
@@ -57,19 +57,6 @@ def test_a_worker_serves_what_the_home_says(tmp_path: Path) -> None:
     assert list((home / "capture" / NAME).glob("*.jsonl"))
 
 
-def test_a_damaged_record_is_told_in_the_form_of_all_errors(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    port = free_port()
-    with running("--port", str(port), home=home):
-        until(lambda: _answers(f"http://127.0.0.1:{port}/ping"))
-        record = home / "endpoints" / NAME / "000000001.json"
-        record.parent.mkdir(parents=True)
-        record.write_text("{")
-        answer = httpx.get(f"http://127.0.0.1:{port}/endpoints")
-    assert answer.status_code == 500
-    assert answer.json()["error"]["message"].startswith(f"Deployment record '{record}' is damaged")
-
-
 def test_a_taken_port_ends_the_worker_with_a_clear_word(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -84,10 +71,3 @@ def test_an_unknown_profile_ends_the_worker_with_its_exit_code(tmp_path: Path) -
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 4
     assert "There is no profile 'nowhere'" in done.stderr
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code == 200
-    except httpx.TransportError:
-        return False

@@ -166,3 +166,18 @@ def test_a_gateway_without_endpoints_is_well(site: Site) -> None:
         assert (answer.status_code, answer.json()["error"]["message"]) == (404, "No endpoint is served.")
         assert client.get("/endpoints").json() == []
         assert "/ping" in client.get("/schema/openapi.json").json()["paths"]
+
+
+def test_a_damaged_record_stops_neither_its_endpoint_nor_another(site: Site) -> None:
+    site.deploy(site.package(0), public=True)
+    site.deploy(site.package(0), endpoint="stock_prices/other", public=True)
+    with site.serve() as served, served.client() as client:
+        record = site.root / "endpoints" / NAME / "000000002.json"
+        record.write_text("{")
+        until(lambda: "is damaged" in (site.root / "gateway.log").read_text())
+        assert client.post("/predict/prices", json=ROW).headers["x-mlplatform-generation"] == "1"
+        rows = {e["endpoint"]: e for e in client.get("/endpoints").json()}
+        assert (rows[NAME]["status"], rows["stock_prices/other"]["status"]) == ("Failed", "InService")
+        assert rows[NAME]["message"].startswith(f"Deployment record '{record}' is damaged")
+    with site.serve() as served, served.client() as client:
+        assert client.post("/predict/prices", json=ROW).headers["x-mlplatform-generation"] == "1"

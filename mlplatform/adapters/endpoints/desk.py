@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from mlplatform.adapters.endpoints.local import newest_generation, read_record, record_path
 from mlplatform.adapters.endpoints.workers import remove_word, write_word
+from mlplatform.errors import StateError
 from mlplatform.ports.endpoints import Deployment, Served
+
+log = logging.getLogger(__name__)
 
 
 class LocalDesk:
@@ -35,7 +39,7 @@ class LocalDesk:
         generations = {name: newest_generation(self._root / name) for name in self._folders()}
         found: dict[str, Deployment] = {}
         for name, generation in generations.items():
-            record = read_record(record_path(self._root / name, generation)) if generation else None
+            record = self._newest_readable(name, generation)
             if record is not None:
                 found[name] = record
         self._known = generations
@@ -46,6 +50,15 @@ class LocalDesk:
 
     def leave(self) -> None:
         remove_word(self._root)
+
+    def _newest_readable(self, name: str, newest: int) -> Deployment | None:
+        """One damaged record must stop neither its endpoint nor the others; `LocalEndpoints.state` says that it is."""
+        for generation in range(newest, 0, -1):
+            try:
+                return read_record(record_path(self._root / name, generation))
+            except StateError as error:
+                log.error("%s", error)
+        return None
 
     def _folders(self) -> set[str]:
         found = set()

@@ -1,0 +1,102 @@
+"""Generations in one worker: kept apart, and gone when they are done with."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from pathlib import Path
+
+import pytest
+
+from mlplatform.errors import ConflictError, NotFoundError, UnavailableError
+from mlplatform.ports.endpoints import Deployment, ServingDesk
+from mlplatform.serving.capture import Capture
+from mlplatform.serving.model_server import ModelServer
+from mlplatform_tests.gateway.site import NAME, Site
+from mlplatform_tests.gateway.worker import ports
+from mlplatform_tests.serving.capturing import no_secret, record
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def server(site: Site) -> ModelServer:
+    found = ports(site.root)
+    return ModelServer(found.desk, found.runtimes, found.packages)
+
+
+def test_an_old_generation_goes_when_its_last_request_ends(site: Site) -> None:
+    site.deploy(site.package(0))
+    found = ports(site.root)
+    capture = Capture(site.root / "spool", secret=no_secret)
+    models = ModelServer(found.desk, found.runtimes, found.packages, prepare=capture.prepare)
+    asyncio.run(models.reconcile())
+    request = models.get(NAME)
+    record(capture, request)
+    capture.flush()
+    old = weakref.ref(request.model)
+    site.deploy(site.package(1))
+    asyncio.run(models.reconcile())
+    gc.collect()
+    assert models.get(NAME).deployment.generation == 2
+    assert old() is request.model
+    del request
+    gc.collect()
+    assert old() is None
+    capture.close()
+
+
+def test_two_systems_with_an_endpoint_of_one_name_are_told_apart_by_the_route(site: Site) -> None:
+    for system in ("a", "b"):
+        site.deploy(site.package(), endpoint=f"{system}/prices")
+    models = server(site)
+    asyncio.run(models.reconcile())
+    assert models.get("a/prices").name == "a/prices"
+    with pytest.raises(
+        ConflictError, match=r"Several systems serve an endpoint 'prices': a/prices, b/prices\. Call /predict/a/prices"
+    ):
+        models.get("prices")
+    site.endpoints.remove("a/prices")
+    asyncio.run(models.reconcile())
+    assert models.get("prices").name == "b/prices"
+
+
+def test_settings_that_cannot_be_read_fail_the_generation(site: Site) -> None:
+    digest = site.package()
+    site.deploy(digest)
+    current = site.endpoints.desired(NAME)
+    assert current is not None
+    site.endpoints.deploy(Deployment(**{**current.to_json(), "generation": 2, "settings": {"colour": "red"}}))
+    models = server(site)
+    asyncio.run(models.reconcile())
+    with pytest.raises(
+        NotFoundError,
+        match="settings of generation 2 of endpoint 'stock_prices/prices' are not readable: name, model, colour",
+    ):
+        models.get("prices")
+
+
+def test_a_package_that_is_away_for_now_is_tried_again(site: Site) -> None:
+    digest = site.package()
+    site.deploy(digest)
+    found = ports(site.root)
+    tries: list[str] = []
+
+    def packages(model: str, wanted: str) -> Path:
+        tries.append(wanted)
+        if len(tries) == 1:
+            raise UnavailableError("The tracker is away.")
+        return site.root / "packages" / wanted
+
+    desk: ServingDesk = found.desk
+    models = ModelServer(desk, found.runtimes, packages)
+    asyncio.run(models.start())
+    assert site.endpoints.state(NAME).status == "Updating"
+    assert "The tracker is away." in site.endpoints.state(NAME).message
+    asyncio.run(models.start())
+    assert tries == [digest, digest]
+    assert site.endpoints.state(NAME).status == "InService"
+    models.stop()
