@@ -33,16 +33,15 @@ class Registry:
         self.name = f"{system}.{model.name}"
 
     def register(self, digest: str) -> ModelVersion:
-        """Register the candidate of `digest`; one that is registered already is returned as it is.
+        """Register the candidate of `digest`; the same again gives the same version, and the champion is one already.
 
         Raises:
             GateError: no verdict, no pass, or a pass against another champion than the present one.
             NotFoundError: no candidate of that digest.
         """
-        for version in self.versions():
-            if version.digest == digest:
-                return version
         champion = self.champion()
+        if champion is not None and champion.digest == digest:
+            return champion
         verdict = require_pass(
             self._items, model=self.name, digest=digest, champion_digest=champion.digest if champion else None
         )

@@ -13,10 +13,12 @@ import pytest
 
 from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import GateError
+from mlplatform.ports.tracking import TrackedRun
 from mlplatform.stations.feature_snapshot import FeatureSnapshot, read_snapshot
 from mlplatform.stations.snapshot_parts import read_parts
 from mlplatform.stations.training import Trained
-from mlplatform.stations.verdict import require_pass
+from mlplatform.stations.verdict import Verdict, require_pass, store_verdict
+from mlplatform_tests.packages import make_package
 from mlplatform_tests.stations.line import FEATURES, MODEL, START, Line
 
 FIRST_RUN = "first"
@@ -203,6 +205,26 @@ def test_a_pass_against_another_champion_than_the_present_one_does_not_count(sta
     ):
         line.registry.register(verdict.digest)
     assert [v.version for v in line.registry.versions()] == [1]
+
+
+def test_a_registered_version_that_fails_against_a_later_champion_is_not_given_out_again(tmp_path: Path) -> None:
+    """After a roll-back, say: what is registered must pass against what serves now."""
+    line = Line(tmp_path)
+    digests = []
+    for seed in (1, 2):
+        digest = make_package(tmp_path / str(seed), seed=seed, model=NAME, runtime="xgboost")
+        run = TrackedRun("stock_prices", f"job-{seed}", {}, {}, {}, tmp_path / str(seed))
+        line.tracking.stage(run, model=NAME, digest=digest)
+        digests.append(digest)
+    passed = Verdict(NAME, digests[0], None, None, "s", "now", True, "first", "good", {})
+    store_verdict(line.items, passed)
+    first = line.registry.register(digests[0])
+    assert line.registry.register(digests[0]) == first
+    store_verdict(line.items, replace(passed, digest=digests[1]))
+    line.deploy(line.registry.register(digests[1]))
+    with pytest.raises(GateError, match="was judged against champion none; now it is"):
+        line.registry.register(digests[0])
+    assert line.registry.register(digests[1]).version == 2
 
 
 def test_an_unknown_candidate_has_no_verdict(state: State) -> None:
