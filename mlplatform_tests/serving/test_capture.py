@@ -188,8 +188,13 @@ def test_closed_segments_are_drained_while_the_worker_goes_on(tmp_path: Path) ->
     with site.serve() as served, served.client() as client:
         for _ in range(3):
             client.post("/predict/prices", json=ROW)
-        moved = []
-        until(lambda: moved.append(station.drain().requests) or sum(moved) == 3)
+        moved: list[int] = []
+
+        def drained() -> int:
+            moved.append(station.drain().requests)
+            return sum(moved)
+
+        until(lambda: drained() == 3)
         client.post("/predict/prices", json=ROW)
     rest = station.drain()
     assert (rest.requests, rest.gap) == (1, 0)

@@ -64,6 +64,12 @@ def program(root: Path, name: str) -> ProgramStatus:
     return next(p for p in found.programs if p.name == name)
 
 
+def stepped(keeper: Keeper) -> str:
+    """A keeper's state after one more look."""
+    keeper.step()
+    return keeper.status.state
+
+
 def test_it_starts_programs_and_stops_them_with_sigterm(tmp_path: Path) -> None:
     with supervised(tmp_path, "one", SLEEP, "two", SLEEP) as process:
         found = status(tmp_path)
@@ -154,7 +160,7 @@ def test_pauses_grow_while_a_program_keeps_dying(tmp_path: Path) -> None:
     pauses = []
     keeper.start()
     for _ in range(3):
-        until(lambda: keeper.step() or keeper.status.state == "waiting")
+        until(lambda: stepped(keeper) == "waiting")
         assert keeper.status.exit_code == 3
         began = now[0]
         while keeper.status.state == "waiting":
