@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from mlplatform.cli.output import Json, show, table
+from mlplatform.spec.home import write_atomically
 
 if TYPE_CHECKING:
     from mlplatform.platform import Platform
@@ -124,22 +126,34 @@ def _prepare(platform: Platform) -> None:
 
 
 def _programs(platform: Platform, env: Mapping[str, str], *, ui: bool) -> list[Program]:
-    from mlplatform.platform.locate import definitions_module, working_folder
     from mlplatform.serving.program import Program
     from mlplatform.serving.supervisor import http_ready
 
-    addresses = platform.profile.addresses
-    host, where = addresses.host, ["-m", definitions_module(platform.defs), "-d", str(working_folder(platform.defs))]
+    host, port = platform.profile.addresses.host, platform.profile.addresses.ui_port
+    where = ["-w", str(_workspace(platform))]
     worker = Program("worker", [sys.executable, "-m", "mlplatform.worker.main"], env=env, stop_s=40)
     if not ui:
         daemon = [_script("dagster-daemon"), "run", *where]
-        return [worker, Program("dagster-daemon", daemon, env=env, cwd=platform.home.root, stop_s=30)]
-    dagster = [_script("dagster"), "dev", *where, "-h", host, "-p", str(addresses.ui_port)]
-    return [
-        worker,
-        Program("dagster", dagster, env=env, cwd=platform.home.root, ready=http_ready(f"http://{host}:{addresses.ui_port}/server_info"), stop_s=30),
-        *_tracker(platform, env),
-    ]  # fmt: skip
+        return [worker, Program("dagster-daemon", daemon, env=env, cwd=platform.home.dagster, stop_s=30)]
+    dagster = [_script("dagster"), "dev", *where, "-h", host, "-p", str(port)]
+    ready = http_ready(f"http://{host}:{port}/server_info")
+    pages = Program("dagster", dagster, env=env, cwd=platform.home.dagster, ready=ready, stop_s=30)
+    return [worker, pages, *_tracker(platform, env)]
+
+
+def _workspace(platform: Platform) -> Path:
+    """A workspace file that names this project's code location as its own commands do."""
+    from mlplatform.platform.locate import definitions_module, working_folder
+
+    module = definitions_module(platform.defs)
+    entry = {
+        "module_name": module,
+        "working_directory": str(working_folder(platform.defs)),
+        "location_name": module.partition(".")[0],
+    }
+    path = platform.home.dagster / "workspace.yaml"
+    write_atomically(path, jsonlib.dumps({"load_from": [{"python_module": entry}]}).encode())
+    return path
 
 
 def _tracker(platform: Platform, env: Mapping[str, str]) -> list[Program]:

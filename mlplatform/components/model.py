@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.components.station import REQUEST_TAG, Station, check_results, common, key_of, system_of
 from mlplatform.platform.line import register_candidate, train_candidate
 from mlplatform.spec.model import ModelSpec
 
@@ -38,7 +38,11 @@ class Model(ModelSpec, Station):
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
         ) -> dg.MaterializeResult:
             done = train_candidate(
-                platform.system(system.name), self.name, run_id=context.run_id, on_log=context.log.info
+                platform.system(system.name),
+                self.name,
+                run_id=context.run_id,
+                request=context.run.tags.get(REQUEST_TAG),
+                on_log=context.log.info,
             )
             return dg.MaterializeResult(metadata=done.metadata, check_results=check_results(done.checks))
 

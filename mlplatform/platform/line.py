@@ -50,13 +50,17 @@ def build_features(
     return Step(snapshot.summary(), (check,))
 
 
-def train_candidate(stations: SystemStations, model: str, *, run_id: str, on_log: Callable[[str], None]) -> Step:
-    """Train on the run's (else the newest) rows, stage, judge; a failed gate is told."""
+def train_candidate(
+    stations: SystemStations, model: str, *, run_id: str, request: str | None, on_log: Callable[[str], None]
+) -> Step:
+    """Train on the run's (else the newest) rows, stage, judge; a failed gate is told, and answers the request."""
     training = stations.training(model)
     snapshot = stations.features(stations.model_spec(model).features).latest(run_id=run_id)
     trained = training.train(snapshot, run_id=run_id, code_version=code_version(), on_log=on_log)
     verdict = stations.gate(model).judge(trained.candidate, snapshot)
     if not verdict.passed:
+        if request:
+            retrain_of(stations, request).finished(request, "done", message=verdict.reason)
         for notify in stations.notifies():
             notify.gate_failed(training.name, trained.candidate.digest, verdict.reason, run_id=run_id)
     candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.platform.applied import COLLECTION as APPLIED
-from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 
@@ -78,8 +77,8 @@ def _prefixes(platform: Platform, name: str) -> Iterator[str]:
     spec = platform.specs[name]
     own = {s.delivery.prefix for s in spec.all(StreamSpec)}
     own |= {source.prefix for t in spec.all(TableSpec) for source in t.sources if source.prefix}
-    own |= {f"unload/{name}/", f"reports/{name}/"}
-    own |= {f"capture/{name}/" for _ in spec.all(EndpointSpec)}
+    own |= {f"_delivery/{s.delivery.prefix}" for s in spec.all(StreamSpec)}
+    own |= {f"{room}/{name}/" for room in ("unload", "jobs", "reports", "capture", "_capture")}
     yield from sorted(own)
 
 

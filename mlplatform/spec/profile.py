@@ -103,11 +103,9 @@ def _parse(path: Path, env: Mapping[str, str]) -> Profile:
         data = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         raise ProfileError(f"{path}: not readable as YAML: {error}.") from error
-    addresses = data.setdefault("addresses", {}) or {} if isinstance(data, dict) else {}
-    for field in Addresses.model_fields:
-        value = env.get(f"MLPLATFORM_{field.upper()}")
-        if value:
-            addresses[field] = value
+    if isinstance(data, dict):
+        own = {f: env[f"MLPLATFORM_{f.upper()}"] for f in Addresses.model_fields if env.get(f"MLPLATFORM_{f.upper()}")}
+        data["addresses"] = {**(data.get("addresses") or {}), **own}
     try:
         return Profile.model_validate(data)
     except ValidationError as error:

@@ -59,7 +59,12 @@ def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Repo
     def work() -> bool:
         done = delivery.deliver(datetime.now(UTC))
         if done:
-            metadata = {"objects": len(done), "records": sum(d.records for d in done), "newest": done[-1].key}
+            metadata = {
+                "objects": len(done),
+                **{name: sum(getattr(d, name) for d in done) for name in ("records", "filtered", "unparsed")},
+                "lost": [d.lost for d in done if d.lost],
+                "newest": done[-1].key,
+            }
             reporter.note((system, f"{stream.name}_landing"), metadata, ())
         return bool(done)
 
@@ -115,6 +120,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     del argv
     environment = dict(os.environ if env is None else env)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,106 @@
+"""The whole loop on real prices, as one user's data and clients see it from outside: rows, versions, metrics, calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.timeout(1500)
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stock_prices")
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> dict[str, Any]:
+    """What `make demo` wrote of itself."""
+    report = home / "report.json"
+    env = {**os.environ, "MLPLATFORM_HOME": str(home / "state"), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "examples.stock_prices.demo", "--report", str(report)]
+    done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, timeout=1400)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return {**json.loads(report.read_text())["facts"], "output": done.stdout}
+
+
+def test_every_row_that_was_sent_is_there_once(demo: dict[str, Any]) -> None:
+    assert demo["rows"] == 153_580 + 10 + 12_680
+
+
+def test_a_sample_file_is_ten_rows_once_under_any_key(demo: dict[str, Any]) -> None:
+    assert demo["sample_rows"] == [10, 0, 0]
+
+
+def test_the_unload_to_the_same_store_triggers_nothing(demo: dict[str, Any]) -> None:
+    assert demo["unload_objects"] > 0
+    assert demo["unload_loads"] == 0
+
+
+def test_the_gateway_answers_in_json_and_csv_with_an_id_to_trace(demo: dict[str, Any]) -> None:
+    answer = demo["prediction"]
+    price = answer["predictions"][0]["price"]
+    assert 40 < price < 120
+    assert demo["prediction_csv"].splitlines()[0].split(",")[0] == "price"
+    assert float(demo["prediction_csv"].splitlines()[1].split(",")[0]) == pytest.approx(price)
+    assert answer["inference_id"].startswith("stock_prices.g1.")
+
+
+def test_the_champion_ages_as_the_prices_move_on(demo: dict[str, Any]) -> None:
+    found = [demo[f"quarter_{n}"]["r2"] for n in range(1, 6)]
+    assert found == pytest.approx([0.88, 0.84, 0.77, 0.68, 0.57], abs=0.03)
+    assert [demo[f"quarter_{n}"]["passed"] for n in range(1, 6)] == [True, True, True, True, False]
+
+
+def test_drift_is_reported_feature_by_feature(demo: dict[str, Any]) -> None:
+    assert demo["quarter_1"]["checks"] == 4  # quality, and drift of three features
+
+
+def test_a_quiet_quarter_retrains_nothing(demo: dict[str, Any]) -> None:
+    assert demo["retrainings_in_quiet_quarter"] == 0
+
+
+def test_the_retraining_names_the_stored_evaluation_that_caused_it(demo: dict[str, Any]) -> None:
+    retraining = demo["retraining"]
+    assert retraining["request"]["evaluation_id"] == retraining["evaluation"] == demo["quarter_5"]["evaluation"]
+    assert retraining["request"]["status"] == "done"
+
+
+def test_the_challenger_is_better_on_rows_neither_saw(demo: dict[str, Any]) -> None:
+    verdict = demo["retraining"]["verdict"]
+    assert (verdict["outcome"], verdict["passed"], verdict["excluded"]) == ("better", True, 0)
+    comparison = verdict["figures"]["comparison"]
+    assert comparison["low"] > 0.1
+    assert comparison["challenger"] == pytest.approx(0.96, abs=0.03)
+    assert comparison["champion"] == pytest.approx(0.68, abs=0.06)
+
+
+def test_no_call_failed_while_the_endpoint_moved(demo: dict[str, Any]) -> None:
+    assert demo["failed_calls"] == 0
+    assert set(demo["answers_by_generation"]) == {"1", "2"}
+    assert demo["calls"] == sum(demo["answers_by_generation"].values())
+
+
+def test_it_ends_with_a_table_and_the_addresses(demo: dict[str, Any]) -> None:
+    for word in ("stage", "rows", "seconds", "Dagster UI", "Gateway's API docs", "Experiment tracker"):
+        assert word in demo["output"]
+
+
+def test_nothing_is_left_running(demo: dict[str, Any], home: Path) -> None:
+    left = []
+    for process in psutil.process_iter(["pid", "name"]):
+        try:
+            if process.environ().get("MLPLATFORM_HOME", "").startswith(str(home)):
+                left.append(process.info)
+        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            continue
+    assert left == []
