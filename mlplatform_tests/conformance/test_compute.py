@@ -185,6 +185,16 @@ def test_a_finished_job_is_described_in_sagemaker_s_words(compute: SubprocessCom
     assert found["TrainingStartTime"] <= found["TrainingEndTime"]
 
 
+def test_a_completed_job_keeps_no_copy_of_its_rows_and_a_failed_one_does(
+    compute: SubprocessCompute, tmp_path: Path
+) -> None:
+    compute.run(_job("copies"))
+    with pytest.raises(JobError):
+        compute.run(_job("fails", name="job-2"))
+    kept = [(tmp_path / "jobs" / name / "opt/ml/input/data").exists() for name in ("job-1", "job-2")]
+    assert kept == [False, True]
+
+
 def test_a_job_of_a_finished_name_is_not_run_again(compute: SubprocessCompute) -> None:
     first = compute.run(_job("copies"))
     lines: list[str] = []

@@ -148,6 +148,8 @@ class SubprocessCompute:
                 _enter(tree, description, "Uploading")
                 key = store_artifacts(self._store, job.output_prefix, job.name, tree.model, tree.output, tree.root)
                 description["ModelArtifacts"] = {"S3ModelArtifacts": key}
+                # The rows are in the store; a failed job keeps its copies, to be looked at.
+                shutil.rmtree(tree.ml / "input" / "data")
                 ended = ("Completed", "Completed", "")
             status, secondary, reason = ended or ("Failed", "Failed", _failure(tree, process.returncode))
         except BaseException as error:
