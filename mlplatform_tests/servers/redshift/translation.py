@@ -105,4 +105,18 @@ def whole_averages(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-STEPS: tuple[Step, ...] = (without_physical_design, without_enforced_keys, other_types, group_by_all, whole_averages)
+def exact_counts(tree: exp.Expr) -> exp.Expr:
+    """APPROXIMATE COUNT(DISTINCT x) counts exactly."""
+    for node in list(tree.find_all(exp.ApproxDistinct)):
+        node.replace(exp.Count(this=exp.Distinct(expressions=[node.this])))
+    return tree
+
+
+STEPS: tuple[Step, ...] = (
+    without_physical_design,
+    without_enforced_keys,
+    other_types,
+    group_by_all,
+    whole_averages,
+    exact_counts,
+)
