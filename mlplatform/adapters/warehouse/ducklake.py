@@ -48,7 +48,7 @@ class DuckLakeWarehouse:
         root: Path,
         *,
         threads: int | None = None,
-        memory_mib: int = 768,
+        memory_mib: int = 512,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib)

@@ -15,7 +15,7 @@ import numpy as np
 from mlplatform.adapters.warehouse.ducklake_source import Source, chunks
 from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, sql_type, write_quarantine
 from mlplatform.core.loads.csv_header import HEAD_BYTES, csv_columns, csv_fields
-from mlplatform.core.loads.csv_records import MAX_RECORD_BYTES, csv_segments
+from mlplatform.core.loads.csv_records import csv_segments
 from mlplatform.core.loads.fits import Check, literal, quoted, reason, type_check, typed_value, value_checks
 from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.tables.schema import TableSchema
@@ -95,7 +95,6 @@ def _reader(path: Path, format: CsvFormat, schema: TableSchema, columns: tuple[s
         "rejects_table": literal(_REJECTS),
         "rejects_scan": literal(_SCANS),
         "rejects_limit": "0",
-        "max_line_size": str(MAX_RECORD_BYTES // 8),
     }
     return f"read_csv({literal(str(path))}, {', '.join(f'{k} = {v}' for k, v in options.items())})"
 
@@ -106,7 +105,7 @@ def _run(job: Job, select: str) -> int:
     for table in (_REJECTS, _SCANS):
         job.connection.execute(f"DROP TABLE IF EXISTS {table}")
     try:
-        return job.write(select)
+        return job.write(select, ordered=bool(job.schema.unique_key))
     except duckdb.InvalidInputException as error:
         raise DataError(f"the parser gave up: {_said(str(error))}") from error
 
@@ -128,6 +127,7 @@ def _broken(job: Job, reader: str, checks: list[Check]) -> dict[int, list[tuple[
     """Records that break a rule: number among those the parser accepted (from 0) → what they break."""
     for table in (_REJECTS, _SCANS):
         job.connection.execute(f"DROP TABLE IF EXISTS {table}")
+    job.connection.execute("SET preserve_insertion_order = true")
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
     rows = job.connection.execute(
         f"SELECT number, failed FROM (SELECT row_number() OVER () - 1 AS number, "
