@@ -73,10 +73,10 @@ class RedshiftLoad:
     def _copy(self, staged: Draft) -> None:
         """Rows and records as temporary tables, outside any transaction."""
         self._drop()
-        text = [(c.name, sql_type("varchar" if c.type == "json" else c.type)) for c in self._schema.columns]
+        rows = [(c.name, sql_type(c.type)) for c in self._schema.columns]
         records = [(name, sql_type(kind)) for name, kind in QUARANTINE]
         for table, columns, file in (
-            (ROWS, [*text, *PROVENANCE_TYPES.items()], staged.rows),
+            (ROWS, [*rows, *PROVENANCE_TYPES.items()], staged.rows),
             (RECORDS, records, staged.quarantine),
         ):
             if file is not None:
@@ -149,9 +149,7 @@ class RedshiftLoad:
             receipt = replace(receipt, loaded=receipt.loaded - twice, duplicates=receipt.duplicates + twice)
         names = [*self._schema.names, *PROVENANCE_TYPES]
         into = ", ".join(map(quoted, names))
-        json = {c.name for c in self._schema.columns if c.type == "json"}
-        values = ", ".join(f"JSON_PARSE({quoted(name)})" if name in json else quoted(name) for name in names)
-        self._moved(f"INSERT INTO {self._target} ({into}) SELECT {values} FROM {ROWS}", receipt.loaded)
+        self._moved(f"INSERT INTO {self._target} ({into}) SELECT {into} FROM {ROWS}", receipt.loaded)
         if self._schema.event_time is None or not receipt.loaded:
             return receipt
         column = quoted(self._schema.event_time)

@@ -18,10 +18,14 @@ TYPES: Mapping[str, str] = {
     "boolean": "BOOLEAN",
     "date": "DATE",
     "timestamp": "TIMESTAMP",
-    "json": "SUPER",
+    "json": "VARCHAR(65535)",
     "blob": "VARBYTE(16777216)",
 }
-"""Redshift's types of the logical ones; timestamps are in UTC and carry no zone (Parquet unloads zoned ones as text)."""
+"""Redshift's types of the logical ones.
+
+Timestamps are in UTC and carry no zone (Parquet unloads zoned ones as text). JSON is text: its functions read it from
+there, and CAST gives it back, neither of which holds for SUPER.
+"""
 
 LONGEST_VARCHAR_BYTES = 65535
 

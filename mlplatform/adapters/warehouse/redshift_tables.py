@@ -27,7 +27,6 @@ _LOGICAL = {
     "boolean": "boolean",
     "date": "date",
     "timestamp without time zone": "timestamp",
-    "super": "json",
     "binary varying": "blob",
 }
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
@@ -121,7 +120,7 @@ def changes(schema: TableSchema, found: dict[str, str]) -> tuple[list[Column], l
         kind = found.get(column.name)
         if kind is None:
             new.append(column)
-        elif kind != column.type:
+        elif kind != column.type and sql_type(kind) != sql_type(column.type):
             if not _widens(kind, column.type):
                 raise ConflictError(
                     f"Column '{column.name}' of table '{schema.name}' is {kind}, and cannot become {column.type}.",
@@ -134,7 +133,7 @@ def changes(schema: TableSchema, found: dict[str, str]) -> tuple[list[Column], l
 def _widens(found: str, declared: str) -> bool:
     """Whether every value of type `found` is one of type `declared`."""
     if declared == "varchar":
-        return found not in ("json", "blob")
+        return found not in ("super", "blob")
     old, new = _DECIMAL.fullmatch(found), _DECIMAL.fullmatch(declared)
     if new is not None:
         whole, scale = int(new[1]) - int(new[2]), int(new[2])

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS "golden"."_quarantine" ("quarantine_id" VARCHAR(65535
 BEGIN;
 LOCK "golden"."_guards";
 SELECT column_name, data_type, numeric_precision, numeric_scale FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;
-CREATE TABLE IF NOT EXISTS "golden"."prices" ("ticker" VARCHAR(65535), "day" DATE, "price" DOUBLE PRECISION, "extra" SUPER, "_batch_id" VARCHAR(64), "_source" VARCHAR(4096), "_offset" VARCHAR(256), "_loaded_at" TIMESTAMP);
+CREATE TABLE IF NOT EXISTS "golden"."prices" ("ticker" VARCHAR(65535), "day" DATE, "price" DOUBLE PRECISION, "extra" VARCHAR(65535), "_batch_id" VARCHAR(64), "_source" VARCHAR(4096), "_offset" VARCHAR(256), "_loaded_at" TIMESTAMP);
 INSERT INTO "golden"."_guards" (table_name, shard, last, epoch) VALUES ($1, $2, '0', 0);
 COMMIT;
 SELECT column_name, data_type, numeric_precision, numeric_scale FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;
@@ -35,7 +35,7 @@ UPDATE "golden"."_guards" SET last = $1 WHERE table_name = $2 AND shard = $3 AND
 SELECT key, batch_id FROM "golden"."_ledger" WHERE table_name = $1 AND content_sha256 = $2 AND key <> $3 AND outcome = 'loaded' ORDER BY "position" LIMIT 100;
 DELETE FROM "golden"."prices" WHERE _batch_id IN ('it''s');
 DELETE FROM "staged_rows" USING "golden"."prices" AS known WHERE "staged_rows"."ticker" = known."ticker" AND "staged_rows"."day" = known."day";
-INSERT INTO "golden"."prices" ("ticker", "day", "price", "extra", "_batch_id", "_source", "_offset", "_loaded_at") SELECT "ticker", "day", "price", JSON_PARSE("extra"), "_batch_id", "_source", "_offset", "_loaded_at" FROM "staged_rows";
+INSERT INTO "golden"."prices" ("ticker", "day", "price", "extra", "_batch_id", "_source", "_offset", "_loaded_at") SELECT "ticker", "day", "price", "extra", "_batch_id", "_source", "_offset", "_loaded_at" FROM "staged_rows";
 SELECT CAST(MIN("day") AS VARCHAR(64)), CAST(MAX("day") AS VARCHAR(64)) FROM "staged_rows";
 INSERT INTO "golden"."_quarantine" ("quarantine_id", "batch_id", "table_name", "source", "record_offset", "reason", "raw", "columns", "quarantined_at", "replayed_at") SELECT "quarantine_id", "batch_id", "table_name", "source", "record_offset", "reason", "raw", "columns", "quarantined_at", "replayed_at" FROM "staged_quarantine";
 INSERT INTO "golden"."_ledger" ("position", "batch_id", "table_name", "shard", "last", "upto", "epoch", "key", "etag", "content_sha256", "outcome", "arrived", "loaded", "quarantined", "duplicates", "filtered", "loaded_at", "reason", "event_time_min", "event_time_max") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20);

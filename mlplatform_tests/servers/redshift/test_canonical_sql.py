@@ -54,7 +54,7 @@ def test_a_baseline_taken_on_redshift_is_that_of_ducklake(cases: tuple[Case, Cas
     assert mine.edges == pytest.approx(theirs.edges, abs=0.6)
     prices = [n * 37 % 101 + 0.25 for n in range(300)]
     assert mine.edges == pytest.approx([float(np.quantile(prices, tenth / 10)) for tenth in range(1, 10)])
-    assert (mine.rows, mine.mean, mine.sd) == (300, pytest.approx(theirs.mean), pytest.approx(theirs.sd))
+    assert [mine.mean, mine.sd] == pytest.approx([theirs.mean, theirs.sd])
 
 
 def test_later_rows_are_profiled_alike_on_the_baselines_bins(cases: tuple[Case, Case]) -> None:
