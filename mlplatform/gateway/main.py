@@ -54,6 +54,7 @@ def serve(ports: GatewayPorts, listening: socket.socket) -> None:
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=False,
