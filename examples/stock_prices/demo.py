@@ -186,6 +186,7 @@ def _retrained(loop: Loop, report: Report, evaluation: Any) -> None:
     with report.stage("the loop retrains by itself") as row:
         live = loop.generation()
         wait_for("the next generation", loop.generation, timeout_s=PATIENCE_S, until=lambda g: g > live)
+        wait_for("the request's end", loop.requests, timeout_s=PATIENCE_S, until=lambda r: not any(x.open for x in r))
         done = loop.refreshed()
         figures = done.verdict["figures"]
         row["note"] = (

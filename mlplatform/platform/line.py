@@ -20,6 +20,7 @@ from mlplatform.spec.stream import StreamSpec
 
 if TYPE_CHECKING:
     from mlplatform.platform.system import SystemStations
+    from mlplatform.ports.tracking import ModelVersion
     from mlplatform.stations.evaluation import Evaluation
     from mlplatform.stations.ingest import Evidence
 
@@ -92,14 +93,9 @@ def register_candidate(stations: SystemStations, model: str, *, run_id: str) -> 
 
 
 def release(stations: SystemStations, endpoint: str, *, run_id: str, request: str | None) -> Step:
-    """Deploy the newest registered version, wait until every worker answers with it, close the request, tell people."""
+    """Deploy what this run registered, wait until every worker answers with it, close the request, tell people."""
     rollout = stations.rollout(endpoint)
-    versions = stations.platform.tracking.versions(rollout.model)
-    if not versions:
-        raise NotFoundError(
-            f"Model '{rollout.model}' has no registered version.", next_step="Materialize the model first."
-        )
-    newest = versions[-1]
+    newest = _to_serve(stations, endpoint, rollout.model, run_id)
     reason = f"refresh, asked for by {request}" if request else "refresh"
     deployment = rollout.deploy(newest.version, reason, run_id)
     state = stations.platform.endpoints.state(rollout.name)
@@ -121,6 +117,26 @@ def release(stations: SystemStations, endpoint: str, *, run_id: str, request: st
             **newest.metrics,
         }
     )
+
+
+def _to_serve(stations: SystemStations, endpoint: str, model: str, run_id: str) -> ModelVersion:
+    """The version this run registered; without one, the newest, unless it served before and something else does now.
+
+    So a refresh deploys its own model, and an endpoint materialized by hand does not undo a person's rollback.
+    """
+    versions = stations.platform.tracking.versions(model)
+    if not versions:
+        raise NotFoundError(f"Model '{model}' has no registered version.", next_step="Materialize the model first.")
+    spec = stations.endpoint_parts(endpoint)[1]
+    trained = stations.platform.items.get(CANDIDATES, f"{stations.spec.name}/{spec.name}/{run_id}")
+    if trained is not None:
+        for version in versions:
+            if version.digest == trained.value["digest"]:
+                return version
+    history = stations.platform.endpoints.history(f"{stations.spec.name}/{endpoint}")
+    if history and versions[-1].version in {d.version for d in history}:
+        return next(v for v in versions if v.version == history[-1].version)
+    return versions[-1]
 
 
 def load_capture(stations: SystemStations, endpoint: str) -> Evidence:

@@ -27,9 +27,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_addresses_follow_the_environment(folder: Path) -> None:
-    env = {"MLPLATFORM_PROFILE": "mine", "MLPLATFORM_GATEWAY_PORT": "9001", "MLPLATFORM_HOST": "0.0.0.0"}
+    env = {"MLPLATFORM_PROFILE": "mine", "MLPLATFORM_GATEWAY_PORT": "9001", "MLPLATFORM_HOST": "127.0.0.2"}
     addresses = load_profile(env, [folder]).addresses
-    assert (addresses.gateway_port, addresses.host, addresses.ui_port) == (9001, "0.0.0.0", 8711)
+    assert (addresses.gateway_port, addresses.host, addresses.ui_port) == (9001, "127.0.0.2", 8711)
 
 
 def test_a_port_that_is_none_names_key_and_finding(folder: Path) -> None:
