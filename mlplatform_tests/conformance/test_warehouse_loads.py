@@ -32,19 +32,28 @@ def test_a_csv_object_becomes_rows_with_provenance_and_a_receipt(case: Case) -> 
     receipt = case.load("in/a.csv", HEADER + b"A,,1.5,7,2020-01-01\nB,-0.5,2,,2020-01-02\n")
     assert (receipt.outcome, counts(receipt)) == ("loaded", (2, 2, 0, 0, 0))
     assert (receipt.event_time_min, receipt.event_time_max, receipt.position) == ("2020-01-01", "2020-01-02", 1)
-    found = case.rows("SELECT ticker, change, price, volume, CAST(day AS varchar) AS day, _batch_id, _source, _offset FROM prices ORDER BY ticker")
+    found = case.rows(
+        "SELECT ticker, change, price, volume, CAST(day AS varchar) AS day, _batch_id, _source, _offset FROM prices ORDER BY ticker"
+    )
     assert found == [
         ("A", None, 1.5, 7, "2020-01-01", receipt.batch_id, "in/a.csv", None),
         ("B", -0.5, 2.0, None, "2020-01-02", receipt.batch_id, "in/a.csv", None),
     ]
-    ledger = case.rows("SELECT batch_id, key, arrived, loaded, outcome, content_sha256 FROM _ledger WHERE table_name = ?", "prices")
+    ledger = case.rows(
+        "SELECT batch_id, key, arrived, loaded, outcome, content_sha256 FROM _ledger WHERE table_name = ?", "prices"
+    )
     assert ledger == [(receipt.batch_id, "in/a.csv", 2, 2, "loaded", receipt.content_sha256)]
     assert case.warehouse.guard("prices", "objects/in/").last == "1"
 
 
 def test_json_lines_and_parquet_and_gzip_load_the_same_rows(case: Case, tmp_path: Path) -> None:
-    case.load("in/a.jsonl", b'{"ticker":"A","price":1.5,"day":"2020-01-01"}\n{"ticker":"B","price":2,"change":null,"day":"2020-01-01"}\n')
-    pq.write_table(pa.table({"ticker": ["C"], "price": [1.0], "day": ["2020-01-01"], "volume": [3]}), tmp_path / "c.parquet")
+    case.load(
+        "in/a.jsonl",
+        b'{"ticker":"A","price":1.5,"day":"2020-01-01"}\n{"ticker":"B","price":2,"change":null,"day":"2020-01-01"}\n',
+    )
+    pq.write_table(
+        pa.table({"ticker": ["C"], "price": [1.0], "day": ["2020-01-01"], "volume": [3]}), tmp_path / "c.parquet"
+    )
     case.load("in/c.parquet", tmp_path / "c.parquet")
     case.load("in/d.csv.gz", gzip.compress(HEADER + b"D,,4,,2020-01-01\n"))
     assert case.rows("SELECT ticker, price, volume FROM prices ORDER BY ticker") == [
@@ -77,9 +86,9 @@ def test_an_overlapping_range_loads_only_what_lies_behind_the_guard(case: Case) 
     first = case.load("s/1.jsonl", delivered(1, 100), shard=shard, upto="00100")
     second = case.load("s/2.jsonl", delivered(51, 150), shard=shard, upto="00150")
     assert (counts(first), counts(second)) == ((100, 100, 0, 0, 0), (100, 50, 0, 50, 0))
-    assert case.rows("SELECT count(*) AS n, count(DISTINCT _offset) AS d, min(_offset) AS a, max(_offset) AS b FROM prices") == [
-        (150, 150, "00001", "00150")
-    ]
+    assert case.rows(
+        "SELECT count(*) AS n, count(DISTINCT _offset) AS d, min(_offset) AS a, max(_offset) AS b FROM prices"
+    ) == [(150, 150, "00001", "00150")]
 
 
 def test_filtered_records_of_a_delivery_are_counted(case: Case) -> None:
@@ -163,8 +172,14 @@ def test_unique_keys_that_may_be_null_are_equal_when_both_are(case: Case) -> Non
 
 
 def test_a_refused_object_gets_a_ledger_row_and_no_rows(case: Case) -> None:
-    receipt = case.load("in/a.csv", HEADER + b"A,,1,,2020-01-01\nB,,1,,2020-01-01\n", refuse="changed after it was loaded")
-    assert (receipt.outcome, receipt.reason, counts(receipt)) == ("refused", "changed after it was loaded", (2, 0, 0, 2, 0))
+    receipt = case.load(
+        "in/a.csv", HEADER + b"A,,1,,2020-01-01\nB,,1,,2020-01-01\n", refuse="changed after it was loaded"
+    )
+    assert (receipt.outcome, receipt.reason, counts(receipt)) == (
+        "refused",
+        "changed after it was loaded",
+        (2, 0, 0, 2, 0),
+    )
     assert case.count() == 0
     assert case.warehouse.guard("prices", "objects/in/").last == "1"
 
@@ -209,7 +224,12 @@ def test_appended_records_are_loaded_and_those_before_them_are_not(case: Case, s
 
 def test_records_marked_as_replayed_in_the_load_that_replays_them_and_only_once(case: Case) -> None:
     bad = case.load("in/a.csv", HEADER + b"A,,-1,,2020-01-01\nB,,x,,2020-01-01\n")
-    ids = [row[0] for row in case.rows("SELECT quarantine_id FROM _quarantine WHERE batch_id = ? ORDER BY record_offset", bad.batch_id)]
+    ids = [
+        row[0]
+        for row in case.rows(
+            "SELECT quarantine_id FROM _quarantine WHERE batch_id = ? ORDER BY record_offset", bad.batch_id
+        )
+    ]
     case.load("r/1.csv", HEADER + b"A,,1,,2020-01-01\n", shard="replay/prices", replays=(ids[0],))
     assert case.rows("SELECT quarantine_id FROM _quarantine WHERE replayed_at IS NULL") == [(ids[1],)]
     with pytest.raises(ConflictError):

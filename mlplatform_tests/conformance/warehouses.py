@@ -122,13 +122,13 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
         server = request.getfixturevalue("redshift_server")
         store = s3_store(request.getfixturevalue("ministack_server"))
-        request.addfinalizer(store.close)
+        opened.append(store)
         first = keep(redshift_warehouse(server))
         made = Case("redshift", first, store, lambda: keep(redshift_warehouse(server, first.system)))
     made.warehouse.create(PRICES)
     yield made
-    for warehouse in opened:
-        warehouse.close()
+    for each in opened:
+        each.close()
 
 
 def ducklake_case(folder: Path, keep: Callable[[Any], Any] = lambda warehouse: warehouse) -> Case:

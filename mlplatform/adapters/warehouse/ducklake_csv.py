@@ -22,7 +22,7 @@ from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import DataError
 
 _REJECTS, _SCANS = "csv_rejects", "csv_scans"
-_READ_AS_TEXT = ("bigint", "json")
+_READ_AS_TEXT = ("bigint", "json", "timestamp")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""JSON lines into Parquet: each line parsed once by the engine, with the fields that a stream's delivery adds."""
+"""JSON lines into Parquet: each line parsed once by the engine, with the fields that a stream's delivery adds.
+
+A decimal of more than 15 digits is to be sent as a string: as a number it is quarantined, not rounded.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from mlplatform.core.loads.json_lines import (
 from mlplatform.errors import DataError
 
 _FETCH = 5_000
+_DOUBLE_DIGITS = 15
 
 
 def stage_jsonl(job: Job, source: Source) -> Staged:
@@ -93,6 +97,13 @@ def _checks(job: Job, fields: list[str]) -> list[Check]:
         if column.type == "varchar":
             kind = f"json_type(x[{fields.index(column.name) + 1}])"
             checks.append(Check(column.name, "type", f"coalesce({kind} NOT IN ('OBJECT', 'ARRAY'), true)"))
+        elif column.type.startswith("decimal"):
+            # The engine reads a JSON number as a double: more digits than that holds would be lost without a word.
+            kind = f"json_type(x[{fields.index(column.name) + 1}])"
+            digits = f"length(regexp_replace({text}, '[^0-9]', '', 'g'))"
+            exact = f"coalesce({kind} <> 'DOUBLE' OR {digits} <= {_DOUBLE_DIGITS}, true)"
+            fits = type_check(column, text)
+            checks.append(Check(column.name, "type", f"({exact} AND {fits.sql if fits else 'true'})"))
         elif column.type != "json" and (typed := type_check(column, text)) is not None:
             checks.append(typed)
         checks += value_checks(column, typed_value(column, text))

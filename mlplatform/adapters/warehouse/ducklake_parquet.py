@@ -24,6 +24,8 @@ def stage_parquet(job: Job, source: Source) -> Staged:
             continue
         name = quoted(column.name)
         text[column.name] = f"CAST({name} AS VARCHAR)" if column.type in _TEXT_FIRST else name
+        if column.type == "timestamp" and columns[column.name] != "VARCHAR":
+            text[column.name] = f"CAST(TRY_CAST({name} AS TIMESTAMP) AS VARCHAR)"
         if (typed := type_check(column, text[column.name])) is not None:
             checks.append(typed)
         checks += value_checks(column, typed_value(column, text[column.name]))
@@ -41,14 +43,15 @@ def stage_parquet(job: Job, source: Source) -> Staged:
     return Staged(rows, quarantined, skipped=job.plan.skip_rows)
 
 
-def _columns(job: Job, source: Source) -> list[str]:
+def _columns(job: Job, source: Source) -> dict[str, str]:
+    """The file's columns and their types."""
     import duckdb
 
     try:
         rows = job.connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(source.path))})").fetchall()
     except duckdb.Error as error:
         raise DataError(f"the object is no whole Parquet file: {str(error).splitlines()[0]}") from error
-    columns = [row[0] for row in rows]
+    columns: dict[str, str] = {row[0]: row[1] for row in rows}
     known = job.schema.names
     problems = [f"unknown column '{name}'" for name in columns if name not in known]
     problems += [f"no column '{c.name}'" for c in job.schema.columns if not c.nullable and c.name not in columns]
@@ -60,7 +63,7 @@ def _columns(job: Job, source: Source) -> list[str]:
     return columns
 
 
-def _bad(job: Job, reader: str, new: str, checks: list[Check], columns: list[str]) -> Iterator[Bad]:
+def _bad(job: Job, reader: str, new: str, checks: list[Check], columns: dict[str, str]) -> Iterator[Bad]:
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
     names = ", ".join(quoted(name) for name in columns)
     texts = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in columns)

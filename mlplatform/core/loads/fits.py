@@ -2,7 +2,7 @@
 
 A check's SQL is never NULL: true means that the value fits. Policies: a double must be finite (NaN and infinities are
 refused by name); a bigint must be whole (1.0 is, 1.5 is not: an engine's cast would round it); NULL passes wherever it
-is allowed.
+is allowed; a timestamp with an offset becomes UTC, one without is UTC.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ def typed_value(column: Column, text: str) -> str:
     """SQL of the column's value made from SQL `text`: NULL where it is none."""
     if column.type in ("varchar", "json"):
         return text
+    if column.type == "timestamp":
+        # A cast to TIMESTAMP drops an offset without a word, and one that heeds it is three times as slow.
+        plain = f"(length({text}) = 10 OR (length({text}) = 19 AND substr({text}, 17, 1) = ':'))"
+        heeded = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        return f"CASE WHEN {plain} THEN TRY_CAST({text} AS TIMESTAMP) ELSE {heeded} END"
     return f"TRY_CAST({text} AS {column.type.upper()})"
 
 
