@@ -100,6 +100,10 @@ def _as_redshift(node: exp.Expr) -> exp.Expr:
             this=exp.Anonymous(this="DECODE", expressions=[node.left, node.right, *numbers]),
             expression=exp.Literal.number(1),
         )
+    if isinstance(node, exp.GroupConcat) and isinstance(node.this, exp.Order):
+        order = node.this
+        listed = exp.GroupConcat(this=order.this.copy(), separator=node.args.get("separator"))
+        return exp.WithinGroup(this=listed, expression=exp.Order(expressions=order.expressions))
     if isinstance(node, exp.Avg) and not isinstance(node.this, exp.Cast):
         return exp.Avg(this=exp.cast(node.this, "double"))
     return node

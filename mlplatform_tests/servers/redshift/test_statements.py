@@ -113,6 +113,11 @@ def test_every_statement_is_redshifts() -> None:
         ),
         ("SELECT avg(n) AS a FROM t", 'SELECT AVG(CAST("n" AS DOUBLE PRECISION)) AS "a" FROM "s"."t" AS "t"'),
         ("SELECT a / b AS q FROM t", 'SELECT CAST("a" AS DOUBLE PRECISION) / "b" AS "q" FROM "s"."t" AS "t"'),
+        (
+            "SELECT string_agg(a, ',' ORDER BY b DESC) AS s FROM t",
+            'SELECT LISTAGG("a", \',\') WITHIN GROUP (ORDER BY "b" DESC NULLS LAST) AS "s" FROM "s"."t" AS "t"',
+        ),
+        ("SELECT j->>'a' AS a FROM t", """SELECT JSON_EXTRACT_PATH_TEXT("j", 'a') AS "a" FROM "s"."t" AS "t\""""),
         ("SELECT '?' AS q, a LIKE '%' AS l FROM t", """SELECT '?' AS "q", "a" LIKE '%' AS "l" FROM "s"."t" AS "t\""""),
     ],
 )

@@ -122,6 +122,14 @@ def test_quotes_and_backslashes_are_only_text(warehouse: RedshiftWarehouse, stor
         assert pq.read_table(io.BytesIO(file.read())).to_pylist() == [{"id": 1, "text": odd}]
 
 
+def test_json_and_lists_are_read_in_sql(warehouse: RedshiftWarehouse, store: ObjectStore) -> None:
+    load(warehouse, store, "in/a.csv", b'id,text,at\n1,"{""a"": {""b"": 7}}",\n2,"{}",\n')
+    found = warehouse.query("SELECT json_extract_string(text, '$.a.b') AS b FROM notes ORDER BY id").to_pylist()
+    assert found == [{"b": "7"}, {"b": None}]
+    listed = warehouse.query("SELECT string_agg(CAST(id AS varchar), '-' ORDER BY id DESC) AS ids FROM notes")
+    assert listed.to_pylist() == [{"ids": "2-1"}]
+
+
 def test_parameters_and_results_keep_their_types(warehouse: RedshiftWarehouse, store: ObjectStore) -> None:
     load(warehouse, store, "in/a.csv", b"id,text,at\n9223372036854775807,it's ? %s $1,2020-01-01T10:00:00\n")
     zone = timezone(timedelta(hours=2))

@@ -112,6 +112,23 @@ def exact_counts(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def paths_into_text(tree: exp.Expr) -> exp.Expr:
+    """JSON_EXTRACT_PATH_TEXT reads text."""
+    for node in list(tree.find_all(exp.JSONExtractScalar)):
+        node.set("this", exp.cast(node.this, "json", dialect="postgres"))
+    return tree
+
+
+def ordered_lists(tree: exp.Expr) -> exp.Expr:
+    """LISTAGG has its order behind, STRING_AGG within."""
+    for node in list(tree.find_all(exp.WithinGroup)):
+        if isinstance(node.this, exp.GroupConcat):
+            value, separator = node.this.this.sql("postgres"), node.this.args["separator"].sql("postgres")
+            sql = f"STRING_AGG({value}, {separator}{node.expression.sql('postgres')})"
+            node.replace(exp.maybe_parse(sql, dialect="postgres"))
+    return tree
+
+
 STEPS: tuple[Step, ...] = (
     without_physical_design,
     without_enforced_keys,
@@ -119,4 +136,6 @@ STEPS: tuple[Step, ...] = (
     group_by_all,
     whole_averages,
     exact_counts,
+    paths_into_text,
+    ordered_lists,
 )
