@@ -41,7 +41,9 @@ class Producer:
         if not isinstance(record, dict):
             return self._refused(f"expected a JSON object, found a {type(record).__name__}")
         if record.get(self._key) in (None, ""):
-            return self._refused(f"has no value for the partition key '{self._key}'; it has: {', '.join(map(str, record))}")
+            return self._refused(
+                f"has no value for the partition key '{self._key}'; it has: {', '.join(map(str, record))}"
+            )
         return str(record[self._key])
 
     def _refused(self, why: str) -> PutResult:
