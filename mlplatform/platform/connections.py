@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import ValidationError
+
 from mlplatform.errors import ProfileError
 from mlplatform.platform.locate import dagster_template
 from mlplatform.spec.home import Home
@@ -55,15 +57,21 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
     return _choose(connection, {"sqlite": sqlite})
 
 
-def warehouse(connection: Connection, home: Home, system: str) -> Warehouse:
-    """`ducklake`: a catalogue a system under the home."""
+def warehouse(connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets]) -> Warehouse:
+    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system."""
 
     def ducklake() -> Warehouse:
         from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 
         return DuckLakeWarehouse(home.warehouse(system))
 
-    return _choose(connection, {"ducklake": ducklake})
+    def redshift() -> Warehouse:
+        from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
+        from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+
+        return RedshiftWarehouse(RedshiftSettings.model_validate(connection.settings), secrets(), system=system)
+
+    return _choose(connection, {"ducklake": ducklake, "redshift": redshift})
 
 
 def item_store(connection: Connection, home: Home) -> ItemStore:
@@ -161,7 +169,7 @@ def _choose(connection: Connection, adapters: Mapping[str, Callable[[], T]]) -> 
         )
     try:
         return make()
-    except TypeError as error:
+    except (TypeError, ValidationError) as error:
         raise ProfileError(
             f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}."
         ) from error

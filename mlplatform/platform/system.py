@@ -74,7 +74,11 @@ class SystemStations:
         """The warehouse behind a connection's name in the YAML."""
         found = self.platform.profile.connection(connection, port="warehouse", system=self.spec.name)
         home = self.platform.home
-        return self._once("warehouse", connection, lambda: connections.warehouse(found, home, self.spec.name))
+        return self._once(
+            "warehouse",
+            connection,
+            lambda: connections.warehouse(found, home, self.spec.name, lambda: self.platform.secrets),
+        )
 
     def producer(self, stream: str) -> Producer:
         """Puts records on a stream."""
