@@ -75,7 +75,7 @@ def _checks(schema: TableSchema, text: dict[str, str]) -> list[Check]:
             continue
         if column.type in _READ_AS_TEXT and (typed := type_check(column, text[column.name])) is not None:
             checks.append(typed)
-        checks += value_checks(column, typed_value(column, text[column.name]))
+        checks += value_checks(column, typed_value(column, text[column.name]), text[column.name])
     return checks
 
 

@@ -106,7 +106,7 @@ def _checks(job: Job, fields: list[str]) -> list[Check]:
             checks.append(Check(column.name, "type", f"({exact} AND {fits.sql if fits else 'true'})"))
         elif column.type != "json" and (typed := type_check(column, text)) is not None:
             checks.append(typed)
-        checks += value_checks(column, typed_value(column, text))
+        checks += value_checks(column, typed_value(column, text), text)
     if job.plan.stream:
         upto = literal(job.plan.upto)
         checks.append(Check(SEQUENCE, "sequence", f"coalesce({_text(fields, SEQUENCE)} <= {upto}, false)"))

@@ -28,7 +28,7 @@ def stage_parquet(job: Job, source: Source) -> Staged:
             text[column.name] = f"CAST(TRY_CAST({name} AS TIMESTAMP) AS VARCHAR)"
         if (typed := type_check(column, text[column.name])) is not None:
             checks.append(typed)
-        checks += value_checks(column, typed_value(column, text[column.name]))
+        checks += value_checks(column, typed_value(column, text[column.name]), text[column.name])
     fits = " AND ".join(c.sql for c in checks) or "true"
     reader = f"read_parquet({literal(str(source.path))}, file_row_number = true)"
     new = f"file_row_number >= {job.plan.skip_rows}"

@@ -59,11 +59,14 @@ def type_check(column: Column, text: str) -> Check | None:
     return Check(column.name, "type", f"({text} IS NULL OR {value} IS NOT NULL)")
 
 
-def value_checks(column: Column, value: str) -> list[Check]:
-    """Conditions on SQL `value`, which is of the column's type (NULL where it was of none)."""
+def value_checks(column: Column, value: str, text: str | None = None) -> list[Check]:
+    """Conditions on SQL `value`, which is of the column's type (NULL where it was of none).
+
+    With `text`, whether there is a value at all is asked of that: what is of another type is there.
+    """
     checks = []
     if not column.nullable:
-        checks.append(Check(column.name, "null", f"{value} IS NOT NULL"))
+        checks.append(Check(column.name, "null", f"{text or value} IS NOT NULL"))
     if column.type == "double":
         checks.append(Check(column.name, "finite", f"({value} IS NULL OR isfinite({value}))"))
     bounds = [
