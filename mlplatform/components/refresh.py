@@ -61,6 +61,11 @@ class Refresh(RefreshSpec, Station):
                     cron_schedule=self.schedule,
                     execution_timezone=self.timezone,
                     default_status=dg.DefaultScheduleStatus.RUNNING,
+                    run_config={
+                        "ops": {
+                            line[0].to_python_identifier(): {"config": self.parameters.model_dump(exclude_none=True)}
+                        }
+                    },
                     description="The refresh, whatever the monitors say.",
                 )
             )

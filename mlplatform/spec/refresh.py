@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mlplatform.spec.station import StationSpec
+from mlplatform.spec.station import StationSpec, Strict
+
+
+class ParametersSpec(Strict):
+    """Run parameters of a refresh."""
+
+    as_of: str | None = Field(
+        default=None, description="Only rows whose window column is at most this value (ISO text for days). Default: all."
+    )
+    window_last: int | None = Field(default=None, gt=0, description="Another window than the feature set's.")
 
 
 class RefreshSpec(StationSpec):
@@ -13,5 +22,8 @@ class RefreshSpec(StationSpec):
     endpoint: str = Field(description="Name of the endpoint to refresh.")
     schedule: str | None = Field(default="0 6 * * *", description="Cron expression; None = no schedule.")
     timezone: str = "UTC"
+    parameters: ParametersSpec = Field(
+        default_factory=ParametersSpec, description="Run parameters of the scheduled refresh."
+    )
     first: bool = Field(default=True, description="Also run as soon as there is data and no model yet.")
     first_rows: int = Field(default=1000, gt=0, description="Rows the table must have for that.")
