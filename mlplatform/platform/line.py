@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.drift.profile_sql import identifier
 from mlplatform.errors import NotFoundError
 from mlplatform.platform.locate import package_folder
+from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
+from mlplatform.stations.retention import expire_unloads
+from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
+    from mlplatform.core.loads.plan import Receipt
     from mlplatform.platform.system import SystemStations
-    from mlplatform.ports.tracking import ModelVersion
+    from mlplatform.ports.tracking import Candidate, ModelVersion
     from mlplatform.stations.evaluation import Evaluation
     from mlplatform.stations.ingest import Evidence
 
@@ -44,29 +49,50 @@ def build_features(
 ) -> Step:
     """Take the request this run answers, unload the rows, test them."""
     if request:
-        retrain_of(stations, request).launched(request, run_id)
+        _take(stations, request, run_id)
     features = stations.features(name)
     snapshot = features.build(datetime.now(UTC), parameters, run_id=run_id)
     check = stations.data_tests(name).check(features.read(snapshot, "train"), run=run_id or snapshot.built_at)
-    return Step(snapshot.summary(), (check,))
+    keep_tested(stations, snapshot, check)
+    if not check.passed:
+        refused(stations, run_id)
+        if request:
+            retrain_of(stations, request).finished(request, "done", message=f"data tests failed: {check.description}")
+        for notify in stations.notifies():
+            notify.data_tests_failed(name, snapshot.ref.id, check.description, run_id=run_id)
+    return Step({"dagster/row_count": snapshot.ref.rows, **snapshot.summary()}, (check,))
+
+
+def _take(stations: SystemStations, request: str, run_id: str) -> None:
+    """Take a request for the line that run `run_id` began, unless it had it and a person runs it once more."""
+    retrain = retrain_of(stations, request)
+    if not any(r.id == request and r.run_id == run_id and not r.open for r in retrain.requests()):
+        retrain.launched(request, run_id)
 
 
 def train_candidate(
     stations: SystemStations, model: str, *, run_id: str, request: str | None, on_log: Callable[[str], None]
 ) -> Step:
-    """Train on the run's (else the newest) rows, stage, judge; a failed gate is told, and answers the request."""
+    """Train on the run's (else the newest) rows, stage, judge; a failed gate is told, and answers the request.
+
+    Raises:
+        GateError: the rows did not pass their data tests.
+    """
     training = stations.training(model)
     snapshot = stations.features(stations.model_spec(model).features).latest(run_id=run_id)
+    require_tested(stations, snapshot)
     trained = training.train(snapshot, run_id=run_id, code_version=code_version(), on_log=on_log)
     verdict = stations.gate(model).judge(trained.candidate, snapshot)
+    candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}
+    for name in {run_id or LATEST, LATEST}:
+        stations.platform.items.put(CANDIDATES, f"{stations.spec.name}/{model}/{name}", candidate)
     if not verdict.passed:
+        refused(stations, run_id)
         if request:
             retrain_of(stations, request).finished(request, "done", message=verdict.reason)
         for notify in stations.notifies():
             notify.gate_failed(training.name, trained.candidate.digest, verdict.reason, run_id=run_id)
-    candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}
-    for name in {run_id or LATEST, LATEST}:
-        stations.platform.items.put(CANDIDATES, f"{stations.spec.name}/{model}/{name}", candidate)
+    _link_back(stations, trained.candidate)
     metadata = {
         "digest": trained.candidate.digest,
         "training_job": trained.job,
@@ -77,6 +103,15 @@ def train_candidate(
         **trained.metrics,
     }
     return Step(metadata, (verdict.check(),))
+
+
+def _link_back(stations: SystemStations, candidate: Candidate) -> None:
+    """Let the tracker's page of a run lead to Dagster's."""
+    run_id = candidate.tags.get("dagster_run_id")
+    if run_id:
+        ui = stations.platform.profile.addresses
+        url = f"http://{ui.host}:{ui.ui_port}/runs/{run_id}"
+        stations.platform.tracking.annotate(candidate.model, candidate.digest, tags={"dagster_run_url": url})
 
 
 def register_candidate(stations: SystemStations, model: str, *, run_id: str) -> Step:
@@ -105,12 +140,14 @@ def release(stations: SystemStations, endpoint: str, *, run_id: str, request: st
         retrain_of(stations, request).finished(request, "done", message=f"generation {deployment.generation}")
     for notify in stations.notifies():
         notify.deployed(deployment, metrics=newest.metrics)
+    gateway = stations.platform.profile.addresses
     return Step(
         {
             "generation": deployment.generation,
             "version": newest.version,
             "digest": newest.digest,
             "route": f"/predict/{endpoint}",
+            "api_docs": f"http://{gateway.host}:{gateway.gateway_port}/schema",
             "live_generation": state.live_generation,
             "workers": state.workers,
             "status": state.status if state.workers else "nobody serves; it is taken up when 'mlplatform serve' starts",
@@ -137,6 +174,15 @@ def _to_serve(stations: SystemStations, endpoint: str, model: str, run_id: str) 
     if history and versions[-1].version in {d.version for d in history}:
         return next(v for v in versions if v.version == history[-1].version)
     return versions[-1]
+
+
+def load_evidence(stations: SystemStations, table: str, receipts: Sequence[Receipt]) -> Evidence:
+    """What some loads came to, with the rows that the table has now."""
+    spec = stations.spec.get(TableSpec, table)
+    name = identifier(spec.schema_().name)
+    counted = stations.warehouse(spec.connection).query(f"SELECT count(*) AS n FROM {name}")  # noqa: S608
+    evidence = stations.ingest(table).evidence(receipts)
+    return replace(evidence, metadata={"dagster/row_count": int(counted.column("n")[0].as_py()), **evidence.metadata})
 
 
 def load_capture(stations: SystemStations, endpoint: str) -> Evidence:
@@ -167,9 +213,11 @@ def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> l
 
 
 def run_failed(stations: SystemStations, run_id: str, *, message: str, request: str | None) -> None:
-    """Close the request of a failed run, and tell people."""
+    """Close the request of a failed run, and tell people, unless they were told by the check that stopped it."""
     if request:
         retrain_of(stations, request).finished(request, "failed", message=message)
+    if was_refused(stations, run_id):
+        return
     for notify in stations.notifies():
         notify.run_failed(run_id, message)
 
@@ -181,6 +229,8 @@ def housekeeping(stations: SystemStations, now: datetime) -> None:
     for endpoint in stations.spec.all(EndpointSpec):
         stations.capture(endpoint.name).expire(now=now)
         stations.rollout(endpoint.name).reconcile()
+    pinned = [str(snapshot["manifest"]) for snapshot in stations.pinned_snapshots()]
+    expire_unloads(stations.platform.store, system=stations.spec.name, pinned=pinned, now=now)
     for connection in stations.connections():
         maintenance = stations.maintenance(connection)
         if maintenance.due():

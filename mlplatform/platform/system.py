@@ -319,13 +319,14 @@ class SystemStations:
 
     def pinned_versions(self) -> list[str]:
         """Engine snapshot versions that a registered model of this system was trained on."""
+        found = {snapshot.get("engine_version") for snapshot in self.pinned_snapshots()}
+        return sorted(str(version) for version in found if version is not None)
+
+    def pinned_snapshots(self) -> list[dict[str, Any]]:
+        """SnapshotRefs, as JSON, of the rows that registered models of this system were trained on."""
         from mlplatform.core.packages.manifest import read_package
 
-        tracking, found = self.platform.tracking, set()
-        for spec in self.spec.all(ModelSpec):
-            name = f"{self.spec.name}.{spec.name}"
-            for version in tracking.versions(name):
-                engine_version = read_package(tracking.package(name, version.digest)).snapshot.get("engine_version")
-                if engine_version is not None:
-                    found.add(str(engine_version))
-        return sorted(found)
+        tracking = self.platform.tracking
+        names = [f"{self.spec.name}.{spec.name}" for spec in self.spec.all(ModelSpec)]
+        packages = [tracking.package(name, version.digest) for name in names for version in tracking.versions(name)]
+        return [read_package(package).snapshot for package in packages]
