@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from mlplatform.cli.output import Json, read_bytes, show
+from mlplatform.cli.output import Json, read_bytes, readable, show
 from mlplatform.errors import DataError
 
 quarantine = App(name="quarantine", help="Records that did not fit: list them, and replay them after a fix.")
@@ -28,20 +28,24 @@ def put(stream: str, file: Path | None = None, *, record: list[str] | None = Non
 
     Parameters
     ----------
-    stream: SYSTEM/STREAM, e.g. stock_prices/stock_stream.
-    file: JSON lines, or CSV with a header (by its ending .csv); - is standard input, as JSON lines.
-    record: One record as a JSON object; may be given several times.
+    stream
+        SYSTEM/STREAM, e.g. stock_prices/stock_stream.
+    file
+        JSON lines, or CSV with a header (by its ending .csv); - is standard input, as JSON lines.
+    record
+        One record as a JSON object; may be given several times.
     """
     from mlplatform.platform import open_platform
 
     system, name = _split(stream, "SYSTEM/STREAM")
-    producer = open_platform().system(system).producer(name)
+    stations = open_platform().system(system)
+    producer, limits = stations.producer(name), stations.stream(name).capabilities
     lines: Iterator[bytes] = iter([r.encode() for r in record or []])
     if file is not None:
         lines = _records(file)
     stored = failed = 0
     errors: list[dict[str, object]] = []
-    while batch := list(islice(lines, producer.batch_size)):
+    for batch in _batches(lines, limits.max_records_per_put, limits.max_bytes_per_put):
         results = producer.put(batch)
         for offset, result in enumerate(results):
             if result.error_code:
@@ -62,13 +66,15 @@ def upload(file: Path, key: str, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    file: The file; - is standard input.
-    key: Its key, e.g. stock_prices/stream/sample.csv; an object of that key is replaced.
+    file
+        The file; - is standard input.
+    key
+        Its key, e.g. stock_prices/stream/sample.csv; an object of that key is replaced.
     """
     from mlplatform.platform import open_platform
 
     store = open_platform().store
-    info = store.put(key, read_bytes(file) if str(file) == "-" else file)
+    info = store.put(key, read_bytes(file) if str(file) == "-" else readable(file))
     show(info, as_json=json, text=f"{info.key}: {info.size_bytes} bytes, ETag {info.etag}")
     return 0
 
@@ -78,8 +84,10 @@ def objects(prefix: str = "", *, limit: int = 100, json: Json = False) -> int:
 
     Parameters
     ----------
-    prefix: Only keys that begin with it.
-    limit: At most so many.
+    prefix
+        Only keys that begin with it.
+    limit
+        At most so many.
     """
     from mlplatform.platform import open_platform
 
@@ -101,12 +109,18 @@ def query(
 
     Parameters
     ----------
-    system: Whose warehouse.
-    sql: The statement, e.g. "SELECT count(*) FROM stock_table".
-    connection: Connection of the profile, as the YAML names it.
-    at: Engine snapshot version to read, where the warehouse has them.
-    timeout_s: Seconds after which it is cancelled.
-    limit: Rows printed at most.
+    system
+        Whose warehouse.
+    sql
+        The statement, e.g. "SELECT count(*) FROM stock_table".
+    connection
+        Connection of the profile, as the YAML names it.
+    at
+        Engine snapshot version to read, where the warehouse has them.
+    timeout_s
+        Seconds after which it is cancelled.
+    limit
+        Rows printed at most.
     """
     from mlplatform.platform import open_platform
 
@@ -126,8 +140,10 @@ def receipts(table: str, *, limit: int = 20, json: Json = False) -> int:
 
     Parameters
     ----------
-    table: SYSTEM/TABLE.
-    limit: At most so many.
+    table
+        SYSTEM/TABLE.
+    limit
+        At most so many.
     """
     from mlplatform.platform import open_platform
 
@@ -142,8 +158,10 @@ def list_quarantine(table: str, *, limit: int = 50, json: Json = False) -> int:
 
     Parameters
     ----------
-    table: SYSTEM/TABLE.
-    limit: At most so many.
+    table
+        SYSTEM/TABLE.
+    limit
+        At most so many.
     """
     from mlplatform.platform import open_platform
 
@@ -163,8 +181,10 @@ def replay(
 
     Parameters
     ----------
-    table: SYSTEM/TABLE.
-    ids: Quarantine ids as listed; default: all that wait.
+    table
+        SYSTEM/TABLE.
+    ids
+        Quarantine ids as listed; default: all that wait.
     """
     from mlplatform.platform import open_platform
 
@@ -181,13 +201,37 @@ def _split(name: str, shape: str) -> tuple[str, str]:
     return system, rest
 
 
+def _batches(records: Iterator[bytes], count: int, size_bytes: int) -> Iterator[list[bytes]]:
+    """Records in calls of at most so many and of at most half so many bytes (keys count too, and are parts of records)."""
+    batch: list[bytes] = []
+    held = 0
+    for record in records:
+        if batch and (len(batch) == count or held + len(record) > size_bytes // 2):
+            yield batch
+            batch, held = [], 0
+        batch.append(record)
+        held += len(record)
+    if batch:
+        yield batch
+
+
 def _records(file: Path) -> Iterator[bytes]:
     if file.suffix == ".csv":
         import csv
 
-        with file.open(newline="", encoding="utf-8") as handle:
-            for row in csv.DictReader(handle):
-                yield jsonlib.dumps({k: (v if v != "" else None) for k, v in row.items()}).encode()
+        with readable(file).open(newline="", encoding="utf-8-sig") as handle:
+            rows = csv.DictReader(handle, strict=True)
+            try:
+                for row in rows:
+                    if None in row or None in row.values():
+                        raise DataError(
+                            f"'{file}', line {rows.line_num}: the header has {len(rows.fieldnames or [])} fields, the line another number."
+                        )
+                    yield jsonlib.dumps({k: v if v != "" else None for k, v in row.items()}).encode()
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise DataError(
+                    f"'{file}', after line {rows.line_num}: not readable as CSV in UTF-8: {error}."
+                ) from error
         return
     for line in read_bytes(file).splitlines():
         if line.strip():

@@ -3,54 +3,77 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from functools import cache
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
-from mlplatform.errors import PlatformError, exit_code
+from mlplatform.errors import BugError, PlatformError, exit_code
 
-app = App(
-    name="mlplatform",
-    help="One YAML file per ML system: from a raw stream to a model that serves, is watched, and refreshes itself.",
-    help_epilogue=(
-        "Exit codes: 0 done, 2 wrong use, 3 YAML, 4 profile, 5 data, 6 not found, 7 conflict, 8 not allowed, "
-        "9 gate, 10 try again, 11 job failed, 12 state damaged, 70 bug. "
-        "Environment: MLPLATFORM_HOME, MLPLATFORM_PROFILE, MLPLATFORM_DEFS."
-    ),
-    version_flags=["--version"],
-)
+WRONG_USE = 2
 
 
-def _register() -> None:
+@cache
+def command_line() -> App:
+    """The application with every command."""
     from mlplatform.cli.data import register as data
     from mlplatform.cli.models import register as models
     from mlplatform.cli.project import register as project
     from mlplatform.cli.serve import register as serve
     from mlplatform.cli.state import register as state
 
+    app = App(
+        name="mlplatform",
+        help="One YAML file per ML system: from a raw stream to a model that serves, is watched, and refreshes itself.",
+        help_epilogue=(
+            "Exit codes: 0 done, 2 wrong use, 3 YAML, 4 profile, 5 data, 6 not found, 7 conflict, 8 not allowed, "
+            "9 gate, 10 try again, 11 job failed, 12 state damaged, 70 bug. "
+            "Environment: MLPLATFORM_HOME, MLPLATFORM_PROFILE, MLPLATFORM_DEFS; a project's .env is read too."
+        ),
+        version_flags=["--version"],
+        default_parameter=Parameter(negative=()),
+    )
     for register in (data, models, serve, state, project):
         register(app)
+    return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. `argv` defaults to the process's arguments."""
-    from mlplatform.cli.output import complain
+    from mlplatform.cli.output import complain, complain_of_use
+    from mlplatform.platform.locate import project_settings
 
     arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _register()
+    for name, value in project_settings().items():
+        os.environ.setdefault(name, value)
     try:
-        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
-        return 2
+        result = command_line()(arguments, exit_on_error=False, print_error=not as_json, result_action="return_value")
+    except CycloptsError as error:
+        if as_json:
+            complain_of_use(str(error))
+        return WRONG_USE
     except PlatformError as error:
-        complain(error, as_json="--json" in arguments)
+        complain(error, as_json=as_json)
         return exit_code(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        # Whoever read has gone: what is still buffered must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - the process's boundary
+        traceback.print_exc()
+        bug = BugError(
+            f"{type(error).__name__}: {error}",
+            next_step="This is a fault of mlplatform: please report the lines above.",
+        )
+        complain(bug, as_json=as_json)
+        return exit_code(bug)
     return result if isinstance(result, int) else 0
 
 

@@ -33,7 +33,8 @@ def models(model: str | None = None, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    model: SYSTEM/MODEL; default: all.
+    model
+        SYSTEM/MODEL; default: all.
     """
     from mlplatform.platform import open_platform
     from mlplatform.spec.model import ModelSpec
@@ -70,10 +71,14 @@ def predict(
 
     Parameters
     ----------
-    endpoint: The endpoint's name, e.g. stock_prices.
-    instances: One JSON object, or a list of them.
-    file: A file instead: .csv with a header, else JSON; - is standard input.
-    url: The gateway's address; default: this profile's.
+    endpoint
+        The endpoint's name, e.g. stock_prices.
+    instances
+        One JSON object, or a list of them.
+    file
+        A file instead: .csv with a header, else JSON; - is standard input.
+    url
+        The gateway's address; default: this profile's.
     """
     import httpx
 
@@ -113,9 +118,12 @@ def promote(endpoint: str, version: int, *, allow_signature_change: bool = False
 
     Parameters
     ----------
-    endpoint: SYSTEM/ENDPOINT.
-    version: The model's version.
-    allow_signature_change: Also where callers would have to change what they send.
+    endpoint
+        SYSTEM/ENDPOINT.
+    version
+        The model's version.
+    allow_signature_change
+        Also where callers would have to change what they send.
     """
     from mlplatform.platform import open_platform
 
@@ -130,8 +138,10 @@ def rollback(endpoint: str, *, to: int | None = None, json: Json = False) -> int
 
     Parameters
     ----------
-    endpoint: SYSTEM/ENDPOINT.
-    to: A generation; default: the one before the present version.
+    endpoint
+        SYSTEM/ENDPOINT.
+    to
+        A generation; default: the one before the present version.
     """
     from mlplatform.platform import open_platform
 
@@ -146,7 +156,8 @@ def lineage(inference_id: str, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    inference_id: As the answer carried it.
+    inference_id
+        As the answer carried it.
     """
     from mlplatform.platform import open_platform
 
@@ -160,8 +171,10 @@ def evaluations(monitor: str, *, limit: int = 20, json: Json = False) -> int:
 
     Parameters
     ----------
-    monitor: SYSTEM/MONITOR.
-    limit: At most so many.
+    monitor
+        SYSTEM/MONITOR.
+    limit
+        At most so many.
     """
     from mlplatform.platform import open_platform
 
@@ -177,7 +190,8 @@ def requests(system: str, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    system: Whose.
+    system
+        Whose.
     """
     from mlplatform.platform import open_platform
 
@@ -192,11 +206,21 @@ def create(endpoint: str, label: str, *, expires: datetime | None = None, json: 
 
     Parameters
     ----------
-    endpoint: SYSTEM/ENDPOINT it opens; * opens all.
-    label: Whose it is; several keys may bear one label while they are rotated.
-    expires: When it ends, e.g. 2027-01-31; default: never.
+    endpoint
+        SYSTEM/ENDPOINT it opens; * opens all.
+    label
+        Whose it is; several keys may bear one label while they are rotated.
+    expires
+        When it ends, e.g. 2027-01-31; default: never.
     """
-    token, made = _api_keys().create(
+    from mlplatform.platform import open_platform
+    from mlplatform.serving.api_keys import ANY
+
+    platform = open_platform()
+    if endpoint != ANY:
+        system, name = _split(endpoint, "SYSTEM/ENDPOINT")
+        platform.system(system).endpoint_parts(name)
+    token, made = ApiKeys(platform.items).create(
         endpoint, label=label, now=datetime.now(UTC), expires_at=expires and expires.astimezone(UTC)
     )
     show({"token": token, **plain(made)}, as_json=json, text=f"{token}\n(id {made.id}; it is not shown again)")
@@ -209,7 +233,8 @@ def list_keys(endpoint: str | None = None, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    endpoint: Only those of SYSTEM/ENDPOINT.
+    endpoint
+        Only those of SYSTEM/ENDPOINT.
     """
     show(_api_keys().list(endpoint), as_json=json)
     return 0
@@ -221,7 +246,8 @@ def revoke(key_id: str, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    key_id: As 'keys list' shows it.
+    key_id
+        As 'keys list' shows it.
     """
     done = _api_keys().revoke(key_id, now=datetime.now(UTC))
     show(done, as_json=json, text=f"{done.id} ({done.label}): revoked")

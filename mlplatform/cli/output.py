@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from mlplatform.errors import PlatformError
+from mlplatform.errors import DataError, NotFoundError, PlatformError
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document instead of text.")]
 
@@ -90,6 +91,28 @@ def complain(error: PlatformError, *, as_json: bool) -> None:
         print(f"  → {error.next_step}", file=sys.stderr)
 
 
+def complain_of_use(message: str) -> None:
+    """Say on stderr, as JSON, that the command was called wrongly."""
+    body = {"error": {"code": "wrong_use", "message": message, "next_step": "Add --help for what it takes."}}
+    print(json.dumps(body, ensure_ascii=False), file=sys.stderr)
+
+
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes; ``-`` is standard input."""
-    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    """The file's bytes; ``-`` is standard input. Raises as `readable` does."""
+    return sys.stdin.buffer.read() if str(path) == "-" else readable(path).read_bytes()
+
+
+def readable(path: Path) -> Path:
+    """`path`, which is a file that can be read.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: it is a folder, or closed to this user.
+    """
+    if not path.exists():
+        raise NotFoundError(f"There is no file '{path}'.", next_step=f"Look in '{path.absolute().parent}'.")
+    if not path.is_file():
+        raise DataError(f"'{path}' is a folder, expected a file.")
+    if not os.access(path, os.R_OK):
+        raise DataError(f"'{path}' cannot be read by this user.", next_step=f"chmod u+r {path}")
+    return path

@@ -24,13 +24,14 @@ def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
 
     Parameters
     ----------
-    name: Python package and project name, e.g. my_project.
-    folder: Where to make it; default: a folder of that name here.
+    name
+        Python package and project name, e.g. my_project.
+    folder
+        Where to make it; default: a folder of that name here.
     """
-    from mlplatform.spec.home import home_path
     from mlplatform.spec.scaffold import make_project
 
-    made = make_project(name, (folder or Path.cwd() / name).absolute(), home=home_path(os.environ))
+    made = make_project(name, (folder or Path.cwd() / name).absolute())
     text = "\n".join(
         [
             f"Made {made.folder}:",
@@ -38,6 +39,7 @@ def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
             "",
             "Next:",
             *(f"  {step}" for step in made.next_steps),
+            *(f"{name} is set in this shell and wins over the project's .env: unset {name}" for name in _overriding()),
         ]
     )
     show(made, as_json=json, text=text)
@@ -49,7 +51,8 @@ def plan(system: str | None = None, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    system: One system; default: all.
+    system
+        One system; default: all.
     """
     from mlplatform.platform import open_platform
     from mlplatform.platform.applied import plan_changes
@@ -75,7 +78,8 @@ def apply(system: str | None = None, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    system: One system; default: all.
+    system
+        One system; default: all.
     """
     from mlplatform.platform import open_platform
     from mlplatform.platform.applied import apply_specs
@@ -90,23 +94,36 @@ def destroy(system: str, *, yes: bool = False, json: Json = False) -> int:
 
     Parameters
     ----------
-    system: The system's name; its folder under `defs/` stays and is yours to delete.
-    yes: Do it. Without it nothing is removed.
+    system
+        The system's name, also of one whose YAML is gone. A folder under `defs/` stays and is yours to delete.
+    yes
+        Do it. Without it nothing is removed.
     """
     from mlplatform.platform import open_platform
     from mlplatform.platform.removal import remove_system, what_goes
+    from mlplatform.serving.supervisor import refuse_if_running
 
     platform = open_platform()
     goes = what_goes(platform, system)
     text = "\n".join(
-        [f"{'Removed' if yes else 'Would remove'} of system '{system}':", *(f"  {g.what}: {g.detail}" for g in goes)]
+        [
+            f"{'Removed' if yes else 'Would remove'} of system '{system}':",
+            *(f"  {g.what}: {g.detail}" for g in goes if not g.kept),
+            f"{'Kept' if yes else 'Would keep'}:",
+            *(f"  {g.what}: {g.detail}" for g in goes if g.kept),
+        ]
     )
     if not yes:
         text += f"\nNothing was removed. To do it: mlplatform destroy {system} --yes"
     if yes:
+        refuse_if_running(platform.home)
         remove_system(platform, system)
     show({"system": system, "removed": yes, "goes": goes}, as_json=json, text=text)
     return 0
+
+
+def _overriding() -> list[str]:
+    return [name for name in ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "DAGSTER_HOME") if os.environ.get(name)]
 
 
 def _sign(action: str) -> str:

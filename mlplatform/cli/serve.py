@@ -34,7 +34,8 @@ def serve(*, ui: bool = False) -> int:
 
     Parameters
     ----------
-    ui: Also the Dagster UI and the experiment tracker.
+    ui
+        Also the Dagster UI and the experiment tracker.
     """
     from mlplatform.platform import open_platform
     from mlplatform.platform.applied import apply_specs

@@ -47,7 +47,8 @@ def backup(target: Path, *, json: Json = False) -> int:
 
     Parameters
     ----------
-    target: File to write (a tar); it must not exist.
+    target
+        File to write (a tar); it must not exist.
     """
     from mlplatform.platform import open_platform
     from mlplatform.platform.backup import backup as run
@@ -63,8 +64,10 @@ def restore(source: Path, *, replace: bool = False, json: Json = False) -> int:
 
     Parameters
     ----------
-    source: A file that 'state backup' wrote.
-    replace: Put it in the place of the state that is there; that one is kept beside it.
+    source
+        A file that 'state backup' wrote.
+    replace
+        Put it in the place of the state that is there; that one is kept beside it.
     """
     from mlplatform.platform.backup import restore as run
     from mlplatform.serving.supervisor import refuse_if_running
@@ -79,7 +82,7 @@ def restore(source: Path, *, replace: bool = False, json: Json = False) -> int:
 
 @state.command
 def check(*, json: Json = False) -> int:
-    """Look for damage: databases, model packages, ledgers that do not balance, guards behind their ledger. Exit code 12 if any."""
+    """Look for damage: databases, model packages, tables whose rows are not those of their ledger. Exit code 12 if any."""
     from mlplatform.platform import open_platform
     from mlplatform.platform.checkup import checkup
 

@@ -52,6 +52,16 @@ def project_folder(start: Path | None = None) -> Path | None:
     return None
 
 
+def project_settings(start: Path | None = None) -> dict[str, str]:
+    """What the project's `.env` sets (``NAME=value`` a line), for commands that run in it; the environment wins over it."""
+    project = project_folder(start)
+    if project is None or not (project / ".env").is_file():
+        return {}
+    lines = [line.strip() for line in (project / ".env").read_text("utf-8").splitlines()]
+    pairs = [line.removeprefix("export ").partition("=") for line in lines if "=" in line and not line.startswith("#")]
+    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+
+
 def package_folder() -> Path:
     """Folder of the package itself."""
     return Path(mlplatform.__path__[0])

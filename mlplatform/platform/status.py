@@ -44,6 +44,7 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
     stations = [platform.system(name) for name in platform.specs]
     streams = [row for s in stations for row in _streams(s, now)]
     tables = [row for s in stations for row in _tables(s)]
+    troubles += [f"table {t['table']}: {t['message']}" for t in tables if t["message"]]
     endpoints = [row for s in stations for row in _endpoints(s)]
     requests = [
         {"request": r.id, "status": r.status, "reason": r.reason, "run": r.run_id}

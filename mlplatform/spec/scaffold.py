@@ -36,7 +36,7 @@ def write_system(folder: Path) -> list[Path]:
     return _write(TEMPLATES / "system", folder, {"my_system": name})
 
 
-def make_project(name: str, folder: Path, *, home: Path) -> Project:
+def make_project(name: str, folder: Path) -> Project:
     """Write a project: package with `definitions.py` and one system under `defs/`, profile, workspace, `.env`, a test.
 
     Raises:
@@ -49,7 +49,7 @@ def make_project(name: str, folder: Path, *, home: Path) -> Project:
         raise SpecError(str(error), next_step="Choose another name for the project.") from error
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(f"'{folder}' is there and not empty.", next_step="Choose another folder with --folder.")
-    files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(home)})
+    files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(folder / ".mlplatform")})
     system = folder / name / "defs" / f"{name}_system"
     files += write_system(system)
     names = tuple(sorted(str(f.relative_to(folder)) for f in files))
