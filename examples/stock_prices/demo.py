@@ -213,6 +213,7 @@ def main(argv: list[str] | None = None) -> int:
     env = _environment()
     print(_fresh_home(Path(env["MLPLATFORM_HOME"])))
     os.environ.update(env)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C, nothing is left behind
     report = Report()
     supervisor = _serve(env)
     try:
@@ -229,6 +230,8 @@ def main(argv: list[str] | None = None) -> int:
             _stop(supervisor)
     if arguments.keep:
         print(f"\nStill running (pid {supervisor.pid}). Stop it: kill {supervisor.pid}")
+    else:
+        print(f"\nAll is stopped again. To look at it: MLPLATFORM_HOME={env['MLPLATFORM_HOME']} make ui")
     return 0
 
 
