@@ -11,7 +11,8 @@ class ParametersSpec(Strict):
     """Run parameters of a refresh."""
 
     as_of: str | None = Field(
-        default=None, description="Only rows whose window column is at most this value (ISO text for days). Default: all."
+        default=None,
+        description="Only rows whose window column is at most this value (ISO text for days). Default: all.",
     )
     window_last: int | None = Field(default=None, gt=0, description="Another window than the feature set's.")
 

@@ -215,11 +215,33 @@ def _check_monitor(system: SystemSpec, monitor: MonitorSpec) -> Iterator[Fault]:
                 ("window", "column"),
                 f"table '{table.name}' has no column '{monitor.window.column}'; it has: {', '.join(columns)}",
             )
-    if monitor.quality and monitor.quality.predictions == "captured":
-        for endpoint in system.all(EndpointSpec):
-            if endpoint.name == monitor.endpoint and not endpoint.keys:
-                yield Fault(
-                    monitor.name,
-                    ("quality", "predictions"),
-                    f"captured predictions are joined by the endpoint's keys, and endpoint '{endpoint.name}' has none",
-                )
+    for endpoint in system.all(EndpointSpec):
+        if endpoint.name == monitor.endpoint:
+            yield from _check_window(system, monitor, endpoint)
+            if monitor.quality and monitor.quality.predictions == "captured":
+                yield from _check_captured(monitor, endpoint)
+
+
+def _check_window(system: SystemSpec, monitor: MonitorSpec, endpoint: EndpointSpec) -> Iterator[Fault]:
+    """A monitor's windows begin where the model's training rows end, so both are over one column."""
+    models = {m.name: m.features for m in system.all(ModelSpec)}
+    for features in system.all(FeatureSetSpec):
+        if features.name != models.get(endpoint.model):
+            continue
+        if features.window is None:
+            why = f"windows begin behind the training rows, and feature set '{features.name}' has no window to tell their end"
+            yield Fault(monitor.name, ("window",), why)
+        elif features.window.column != monitor.window.column:
+            why = f"expected '{features.window.column}', the window column of feature set '{features.name}'"
+            yield Fault(monitor.name, ("window", "column"), f"{why}, found '{monitor.window.column}'")
+
+
+def _check_captured(monitor: MonitorSpec, endpoint: EndpointSpec) -> Iterator[Fault]:
+    where = ("quality", "predictions")
+    if not endpoint.keys:
+        why = f"captured predictions are joined by the endpoint's keys, and endpoint '{endpoint.name}' has none"
+        yield Fault(monitor.name, where, why)
+    hidden = [k for k in endpoint.keys if k in (*endpoint.capture.mask, *endpoint.capture.drop)]
+    if hidden:
+        why = f"captured predictions are joined by key '{hidden[0]}', which endpoint '{endpoint.name}' masks or drops"
+        yield Fault(monitor.name, where, why)

@@ -55,6 +55,7 @@ def test_the_example_system_loads_with_its_stations_in_order() -> None:
         ("partition_key: ticker_symbol", "partition_key: ticker", "attributes.partition_key", "has no column 'ticker'"),
         ("prefix: stock_prices/base/,", "prefix: stock_prices/base,", "attributes.sources[2]", "must end in '/'"),
         ("type: mlplatform.Model", "type: mlplatform.Modle", "type", "there is no 'mlplatform.Modle'; did you mean 'mlplatform.Model'?"),
+        ("window: {column: trading_day, size: 63}", "window: {column: price, size: 63}", "attributes.window.column", "expected 'trading_day', the window column of feature set 'stock_features', found 'price'"),
         ("query: features.sql", "query: feature.sql", "attributes.query", "there is no file 'feature.sql' beside the YAML"),
     ],
 )  # fmt: skip
@@ -118,3 +119,13 @@ def test_a_scaffolded_system_is_whole(tmp_path: Path) -> None:
     write_system(tmp_path / "loans")
     system = load_system(tmp_path / "loans" / "defs.yaml")
     assert system.get(EndpointSpec, "loans").model == "loans_model"
+
+
+def test_captured_predictions_cannot_be_joined_by_a_key_that_is_masked(system: Path) -> None:
+    edit(
+        system, "quality: {metric: r2, threshold: 0.6}", "quality: {metric: r2, threshold: 0.6, predictions: captured}"
+    )
+    load_system(system)
+    edit(system, "keys: [trading_day]", "keys: [trading_day]\n  capture: {mask: [trading_day]}")
+    with pytest.raises(SpecError, match="joined by key 'trading_day', which endpoint 'stock_prices' masks or drops"):
+        load_system(system)
