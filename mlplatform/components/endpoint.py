@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, system_of
+from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, line_of, system_of
 from mlplatform.platform.line import load_capture, release
 from mlplatform.spec.endpoint import EndpointSpec
 
@@ -24,8 +24,8 @@ class Endpoint(EndpointSpec, Station):  # type: ignore[misc]  # the field `model
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
         ) -> dg.MaterializeResult:
             request = context.run.tags.get(REQUEST_TAG)
-            done = release(platform.system(system.name), self.name, run_id=context.run_id, request=request)
-            return dg.MaterializeResult(metadata=done.metadata)
+            done = release(platform.system(system.name), self.name, run_id=line_of(context), request=request)
+            return platform.result(done.metadata)
 
         @dg.asset(
             **common(
@@ -39,6 +39,6 @@ class Endpoint(EndpointSpec, Station):  # type: ignore[misc]  # the field `model
         )
         def capture(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
             evidence = load_capture(platform.system(system.name), self.name)
-            return dg.MaterializeResult(metadata=dict(evidence.metadata))
+            return platform.result(evidence.metadata)
 
         return dg.Definitions(assets=[endpoint, capture])

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import REQUEST_TAG, Station, check_results, common, key_of, system_of
+from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, line_of, system_of
 from mlplatform.platform.line import build_features
 from mlplatform.spec.feature_set import FeatureSetSpec
 
@@ -23,11 +23,12 @@ class FeatureSet(FeatureSetSpec, Station):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         system = system_of(context)
         key = key_of(system, self.name)
+        query = system.query(self)
 
         @dg.asset(
-            **common(system, self, kinds={"parquet"}),
+            **common(system, self, kinds={"parquet"}, query=query),
             deps=[key_of(system, self.table)],
-            metadata={"query": system.query(self), "target": self.target},
+            metadata={"query": dg.MetadataValue.md(f"```sql\n{query.strip()}\n```"), "target": self.target},
             check_specs=[
                 dg.AssetCheckSpec(
                     "data_tests", asset=key, description="Great Expectations on the training rows.", blocking=True
@@ -42,9 +43,9 @@ class FeatureSet(FeatureSetSpec, Station):
                 platform.system(system.name),
                 self.name,
                 parameters=config.model_dump(exclude_none=True),
-                run_id=context.run_id,
+                run_id=line_of(context),
                 request=context.run.tags.get(REQUEST_TAG),
             )
-            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results(done.checks))
+            return platform.result(done.metadata, done.checks)
 
         return dg.Definitions(assets=[features])

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import REQUEST_TAG, Station, check_results, common, key_of, system_of
+from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, line_of, system_of
 from mlplatform.platform.line import register_candidate, train_candidate
 from mlplatform.spec.model import ModelSpec
 
@@ -40,21 +40,21 @@ class Model(ModelSpec, Station):
             done = train_candidate(
                 platform.system(system.name),
                 self.name,
-                run_id=context.run_id,
+                run_id=line_of(context),
                 request=context.run.tags.get(REQUEST_TAG),
                 on_log=context.log.info,
             )
-            return dg.MaterializeResult(metadata=done.metadata, check_results=check_results(done.checks))
+            return platform.result(done.metadata, done.checks)
 
         @dg.asset(
-            **common(system, self, kinds={"model", "mlflow"}),
+            **common(system, self, kinds={"mlflow"}),
             deps=[candidate_key],
             pool=system.name,
         )
         def registered(
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
         ) -> dg.MaterializeResult:
-            done = register_candidate(platform.system(system.name), self.name, run_id=context.run_id)
-            return dg.MaterializeResult(metadata=done.metadata)
+            done = register_candidate(platform.system(system.name), self.name, run_id=line_of(context))
+            return platform.result(done.metadata)
 
         return dg.Definitions(assets=[candidate, registered])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import Station, check_results, common, key_of, system_of
+from mlplatform.components.station import Station, common, key_of, system_of
 from mlplatform.platform.line import judge_windows
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
@@ -22,7 +22,7 @@ class Monitor(MonitorSpec, Station):
         key = key_of(system, self.name)
 
         @dg.asset(
-            **common(system, self, kinds={"great_expectations"}),
+            **common(system, self, kinds={"greatexpectations"}),
             deps=[key_of(system, self.endpoint), key_of(system, self.table)],
             check_specs=self._checks(system, key),
         )
@@ -30,9 +30,8 @@ class Monitor(MonitorSpec, Station):
             stations = platform.system(system.name)
             evaluations = judge_windows(stations, self.name, datetime.now(UTC))
             latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
-            return dg.MaterializeResult(
-                metadata={"judged": len(evaluations), **(latest.summary() if latest else {})},
-                check_results=check_results(latest.checks if latest else ()),
+            return platform.result(
+                {"judged": len(evaluations), **(latest.summary() if latest else {})}, latest.checks if latest else ()
             )
 
         @dg.sensor(

@@ -7,6 +7,9 @@ from mlplatform.components.station import REQUEST_TAG, Station, system_of
 from mlplatform.platform.line import run_failed
 from mlplatform.spec.notification import NotifySpec
 
+WILL_RETRY_TAG = "dagster/will_retry"
+"""Dagster's own: set on a failed run that is about to be run again."""
+
 
 class Notify(NotifySpec, Station):
     """Who is told what."""
@@ -18,16 +21,18 @@ class Notify(NotifySpec, Station):
             name=f"{system.name}_{self.name}_failures",
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=5,
-            description="Closes the request of a failed run, and tells people.",
+            description="Closes the request of a run that failed for good, and tells people.",
         )
         def failures(context: dg.RunFailureSensorContext, platform: dg.ResourceParam[PlatformResource]) -> None:
             run = context.dagster_run
             keys = run.asset_selection or frozenset()
             if run.tags.get("mlplatform/system") != system.name and not any(k.path[0] == system.name for k in keys):
                 return
+            if run.tags.get(WILL_RETRY_TAG) == "true":
+                return
             run_failed(
                 platform.system(system.name),
-                run.run_id,
+                run.root_run_id or run.run_id,
                 message=context.failure_event.message or "",
                 request=run.tags.get(REQUEST_TAG),
             )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from mlplatform.platform import Platform, SystemStations, open_platform
+from mlplatform.ports.asset_events import CheckOutcome
 
 
 class PlatformResource(dg.ConfigurableResource):
@@ -25,3 +28,20 @@ class PlatformResource(dg.ConfigurableResource):
     def system(self, name: str) -> SystemStations:
         """The stations of one system."""
         return self.open().system(name)
+
+    def result(self, metadata: Mapping[str, Any], checks: Iterable[CheckOutcome] = ()) -> dg.MaterializeResult:
+        """What a station did as Dagster shows it; a check that does not block only warns."""
+        shown = self.open().asset_events.shown
+        return dg.MaterializeResult(
+            metadata=shown(metadata),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=o.name,
+                    passed=o.passed,
+                    severity=dg.AssetCheckSeverity.ERROR if o.blocking else dg.AssetCheckSeverity.WARN,
+                    metadata=shown(o.metadata),
+                    description=o.description or None,
+                )
+                for o in checks
+            ],
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,6 @@ import dagster as dg
 from pydantic import BaseModel
 
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.spec.loader import FILE_NAME, load_system
 from mlplatform.spec.station import StationSpec
 from mlplatform.spec.system import SystemSpec
@@ -56,29 +56,29 @@ def key_of(system: SystemSpec, station: str) -> dg.AssetKey:
     return dg.AssetKey([system.name, station])
 
 
-def common(system: SystemSpec, spec: StationSpec, *, kinds: set[str], suffix: str = "", description: str = "") -> Any:
-    """Arguments that every asset of the system has: key, group, description, owners, kinds."""
+def common(
+    system: SystemSpec, spec: StationSpec, *, kinds: set[str], suffix: str = "", description: str = "", query: str = ""
+) -> Any:
+    """Arguments that every asset of the system has: key, group, description, owners, kinds, code version."""
     return {
         "key": key_of(system, spec.name + suffix),
         "group_name": system.name,
         "description": description or spec.description,
         "owners": list(spec.owners) or DEFAULT_OWNERS,
         "kinds": kinds,
+        "code_version": code_version(spec, query),
     }
 
 
-def check_results(outcomes: Iterable[CheckOutcome]) -> list[dg.AssetCheckResult]:
-    """The stations' outcomes as Dagster's; what does not block only warns."""
-    return [
-        dg.AssetCheckResult(
-            check_name=o.name,
-            passed=o.passed,
-            severity=dg.AssetCheckSeverity.ERROR if o.blocking else dg.AssetCheckSeverity.WARN,
-            metadata=dict(o.metadata),
-            description=o.description or None,
-        )
-        for o in outcomes
-    ]
+def code_version(spec: StationSpec, *texts: str) -> str:
+    """Changes when what a station asks for does, in its YAML or a file that names; its description and owners do not count."""
+    asked = spec.model_dump(mode="json", exclude={"description", "owners"})
+    return hashlib.sha256(json.dumps([asked, *texts], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def line_of(context: dg.AssetExecutionContext) -> str:
+    """Id of the run that began this line: a run that was retried after a crash goes on with what the first one made."""
+    return context.run.root_run_id or context.run_id
 
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:

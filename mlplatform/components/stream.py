@@ -23,7 +23,7 @@ class Stream(StreamSpec, Station):
             **common(
                 system,
                 self,
-                kinds={"objects"},
+                kinds={"file"},
                 suffix="_landing",
                 description=f"What delivery wrote of {self.name} under {self.delivery.prefix}, one record a line.",
             ),
@@ -34,8 +34,8 @@ class Stream(StreamSpec, Station):
             # By hand, what waits is delivered now.
             due = datetime.now(UTC) + timedelta(seconds=self.delivery.max_age_s)
             delivered = platform.system(system.name).delivery(self.name).deliver(due)
-            return dg.MaterializeResult(
-                metadata={
+            return platform.result(
+                {
                     "objects": len(delivered),
                     "records": sum(d.records for d in delivered),
                     "keys": [d.key for d in delivered[:50]],

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import Station, check_results, column_schema, common, key_of, system_of
+from mlplatform.components.station import Station, column_schema, common, key_of, system_of
+from mlplatform.platform.line import load_evidence
 from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
 
@@ -47,10 +48,9 @@ class Table(TableSpec, Station):
             ],
         )
         def table(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
-            ingest = platform.system(system.name).ingest(self.name)
-            receipts = ingest.run()
-            evidence = ingest.evidence(receipts)
-            return dg.MaterializeResult(metadata=dict(evidence.metadata), check_results=check_results(evidence.checks))
+            stations = platform.system(system.name)
+            evidence = load_evidence(stations, self.name, stations.ingest(self.name).run())
+            return platform.result(evidence.metadata, evidence.checks)
 
         @dg.sensor(
             name=f"{system.name}_{self.name}_arrivals",
@@ -74,10 +74,16 @@ class Table(TableSpec, Station):
 
     def _upkeep(self, system: SystemSpec) -> dg.Definitions:
         @dg.asset(
-            key=key_of(system, f"{self.connection}_upkeep"),
-            group_name=system.name,
-            description="Merges small files, expires snapshots that no model refers to, deletes files nobody needs.",
-            kinds={"maintenance"},
+            **{
+                **common(
+                    system,
+                    self,
+                    kinds={"task"},
+                    description=f"Upkeep of connection {self.connection}: merges small files, expires snapshots that no "
+                    "model refers to, deletes files nobody needs.",
+                ),
+                "key": key_of(system, f"{self.connection}_upkeep"),
+            },
             deps=[key_of(system, self.name)],
         )
         def upkeep(
@@ -88,8 +94,8 @@ class Table(TableSpec, Station):
                 .maintenance(self.connection)
                 .run(datetime.now(UTC), on_progress=context.log.info)
             )
-            return dg.MaterializeResult(
-                metadata={
+            return platform.result(
+                {
                     "files_before": done.files_before,
                     "files_after": done.files_after,
                     "snapshots_expired": done.snapshots_expired,

@@ -27,6 +27,10 @@ class AssetEvents(Protocol):
         """Report that `asset` (its key's parts) was materialized, with check results for it."""
         ...
 
+    def shown(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Evidence in the orchestrator's own types: tables, links, long text. `materialized` does so by itself."""
+        ...
+
     def prepare(self) -> None:
         """Make the orchestrator's state where it is missing, once, before several processes look for it."""
         ...

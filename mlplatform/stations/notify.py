@@ -37,6 +37,15 @@ class Notify:
             + (f"\nOn held-out rows: {figures}." if figures else ""),
         )
 
+    def data_tests_failed(self, features: str, snapshot: str, reason: str, *, run_id: str = "") -> bool:
+        """Training rows did not pass their data tests: ``gate_failed``, once a snapshot."""
+        return self._send(
+            f"data_tests/{features}/{snapshot}",
+            "gate_failed",
+            f"Rows of {features} did not pass their data tests",
+            f"Snapshot {snapshot[:12]}{f', run {run_id}' if run_id else ''}: {reason}\nNothing is trained on them.",
+        )
+
     def gate_failed(self, model: str, digest: str, reason: str, *, run_id: str = "") -> bool:
         """A candidate did not pass: ``gate_failed``, once a candidate."""
         return self._send(

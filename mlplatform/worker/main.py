@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
-from mlplatform.platform.line import housekeeping, judge_windows, load_capture
+from mlplatform.platform.line import housekeeping, judge_windows, load_capture, load_evidence
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
@@ -72,12 +72,13 @@ def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Repo
 
 
 def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter) -> Callable[[], bool]:
-    ingest = platform.system(system).ingest(table.name)
+    stations = platform.system(system)
+    ingest = stations.ingest(table.name)
 
     def work() -> bool:
         receipts = ingest.run()
         if receipts:
-            evidence = ingest.evidence(receipts)
+            evidence = load_evidence(stations, table.name, receipts)
             reporter.note((system, table.name), evidence.metadata, evidence.checks)
         return bool(receipts)
 

@@ -52,20 +52,24 @@ class DagsterAssetEvents:
         import dagster as dg
 
         key = dg.AssetKey(list(asset))
-        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=dict(metadata)))
+        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=self.shown(metadata)))
         for check in checks:
             self._instance.report_runless_asset_event(
                 dg.AssetCheckEvaluation(
                     asset_key=key,
                     check_name=check.name,
                     passed=check.passed,
-                    metadata={
-                        k: dg.MetadataValue.json(v) if isinstance(v, list) else v for k, v in check.metadata.items()
-                    },
+                    metadata=self.shown(check.metadata),
                     severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
                     description=check.description or None,
                 )
             )
+
+    def shown(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """See `ports.asset_events.AssetEvents`."""
+        from mlplatform.adapters.asset_events.shown import shown
+
+        return dict(shown(metadata))
 
     def sweep(self) -> list[str]:
         """Mark runs as failed whose process is gone though they are written down as going on; their ids.
