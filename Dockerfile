@@ -7,6 +7,7 @@ RUN python -m venv /venv \
     && /venv/bin/uv pip sync --python /venv/bin/python --compile-bytecode --require-hashes requirements/base.lock
 COPY pyproject.toml README.md LICENSE dagster.yaml workspace.yaml ./
 COPY profiles/ profiles/
+COPY containers/ containers/
 COPY mlplatform/ mlplatform/
 RUN /venv/bin/uv pip install --python /venv/bin/python --no-deps --no-build-isolation --compile-bytecode -e .
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from mlplatform.errors import ProfileError
-from mlplatform.platform.locate import dagster_template
+from mlplatform.platform.locate import dagster_template, project_folder
 from mlplatform.spec.home import Home
 from mlplatform.spec.profile import Addresses, Connection
 
@@ -96,13 +96,16 @@ def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
     return _choose(connection, {"environment": environment})
 
 
-def compute(connection: Connection, home: Home, store: ObjectStore) -> Compute:
-    """`subprocess`: jobs as processes of this machine."""
+def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path) -> Compute:
+    """`subprocess`: jobs as processes of this machine; containers of the project of `defs` come before the package's."""
 
     def subprocess() -> Compute:
+        from mlplatform.adapters.compute.container import container_folders
         from mlplatform.adapters.compute.subprocess import SubprocessCompute
 
-        return SubprocessCompute(home.jobs, store)
+        project = project_folder(defs)
+        own = [project / "containers"] if project is not None else []
+        return SubprocessCompute(home.jobs, store, containers=(*own, *container_folders()))
 
     return _choose(connection, {"subprocess": subprocess})
 
@@ -143,13 +146,13 @@ def notifications(connection: Connection, home: Home, items: ItemStore, secrets:
     return _choose(connection, {"apprise": apprise})
 
 
-def asset_events(connection: Connection, home: Home) -> AssetEvents:
+def asset_events(connection: Connection, home: Home, defs: Path) -> AssetEvents:
     """`dagster`: the instance under the home."""
 
     def dagster() -> AssetEvents:
         from mlplatform.adapters.asset_events.dagster import DagsterAssetEvents
 
-        return DagsterAssetEvents(home.dagster, dagster_template())
+        return DagsterAssetEvents(home.dagster, dagster_template(start=defs))
 
     return _choose(connection, {"dagster": dagster})
 

@@ -26,15 +26,15 @@ def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:
     return package_folder() / "defs"
 
 
-def profile_folders(*, start: Path | None = None) -> list[Path]:
-    """Where profiles are looked for: the project's, then the package's."""
+def profile_folders(*, start: Path) -> list[Path]:
+    """Where profiles are looked for: those of the project that `start` lies in, then the package's."""
     project = project_folder(start)
     package = package_folder()
     own = [project / "profiles"] if project is not None else []
     return [*own, package / "profiles", package.parent / "profiles"]
 
 
-def dagster_template(*, start: Path | None = None) -> Path:
+def dagster_template(*, start: Path) -> Path:
     """The `dagster.yaml` that a new home starts from."""
     project = project_folder(start)
     package = package_folder()

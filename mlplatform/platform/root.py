@@ -102,7 +102,7 @@ class Platform:
     def compute(self) -> Compute:
         from mlplatform.platform.connections import compute
 
-        return compute(self.profile.connection("jobs", port="compute"), self.home, self.store)
+        return compute(self.profile.connection("jobs", port="compute"), self.home, self.store, self.defs)
 
     @cached_property
     def tracking(self) -> Tracking:
@@ -127,7 +127,7 @@ class Platform:
     def asset_events(self) -> AssetEvents:
         from mlplatform.platform.connections import asset_events
 
-        return asset_events(self.profile.connection("asset_events", port="asset_events"), self.home)
+        return asset_events(self.profile.connection("asset_events", port="asset_events"), self.home, self.defs)
 
     @cached_property
     def runtimes(self) -> Runtimes:
@@ -152,6 +152,7 @@ def open_platform(env: Mapping[str, str] | None = None) -> Platform:
         ProfileError, StateError, NotFoundError: one of them is wrong or does not fit the others.
     """
     env = dict(os.environ if env is None else env)
-    profile = load_profile(env, profile_folders())
+    defs = defs_folder(env)
+    profile = load_profile(env, profile_folders(start=defs))
     home = open_home(home_path(env), profile=profile.name)
-    return Platform(env, home, profile, defs_folder(env))
+    return Platform(env, home, profile, defs)
