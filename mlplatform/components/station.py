@@ -78,7 +78,7 @@ def code_version(spec: StationSpec, *texts: str) -> str:
 
 def line_of(context: dg.AssetExecutionContext) -> str:
     """Id of the run that began this line: a run that was retried after a crash goes on with what the first one made."""
-    return context.run.root_run_id or context.run_id
+    return context.run.root_run_id or context.run.run_id
 
 
 def column_schema(schema: TableSchema) -> dg.TableSchema:
