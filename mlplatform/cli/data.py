@@ -74,7 +74,7 @@ def upload(file: Path, key: str, *, json: Json = False) -> int:
     from mlplatform.platform import open_platform
 
     store = open_platform().store
-    info = store.put(key, read_bytes(file) if str(file) == "-" else readable(file))
+    info = store.put(key, file if readable(file).is_file() else read_bytes(file))
     show(info, as_json=json, text=f"{info.key}: {info.size_bytes} bytes, ETag {info.etag}")
     return 0
 

@@ -8,12 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
 from mlplatform.errors import BugError, PlatformError, exit_code
 
 WRONG_USE = 2
+STANDARD_INPUT = "/dev/stdin"
 
 
 @cache
@@ -33,6 +35,7 @@ def command_line() -> App:
             "9 gate, 10 try again, 11 job failed, 12 state damaged, 70 bug. "
             "Environment: MLPLATFORM_HOME, MLPLATFORM_PROFILE, MLPLATFORM_DEFS; a project's .env is read too."
         ),
+        version=version("mlplatform"),
         version_flags=["--version"],
         default_parameter=Parameter(negative=()),
     )
@@ -46,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mlplatform.cli.output import complain, complain_of_use
     from mlplatform.platform.locate import project_settings
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    # A bare hyphen would be taken for an option.
+    arguments = [STANDARD_INPUT if a == "-" else a for a in (sys.argv[1:] if argv is None else argv)]
     as_json = "--json" in arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for name, value in project_settings().items():

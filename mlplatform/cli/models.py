@@ -104,7 +104,7 @@ def predict(
             f"The gateway at {url} does not answer: {error}.", next_step="Start it: mlplatform serve"
         ) from error
     if answer.is_error:
-        _raise(answer.status_code, answer.text)
+        _raise(answer.status_code, answer.text, endpoint)
     show(
         answer.json() if "json" in answer.headers["content-type"] else answer.text,
         as_json=json,
@@ -260,12 +260,16 @@ def _api_keys() -> ApiKeys:
     return ApiKeys(open_platform().items)
 
 
-def _raise(status: int, body: str) -> None:
+def _raise(status: int, body: str, endpoint: str) -> None:
     try:
         error: dict[str, Any] = jsonlib.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
         error = {"message": body[:300], "next_step": ""}
     kind = {401: PermissionDeniedError, 403: PermissionDeniedError, 404: NotFoundError}.get(status, DataError)
+    if kind is PermissionDeniedError:
+        error["next_step"] = (
+            f"Set MLPLATFORM_API_KEY to a valid key; 'mlplatform keys create SYSTEM/{endpoint} LABEL' makes one."
+        )
     if status >= 500 or status == 429:
         raise UnavailableError(f"HTTP {status}: {error['message']}", next_step=error.get("next_step", ""))
     raise kind(f"HTTP {status}: {error['message']}", next_step=error.get("next_step", ""))

@@ -98,12 +98,12 @@ def complain_of_use(message: str) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes; ``-`` is standard input. Raises as `readable` does."""
-    return sys.stdin.buffer.read() if str(path) == "-" else readable(path).read_bytes()
+    """The file's bytes. Raises as `readable` does."""
+    return readable(path).read_bytes()
 
 
 def readable(path: Path) -> Path:
-    """`path`, which is a file that can be read.
+    """`path`, which is a file, pipe or device that can be read.
 
     Raises:
         NotFoundError: there is no such file.
@@ -111,7 +111,7 @@ def readable(path: Path) -> Path:
     """
     if not path.exists():
         raise NotFoundError(f"There is no file '{path}'.", next_step=f"Look in '{path.absolute().parent}'.")
-    if not path.is_file():
+    if path.is_dir():
         raise DataError(f"'{path}' is a folder, expected a file.")
     if not os.access(path, os.R_OK):
         raise DataError(f"'{path}' cannot be read by this user.", next_step=f"chmod u+r {path}")

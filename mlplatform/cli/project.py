@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from mlplatform.cli.output import Json, show
+
+if TYPE_CHECKING:
+    from mlplatform.spec.scaffold import Project
 
 
 def register(app: App) -> None:
@@ -32,6 +36,7 @@ def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
     from mlplatform.spec.scaffold import make_project
 
     made = make_project(name, (folder or Path.cwd() / name).absolute())
+    _prepare(made)
     text = "\n".join(
         [
             f"Made {made.folder}:",
@@ -66,7 +71,7 @@ def plan(system: str | None = None, *, json: Json = False) -> int:
         )
         lines.append(f"{item.system}: {head if item.changes or item.new or item.gone else 'as it is'}")
         lines += [
-            f"  {_sign(c.action)} {c.station}{'.' + c.field if c.field else ''}: {_values(c)}{c.effect}"
+            f"  {_sign(c.action)} {c.station}{'.' + c.field if c.field else ''}: {_values(c)}{'refused: ' if c.reach == 'refused' else ''}{c.effect}"
             for c in item.changes
         ]
     show(plans, as_json=json, text="\n".join(lines) or "There is no system.")
@@ -120,6 +125,14 @@ def destroy(system: str, *, yes: bool = False, json: Json = False) -> int:
         remove_system(platform, system)
     show({"system": system, "removed": yes, "goes": goes}, as_json=json, text=text)
     return 0
+
+
+def _prepare(made: Project) -> None:
+    """Make the home and Dagster's, which its commands expect to find where the `.env` says."""
+    from mlplatform.platform import open_platform
+
+    own = {"MLPLATFORM_HOME": str(made.home), "MLPLATFORM_DEFS": str(made.defs), "MLPLATFORM_PROFILE": "local"}
+    open_platform({**os.environ, **own}).asset_events.prepare()
 
 
 def _overriding() -> list[str]:

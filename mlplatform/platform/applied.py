@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.spec.diff import Change, diff, snapshot
 
 if TYPE_CHECKING:
@@ -43,9 +43,26 @@ def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list
 
 
 def apply_specs(platform: Platform, names: Sequence[str] | None = None, *, now: datetime) -> list[str]:
-    """Keep the YAML of the systems as what is live; names of those that changed."""
+    """Keep the YAML of the systems as what is live; names of those that changed.
+
+    Raises:
+        NotFoundError: there is no such system.
+        ConflictError: a change cannot be made to live state; then nothing is kept.
+    """
+    wanted = list(names) if names is not None else list(platform.specs)
+    refused = [
+        f"{plan.system}: {c.station}.{c.field} from {c.before} to {c.after}: {c.effect}"
+        for plan in plan_changes(platform, wanted)
+        for c in plan.changes
+        if c.reach == "refused"
+    ]
+    if refused:
+        raise ConflictError(
+            "The YAML asks for what live state cannot become: " + "; ".join(refused) + ".",
+            next_step="Take these edits back, or 'mlplatform destroy' the system and begin anew.",
+        )
     applied = []
-    for name in names if names is not None else list(platform.specs):
+    for name in wanted:
         spec = snapshot(platform.system(name).spec)
         item = platform.items.get(COLLECTION, name)
         if item is None or item.value["spec"] != spec:

@@ -13,9 +13,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Project:
-    """A project as made: its folder, its files relative to it, and what to do next."""
+    """A project as made: its folder, where its state will lie, its systems, its files relative to it, and what to do next."""
 
     folder: Path
+    home: Path
+    defs: Path
     files: tuple[str, ...]
     next_steps: tuple[str, ...]
 
@@ -49,7 +51,8 @@ def make_project(name: str, folder: Path) -> Project:
         raise SpecError(str(error), next_step="Choose another name for the project.") from error
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(f"'{folder}' is there and not empty.", next_step="Choose another folder with --folder.")
-    files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(folder / ".mlplatform")})
+    home = folder / ".mlplatform"
+    files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(home)})
     system = folder / name / "defs" / f"{name}_system"
     files += write_system(system)
     names = tuple(sorted(str(f.relative_to(folder)) for f in files))
@@ -60,7 +63,7 @@ def make_project(name: str, folder: Path) -> Project:
         "mlplatform plan",
         "mlplatform serve --ui",
     )
-    return Project(folder, names, steps)
+    return Project(folder, home, folder / name / "defs", names, steps)
 
 
 def _write(source: Path, target: Path, words: dict[str, str]) -> list[Path]:
