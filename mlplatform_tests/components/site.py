@@ -90,11 +90,13 @@ class Site:
         self.enter()
         return dg.Definitions.merge(
             dg.load_from_defs_folder(path_within_project=PACKAGE),
-            dg.Definitions(
-                executor=dg.in_process_executor,
-                resources={PLATFORM: PlatformResource(defs=str(self.root / "defs"))},
-            ),
+            dg.Definitions(executor=dg.in_process_executor, resources=self.resources),
         )
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What assets and sensors reach this site's stations by."""
+        return {PLATFORM: PlatformResource(defs=str(self.root / "defs"))}
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -137,9 +139,8 @@ class Site:
 
     def tick(self, sensor: str) -> SensorExecutionData:
         """What a sensor of the system says now."""
-        definitions = self.definitions
-        context = dg.build_sensor_context(instance=self.instance, definitions=definitions)
-        return definitions.resolve_sensor_def(f"{SYSTEM}_{sensor}").evaluate_tick(context)
+        context = dg.build_sensor_context(instance=self.instance, resources=self.resources)
+        return self.definitions.resolve_sensor_def(f"{SYSTEM}_{sensor}").evaluate_tick(context)
 
     def failed(self, run_id: str) -> None:
         """Let the failure sensor see a failed run."""
@@ -152,7 +153,7 @@ class Site:
             dagster_event=next(e for e in reversed(events) if e.is_run_failure),
             dagster_instance=self.instance,
             dagster_run=run,
-            resources={PLATFORM: PlatformResource(defs=str(self.root / "defs"))},
+            resources=self.resources,
         ).for_run_failure()
         self.definitions.resolve_sensor_def(name)(context)
 

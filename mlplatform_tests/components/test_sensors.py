@@ -99,18 +99,6 @@ def test_a_failed_run_that_is_about_to_be_retried_keeps_its_request(arriving: Si
     assert len(arriving.told()) == told
 
 
-def test_a_retry_goes_on_with_its_lines_request_and_rows(arriving: Site) -> None:
-    first = arriving.materialize("stock_features", config={"window_last": 200})
-    arriving.materialize("stock_features")
-    retried = {"dagster/root_run_id": first.run_id, "dagster/parent_run_id": first.run_id}
-    result = arriving.materialize("stock_model_candidate", tags=retried)
-    assert result.success
-    built = arriving.stations.features("stock_features").latest(run_id=first.run_id)
-    (event,) = result.asset_materializations_for_node("stock_prices__stock_model_candidate")
-    assert event.metadata["snapshot"].value == built.ref.id
-    assert built.parameters == {"window_last": 200}
-
-
 def test_full_windows_are_the_workers_while_it_lives_and_else_a_run(arriving: Site) -> None:
     assert arriving.tick("stock_monitor_due").skip_message == "No window is full."
     assert arriving.refresh().success
