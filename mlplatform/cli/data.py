@@ -6,12 +6,15 @@ import json as jsonlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from mlplatform.cli.output import Json, read_bytes, readable, show
 from mlplatform.errors import DataError
+
+if TYPE_CHECKING:
+    from mlplatform.platform import SystemStations
 
 quarantine = App(name="quarantine", help="Records that did not fit: list them, and replay them after a fix.")
 
@@ -145,10 +148,8 @@ def receipts(table: str, *, limit: int = 20, json: Json = False) -> int:
     limit
         At most so many.
     """
-    from mlplatform.platform import open_platform
-
-    system, name = _split(table, "SYSTEM/TABLE")
-    show(open_platform().system(system).receipts(name, limit=limit), as_json=json)
+    stations, name = _loaded_table(table)
+    show(stations.receipts(name, limit=limit), as_json=json)
     return 0
 
 
@@ -163,10 +164,8 @@ def list_quarantine(table: str, *, limit: int = 50, json: Json = False) -> int:
     limit
         At most so many.
     """
-    from mlplatform.platform import open_platform
-
-    system, name = _split(table, "SYSTEM/TABLE")
-    show(open_platform().system(system).quarantine(name).list(limit=limit), as_json=json)
+    stations, name = _loaded_table(table)
+    show(stations.quarantine(name).list(limit=limit), as_json=json)
     return 0
 
 
@@ -186,12 +185,23 @@ def replay(
     ids
         Quarantine ids as listed; default: all that wait.
     """
-    from mlplatform.platform import open_platform
-
-    system, name = _split(table, "SYSTEM/TABLE")
-    done = open_platform().system(system).quarantine(name).replay(ids or None)
+    stations, name = _loaded_table(table)
+    done = stations.quarantine(name).replay(ids or None)
     show(done, as_json=json)
     return 0
+
+
+def _loaded_table(table: str) -> tuple[SystemStations, str]:
+    """The stations of SYSTEM/TABLE and the table's name; a table that nothing was loaded into yet is made, and is empty."""
+    from mlplatform.platform import open_platform
+    from mlplatform.spec.table import TableSpec
+
+    system, name = _split(table, "SYSTEM/TABLE")
+    stations = open_platform().system(system)
+    if stations.spec.get(TableSpec, name).existing:
+        raise DataError(f"Table '{table}' is loaded by others: it has neither receipts nor a quarantine here.")
+    stations.ingest(name).create()
+    return stations, name
 
 
 def _split(name: str, shape: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mlplatform.cli.main import command_line
-from mlplatform.errors import EXIT_CODES, HTTP_STATUSES, PlatformError, exit_code, http_status
+from mlplatform.errors import PlatformError, exit_code, http_status
 from mlplatform.platform.locate import package_folder
 from mlplatform.spec.profile import Profile
 from mlplatform.spec.system import SPECS
@@ -69,9 +69,7 @@ def errors_page() -> str:
     ]
     table = _table(("kind", "meaning", "exit code", "HTTP status", "retry helps"), rows)
     note = (
-        f"A class that is not in the tables takes the numbers of the nearest one above it ({len(EXIT_CODES)} exit codes, "
-        f"{len(HTTP_STATUSES)} statuses are named). Exit code 0 is success, 2 also stands for wrong use of a command, 130 for "
-        "Ctrl-C. With `--json` an error is one JSON object on standard error: "
+        "Exit code 0 is success, 2 also stands for wrong use of a command, 130 for Ctrl-C. With `--json` an error is one JSON object on standard error: "
         '`{"error": {"code", "message", "next_step"}}`; the gateway answers in the same form.'
     )
     return f"# Errors\n\n{GENERATED}\n{note}\n\n{table}\n"
@@ -146,7 +144,9 @@ def _default(field: FieldInfo) -> str:
     value = field.default_factory() if field.default_factory is not None else field.default  # type: ignore[call-arg]
     if value is None or value is PydanticUndefined or value in ("", [], {}, ()):
         return "none"
-    return "as below" if isinstance(value, BaseModel) else f"`{value}`"
+    if isinstance(value, BaseModel):
+        return "as below"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -180,9 +180,10 @@ def _command(path: str, command: App) -> str:
     for argument in command.assemble_argument_collection(parse_docstring=True):
         positional = argument.field_info.kind is not argument.field_info.KEYWORD_ONLY
         word = argument.name.removeprefix("--").upper() if positional else argument.name
-        usage += [word if argument.required else f"[{word}]"]
+        shown = word if positional or argument.hint is bool else f"{word} …"
+        usage += [shown if argument.required else f"[{shown}]"]
         default = argument.field_info.default
-        plain = default in (None, False) or argument.required
+        plain = default in (None, False, "") or argument.required
         rows.append((f"`{word}`", str(argument.parameter.help), "" if plain else f"`{default}`"))
     words = " ".join(command.help.split("Parameters\n")[0].split())
     return f"## {path}\n\n{words}\n\n    {' '.join(usage)}\n\n{_table(('parameter', 'meaning', 'default'), rows)}"

@@ -13,7 +13,7 @@ class CaptureSpec(Strict):
     sample: float = Field(default=1.0, ge=0, le=1, description="Share of requests captured.")
     mask: list[str] = Field(default_factory=list, description="Fields replaced by a keyed hash.")
     drop: list[str] = Field(default_factory=list, description="Fields left out.")
-    retention_days: float = Field(default=30, gt=0)
+    retention_days: float = Field(default=30, gt=0, description="Days captured requests are kept.")
 
 
 class EndpointSpec(StationSpec):

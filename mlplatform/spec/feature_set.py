@@ -12,8 +12,8 @@ from mlplatform.spec.station import Name, StationSpec, Strict
 class WindowSpec(Strict):
     """The newest `last` distinct values of `column` (days, say): a rolling training window."""
 
-    column: str
-    last: int = Field(gt=0)
+    column: str = Field(description="Column of the query, usually the day.")
+    last: int = Field(gt=0, description="How many of its newest distinct values.")
 
 
 class SplitSpec(Strict):
@@ -23,13 +23,13 @@ class SplitSpec(Strict):
     on it. `time`: the newest `holdout` share of the distinct values of the window's column.
     """
 
-    by: Literal["hash", "time"] = "hash"
+    by: Literal["hash", "time"] = Field(default="hash", description="How held-out rows are chosen.")
     key: list[str] = Field(default_factory=list, description="Columns hashed together; rows of one key stay together.")
     holdout: float = Field(default=0.15, gt=0, lt=1, description="Share of keys held out for the gate.")
     validation: float = Field(
         default=0.15, gt=0, lt=1, description="Share of the other keys used to choose hyperparameters."
     )
-    salt: str = ""
+    salt: str = Field(default="", description="Mixed into the hash; another salt holds out other keys.")
 
 
 class FeatureSpec(Strict):
@@ -39,21 +39,28 @@ class FeatureSpec(Strict):
     `numeric`: passed on; a missing value stays missing (trees handle it), becomes the training median, or is refused.
     """
 
-    name: Name
-    transform: Literal["numeric", "category"] = "numeric"
-    missing: Literal["refuse", "keep", "median"] = "refuse"
-    unseen: Literal["flag", "refuse"] = "flag"
+    name: Name = Field(description="Column of the query, and field of a request.")
+    transform: Literal["numeric", "category"] = Field(default="numeric", description="How a value becomes a number.")
+    missing: Literal["refuse", "keep", "median"] = Field(
+        default="refuse", description="What a missing value does: refused, kept as missing, or the training median."
+    )
+    unseen: Literal["flag", "refuse"] = Field(
+        default="flag",
+        description="What a category unknown to training does: its own code and a flag in the answer, or refused.",
+    )
     minimum: float | None = Field(default=None, description="Smallest value accepted in a request.")
     maximum: float | None = Field(default=None, description="Largest value accepted in a request.")
-    description: str = ""
+    description: str = Field(default="", description="Shown in the endpoint's API docs.")
 
 
 class ExpectationSpec(Strict):
     """A Great Expectations expectation on the training rows, by its snake-case name."""
 
-    type: str = Field(pattern=r"^expect_[a-z_]+$")
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    severity: Literal["block", "warn"] = "block"
+    type: str = Field(
+        pattern=r"^expect_[a-z_]+$", description="Snake-case name, e.g. expect_column_values_to_not_be_null."
+    )
+    kwargs: dict[str, Any] = Field(default_factory=dict, description="Its arguments.")
+    severity: Literal["block", "warn"] = Field(default="block", description="Whether its failure stops the training.")
 
 
 class FeatureSetSpec(StationSpec):
@@ -61,7 +68,7 @@ class FeatureSetSpec(StationSpec):
 
     table: str = Field(description="Name of a table of this system.")
     query: str = Field(description="File beside this YAML with one SELECT in DuckDB's dialect.")
-    target: str
+    target: str = Field(description="Column of the query that is learned.")
     features: list[FeatureSpec] = Field(min_length=1)
     window: WindowSpec | None = None
     split: SplitSpec

@@ -17,10 +17,10 @@ HIGHER_IS_BETTER: dict[str, bool] = {
 class RangeSpec(Strict):
     """A hyperparameter's range: `low` … `high` (whole numbers if both are), or `choices`."""
 
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    choices: list[str] = Field(default_factory=list)
+    low: float | None = Field(default=None, description="Smallest value tried.")
+    high: float | None = Field(default=None, description="Largest value tried.")
+    log: bool = Field(default=False, description="Whether values are spread by their logarithm.")
+    choices: list[str] = Field(default_factory=list, description="The values tried.")
 
     @model_validator(mode="after")
     def _one_form(self) -> RangeSpec:
@@ -32,16 +32,16 @@ class RangeSpec(Strict):
 class SearchSpec(Strict):
     """A hyperparameter search (Optuna's TPE) on the validation rows; 0 trials = none."""
 
-    trials: int = Field(default=8, ge=0)
-    timeout_s: float = Field(default=120, gt=0)
-    ranges: dict[str, RangeSpec] = Field(default_factory=dict)
-    seed: int = 0
+    trials: int = Field(default=8, ge=0, description="Settings tried; 0 = none.")
+    timeout_s: float = Field(default=120, gt=0, description="Seconds after which no further trial begins.")
+    ranges: dict[str, RangeSpec] = Field(default_factory=dict, description="By hyperparameter.")
+    seed: int = Field(default=0, description="Of the sampler.")
 
 
 class LimitsSpec(Strict):
     """What a training job may use."""
 
-    timeout_s: int = Field(default=1800, gt=0)
+    timeout_s: int = Field(default=1800, gt=0, description="Seconds after which the job is stopped.")
     memory_mib: int = Field(default=0, ge=0, description="0 = no limit.")
 
 
@@ -52,8 +52,8 @@ class GateSpec(Strict):
     (rows of a day are not independent) gives an interval for the improvement; better = its lower end > `margin`.
     """
 
-    metric: Metric
-    threshold: float
+    metric: Metric = Field(description="What is compared, on held-out rows.")
+    threshold: float = Field(description="What a candidate must reach, in the metric's unit.")
     by: str | None = Field(
         default=None, description="Column whose values are resampled together; default: each row alone."
     )
@@ -64,19 +64,23 @@ class GateSpec(Strict):
         default=None,
         description="Largest worsening accepted in any segment (in the metric's unit); None = segments only inform.",
     )
-    margin: float = Field(default=0.0, ge=0)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    resamples: int = Field(default=2000, ge=100)
-    seed: int = 0
+    margin: float = Field(
+        default=0.0, ge=0, description="How much better than the champion it must be, in the metric's unit."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the interval of the improvement.")
+    resamples: int = Field(default=2000, ge=100, description="Of the bootstrap.")
+    seed: int = Field(default=0, description="Of the bootstrap.")
 
 
 class ModelSpec(StationSpec):
     """A model: a container trained on a feature set, then gated."""
 
     features: str = Field(description="Name of a feature set of this system.")
-    task: Literal["regression", "binary", "multiclass"]
+    task: Literal["regression", "binary", "multiclass"] = Field(description="Kind of the answer.")
     container: str = Field(default="xgboost", description="Folder under containers/.")
-    hyperparameters: dict[str, str | int | float] = Field(default_factory=dict)
+    hyperparameters: dict[str, str | int | float] = Field(
+        default_factory=dict, description="Passed to the container; the search starts from them."
+    )
     search: SearchSpec = Field(default_factory=lambda: SearchSpec(trials=0))
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
     gate: GateSpec

@@ -13,8 +13,8 @@ from mlplatform.spec.station import StationSpec, Strict
 class TumblingSpec(Strict):
     """Windows of `size` distinct values of `column`, one after another from the end of the champion's training rows on."""
 
-    column: str
-    size: int = Field(gt=0)
+    column: str = Field(description="Column of the table, usually the day.")
+    size: int = Field(gt=0, description="Distinct values of it in one window.")
     lateness_s: float = Field(
         default=5.0, ge=0, description="Seconds without a new row after which a full window is judged."
     )
@@ -23,8 +23,10 @@ class TumblingSpec(Strict):
 class DriftSpec(Strict):
     """Feature drift against the profile taken at training time."""
 
-    statistic: Literal["psi", "js", "ks", "linf"] = "psi"
-    threshold: float = Field(default=0.2, gt=0)
+    statistic: Literal["psi", "js", "ks", "linf"] = Field(
+        default="psi", description="How far a feature's distribution is from training's."
+    )
+    threshold: float = Field(default=0.2, gt=0, description="Where the check fails, for features without their own.")
     thresholds: dict[str, float] = Field(default_factory=dict, description="By feature.")
     completeness: float = Field(
         default=0.05, ge=0, le=1, description="Largest fall of a feature's share of non-NULL values."
@@ -37,18 +39,20 @@ class QualitySpec(Strict):
     `scored`: the champion scores the arrived rows. `captured`: the predictions the endpoint gave, joined by its keys.
     """
 
-    metric: Metric
-    threshold: float
-    predictions: Literal["scored", "captured"] = "scored"
+    metric: Metric = Field(description="What is computed from predicted and arrived values.")
+    threshold: float = Field(description="Where the check fails, in the metric's unit.")
+    predictions: Literal["scored", "captured"] = Field(default="scored", description="Whose predictions are judged.")
     minimum_rows: int = Field(default=50, gt=0, description="A window with fewer rows is not judged.")
 
 
 class RetrainSpec(Strict):
     """Which failed checks ask for a retraining, and how often at most."""
 
-    checks: list[Literal["quality", "drift"]] = Field(default=["quality"])
-    cooldown_s: float = Field(default=3600, ge=0)
-    max_per_day: int = Field(default=4, gt=0)
+    checks: list[Literal["quality", "drift"]] = Field(
+        default=["quality"], description="Checks whose failure asks for a retraining."
+    )
+    cooldown_s: float = Field(default=3600, ge=0, description="Seconds between two requests at least.")
+    max_per_day: int = Field(default=4, gt=0, description="Requests within 24 hours at most.")
 
 
 class MonitorSpec(StationSpec):

@@ -14,5 +14,7 @@ Event = Literal["success", "gate_failed", "drift", "failure"]
 class NotifySpec(StationSpec):
     """Tells people through a connection of the profile, once per event."""
 
-    events: list[Event] = Field(default=["success", "gate_failed", "drift", "failure"])
-    connection: str = "notifications"
+    events: list[Event] = Field(
+        default=["success", "gate_failed", "drift", "failure"], description="What people are told of."
+    )
+    connection: str = Field(default="notifications", description="A connection of the profile.")

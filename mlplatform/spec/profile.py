@@ -29,20 +29,22 @@ Port = Literal[
 class Connection(Strict):
     """A named connection: which adapter of which port, with that adapter's settings. Secrets are named, never written here."""
 
-    port: Port
-    adapter: str
-    settings: dict[str, Any] = Field(default_factory=dict)
+    port: Port = Field(description="What it is used for.")
+    adapter: str = Field(description="Which system it speaks to.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="The adapter's own settings; secrets are named in them, never written."
+    )
 
 
 class Addresses(Strict):
     """Where the processes of `mlplatform serve` listen. Environment variables of the same names, upper-case, with the
     prefix ``MLPLATFORM_`` (``MLPLATFORM_GATEWAY_PORT``), win."""
 
-    host: str = "127.0.0.1"
-    gateway_port: int = Field(default=8710, ge=1, le=65535)
-    ui_port: int = Field(default=8711, ge=1, le=65535)
-    tracker_port: int = Field(default=8712, ge=1, le=65535)
-    gateway_workers: int = Field(default=2, ge=1, le=256)
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    gateway_port: int = Field(default=8710, ge=1, le=65535, description="Of the gateway.")
+    ui_port: int = Field(default=8711, ge=1, le=65535, description="Of the Dagster UI.")
+    tracker_port: int = Field(default=8712, ge=1, le=65535, description="Of the experiment tracker.")
+    gateway_workers: int = Field(default=2, ge=1, le=256, description="Processes of the gateway.")
 
 
 class WorkerSpec(Strict):
@@ -55,9 +57,9 @@ class WorkerSpec(Strict):
 class Profile(Strict):
     """One file under `profiles/`."""
 
-    name: str
-    stage: Literal["dev", "stage", "prod"] = "dev"
-    connections: dict[str, Connection]
+    name: str = Field(description="As the file is called.")
+    stage: Literal["dev", "stage", "prod"] = Field(default="dev", description="Which stage it is for.")
+    connections: dict[str, Connection] = Field(description="By name; a `defs.yaml` names one, never a technology.")
     addresses: Addresses = Field(default_factory=Addresses)
     worker: WorkerSpec = Field(default_factory=WorkerSpec)
     systems: dict[str, dict[str, str]] = Field(

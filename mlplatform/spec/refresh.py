@@ -22,7 +22,7 @@ class RefreshSpec(StationSpec):
 
     endpoint: str = Field(description="Name of the endpoint to refresh.")
     schedule: str | None = Field(default="0 6 * * *", description="Cron expression; None = no schedule.")
-    timezone: str = "UTC"
+    timezone: str = Field(default="UTC", description="In which the schedule is read.")
     parameters: ParametersSpec = Field(
         default_factory=ParametersSpec, description="Run parameters of the scheduled refresh."
     )

@@ -23,6 +23,6 @@ class StreamSpec(StationSpec):
     """A stream: records put by partition key, ordered within a shard, kept `retention_h` hours."""
 
     partition_key: str = Field(description="The record's field whose value chooses the shard.")
-    shards: int = Field(default=1, ge=1, le=256)
+    shards: int = Field(default=1, ge=1, le=256, description="Parts that are each in order; a key's records share one.")
     retention_h: float = Field(default=168, gt=0, description="Hours a record can be read again.")
     delivery: DeliverySpec

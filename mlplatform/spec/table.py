@@ -14,15 +14,15 @@ from mlplatform.spec.station import Name, StationSpec, Strict
 class ColumnSpec(Strict):
     """One column; a record that does not fit is quarantined."""
 
-    name: Name
+    name: Name = Field(description="Name in the warehouse and in records.")
     type: str = Field(
         default="varchar", description="varchar, bigint, double, boolean, date, timestamp, json or decimal(p,s)."
     )
-    nullable: bool = True
+    nullable: bool = Field(default=True, description="Whether a record may leave it out.")
     minimum: float | None = Field(default=None, description="Smallest value accepted.")
     maximum: float | None = Field(default=None, description="Largest value accepted.")
     domain: list[str] = Field(default_factory=list, description="The only values accepted; empty = any.")
-    description: str = ""
+    description: str = Field(default="", description="Shown with the asset's columns.")
 
     @field_validator("type")
     @classmethod
@@ -37,10 +37,12 @@ class ColumnSpec(Strict):
 class FormatSpec(Strict):
     """How objects are read; a dialect is declared, never sniffed. Keys that end in .gz are gzip."""
 
-    type: Literal["csv", "jsonl", "parquet"] = "csv"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', max_length=1)
-    header: bool = True
+    type: Literal["csv", "jsonl", "parquet"] = Field(default="csv", description="How objects are encoded.")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between two fields of CSV.")
+    quote: str = Field(
+        default='"', max_length=1, description="Around a field of CSV that holds a delimiter or a line's end."
+    )
+    header: bool = Field(default=True, description="Whether CSV begins with the columns' names.")
     null: str = Field(default="", description="The unquoted text that stands for NULL in CSV.")
 
     def format(self) -> Format:
@@ -55,7 +57,9 @@ class FormatSpec(Strict):
 class SourceSpec(Strict):
     """Where rows come from: a `stream` of this system (its delivered objects), or objects under a `prefix`."""
 
-    stream: Name | None = None
+    stream: Name | None = Field(
+        default=None, description="Name of a stream of this system; its delivered objects are loaded."
+    )
     prefix: str | None = Field(default=None, description="Key prefix in the object store, ending in '/'.")
     suffix: str = Field(default="", description="Only keys with this ending, e.g. '.csv'.")
     format: FormatSpec = Field(default_factory=FormatSpec)

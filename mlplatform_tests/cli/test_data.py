@@ -121,6 +121,12 @@ def test_receipts_say_what_each_object_brought(live: Shell) -> None:
     assert [receipt[n] for n in ("arrived", "loaded", "quarantined", "duplicates", "filtered")] == [5200, 5200, 0, 0, 0]
 
 
+def test_a_table_that_nothing_was_loaded_into_is_empty(shell: Shell) -> None:
+    for arguments in (("receipts", TABLE), ("quarantine", "list", TABLE)):
+        done = shell.run(*arguments)
+        assert (done.code, done.out) == (0, "(nothing)\n"), done.err
+
+
 def test_quarantine_is_listed_and_replayed_once_after_the_fix(shell: Shell) -> None:
     bad = record(price=-3)
     assert shell.run("put", STREAM, "--record", json.dumps(bad), "--record", json.dumps(record(ticker="KO"))).code == 0
