@@ -156,7 +156,8 @@ def _baseline(job: Job, plan: TrainingPlan) -> dict[str, Any]:
     import duckdb
 
     from mlplatform.core.drift.profile import Field
-    from mlplatform.core.drift.profile_sql import literal, take_baseline
+    from mlplatform.core.drift.profile_sql import take_baseline
+    from mlplatform.core.sql import literal
 
     files = [*job.parquet("train"), *job.parquet("validation")]
     relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"

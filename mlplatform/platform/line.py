@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.core.drift.profile_sql import identifier
+from mlplatform.core.sql import identifier
 from mlplatform.errors import NotFoundError
 from mlplatform.platform.locate import package_folder
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
@@ -19,8 +19,8 @@ from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
-from mlplatform.stations.retention import expire_unloads
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.retention import expire_unloads
 
 if TYPE_CHECKING:
     from mlplatform.core.loads.plan import Receipt

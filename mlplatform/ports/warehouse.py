@@ -34,6 +34,8 @@ class WarehouseCapabilities:
         min_batch_interval_s: how often a table may be appended to without harm.
         histogram: whether SQL's ``histogram(column, boundaries)`` works; else counts by CASE.
         maintenance: whether `maintain` does anything.
+        longest_text_bytes: the longest text it holds; a record with a longer one is quarantined. None: any.
+        null_bytes: whether a text may hold a null byte; if not, such a record is quarantined.
     """
 
     dialect: str
@@ -42,6 +44,8 @@ class WarehouseCapabilities:
     min_batch_interval_s: float = 0.0
     histogram: bool = False
     maintenance: bool = False
+    longest_text_bytes: int | None = None
+    null_bytes: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mlplatform.core.loads.landing import LandingRange, landing_position, parse_landing_key
+from mlplatform.core.loads.landing import LandingRange, landing_key, landing_position, lost_line, parse_landing_key
 from mlplatform.core.loads.plan import Format
 from mlplatform.errors import StateError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
@@ -152,12 +152,21 @@ def ranges(
                 raise StateError(
                     f"Records of shard '{shard}' behind {position} up to {found.last} are in no landing object under "
                     f"'{prefix}'; the next one is '{info.key}'.",
-                    next_step="Put the missing object back, or replay the stream into it.",
+                    next_step=_bring_back(prefix, shard, position, found.last),
                 )
             if found.upto <= position:
                 continue
         yield found, info
         position = found.upto
+
+
+def _bring_back(prefix: str, shard: str, last: str, upto: str) -> str:
+    line = lost_line(last, f"the landing object of the records behind {last} up to {upto} is lost").decode()
+    return (
+        f"Put the missing object back, whole or in parts, as '{landing_key(prefix, shard, last, upto)}'; nothing behind it "
+        f"is loaded before. If it is gone for good, put one line there instead: {line} (it goes to the quarantine, as "
+        "evidence), and the records behind it load."
+    )
 
 
 def _listed(store: ObjectStore, prefix: str, shard: str, after: str) -> Iterator[tuple[LandingRange, ObjectInfo]]:

@@ -10,7 +10,7 @@ from typing import Any
 from mlplatform.core.loads.arrivals import decide
 from mlplatform.core.loads.plan import Guard, JsonLinesFormat, LoadPlan, ParquetFormat, Receipt
 from mlplatform.core.loads.receipts import quarantine_id
-from mlplatform.errors import BugError, ConflictError, NotFoundError, ProfileError
+from mlplatform.errors import BugError, ConflictError, NotFoundError, ProfileError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
@@ -83,12 +83,20 @@ class Ingest:
         self._created = True
 
     def plan(self) -> list[LoadPlan]:
-        """What is due, in the order to load it; at most a few hundred plans at a time. Reads only, but for new guard rows."""
+        """What is due, in the order to load it; at most a few hundred plans at a time. Reads only, but for new guard rows.
+
+        Raises:
+            StateError: all that is due lies behind a delivered range that is missing; it holds up its own shard only.
+        """
         if not self._created:
             self.create()
         self._ledger.refresh()
-        due = itertools.chain(self._stream_plans(), self._object_plans())
-        return list(itertools.islice(due, _PLANS))
+        gaps: list[StateError] = []
+        due = itertools.chain(self._stream_plans(gaps), self._object_plans())
+        plans = list(itertools.islice(due, _PLANS))
+        if gaps and not plans:
+            raise gaps[0]
+        return plans
 
     def load(self, plan: LoadPlan) -> Receipt:
         """Loads one plan. See `ports.warehouse.Warehouse.load`."""
@@ -168,7 +176,8 @@ class Ingest:
         )
         return int(found.to_pylist()[0]["n"])
 
-    def _stream_plans(self) -> Iterator[LoadPlan]:
+    def _stream_plans(self, gaps: list[StateError]) -> Iterator[LoadPlan]:
+        """Plans of every shard, each up to its first gap."""
         for source in self._spec.sources:
             if source.stream is None:
                 continue
@@ -176,7 +185,10 @@ class Ingest:
                 raise BugError(f"Ingest of table '{self._spec.name}' was given no stream '{source.stream}'.")
             prefix = self._streams[source.stream].delivery.prefix
             for shard in shards(self._store, prefix):
-                yield from self._shard_plans(source.stream, prefix, shard)
+                try:
+                    yield from self._shard_plans(source.stream, prefix, shard)
+                except StateError as gap:
+                    gaps.append(gap)
 
     def _shard_plans(self, stream: str, prefix: str, shard: str) -> Iterator[LoadPlan]:
         name = f"stream/{stream}/{shard}"
@@ -245,8 +257,9 @@ class Ingest:
             size_bytes=info.size_bytes,
             # What nothing wants is not read as anything; a footer that is not there makes it one record.
             format=arrival.format or ParquetFormat(),
-            supersedes=decision.supersedes,
+            supersedes=self._ledger.with_replays(decision.supersedes),
             skip_rows=decision.skip_rows,
+            appends_to=decision.appends_to,
             same_content=self._spec.on_same_content,
             refuse=refuse,
             replays=_repaired(receipts) if wanted else (),

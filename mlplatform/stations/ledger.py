@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.loads.replays import origin_of
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.ports.warehouse import Warehouse
 
@@ -22,6 +24,7 @@ class Ledger:
         self.position = 0
         self._by_key: dict[str, list[Receipt]] = defaultdict(list)
         self._newest: dict[str, Receipt] = {}
+        self._replays: dict[str, list[str]] = defaultdict(list)
 
     def refresh(self) -> None:
         """Reads the rows behind the last one known."""
@@ -30,10 +33,20 @@ class Ledger:
             self._newest[receipt.shard] = receipt
             if not receipt.shard.startswith("stream/"):
                 self._by_key[receipt.key].append(receipt)
+            origin = origin_of(receipt.key)
+            if origin is not None:
+                self._replays[origin].append(receipt.batch_id)
 
     def of_key(self, key: str) -> list[Receipt]:
         """Receipts of an object that is no delivered range, oldest first."""
         return self._by_key.get(key, [])
+
+    def with_replays(self, batches: Sequence[str]) -> tuple[str, ...]:
+        """`batches`, and those that replayed their quarantined records, and theirs."""
+        found = list(batches)
+        for batch in found:
+            found += self._replays.get(batch, [])
+        return tuple(found)
 
     def newest(self, shard: str) -> Receipt | None:
         """The shard's last receipt."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlplatform.core.drift.profile_sql import identifier
 from mlplatform.core.packages.manifest import Manifest, read_package
 from mlplatform.core.rollout.inference_id import InferenceId, parse_inference_id
+from mlplatform.core.sql import identifier
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.item_store import ItemStore

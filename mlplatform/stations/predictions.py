@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.core.drift.profile_sql import identifier, literal
+from mlplatform.core.sql import identifier, literal
 from mlplatform.ports.runtimes import LoadedModel
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.endpoint import EndpointSpec

@@ -2,6 +2,9 @@
 
 A replay writes the records it takes as one object (their own bytes, in their own format), and loads that. The records are
 marked as replayed in the transaction that loads them; those that still do not fit come back as new ones.
+
+Records of one object are replayed by themselves, on the guard of the object's own shard: when the object is replaced, its
+replayed rows go with it, and neither can slip past the other.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 
 from mlplatform.core.loads.landing import parse_landing_key
 from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, QuarantinedRecord, Receipt
+from mlplatform.core.loads.replays import STREAM, original_name, replay_folder
 from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
@@ -25,11 +29,11 @@ from mlplatform.spec.table import SourceSpec, TableSpec
 
 _COLUMNS = ", ".join(name for name, _ in QUARANTINE)
 _Records = list[QuarantinedRecord]
-_Group = tuple[ObjectInfo, Format, _Records]
+_Group = tuple[str, ObjectInfo, Format, _Records]
 _Groups = list[_Group]
 
 _AT_ONCE = 5_000
-_CONFLICTS = 20
+_CONFLICTS = 50
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Quarantine:
         self._spec = table
         self._schema = table.schema_()
         self._streams = streams
-        self._folder = f"_replay/{system}/{table.name}/"
+        self._system = system
 
     def list(self, *, limit: int = 50, replayed: bool = False) -> _Records:
         """Records that wait, oldest first; with `replayed`, also those that were."""
@@ -92,7 +96,7 @@ class Quarantine:
             try:
                 for group in self._groups(records):
                     receipts.append(self._load(*group))
-                    taken += len(group[2])
+                    taken += len(group[3])
             except ConflictError:
                 conflicts += 1
                 if conflicts > _CONFLICTS:
@@ -122,18 +126,21 @@ class Quarantine:
         return [r for r in found if r.replayed_at is None]
 
     def _groups(self, records: Sequence[QuarantinedRecord]) -> _Groups:
-        """What to load: an object for each format, and each object that was quarantined whole by itself."""
+        """What to load on which shard: an object for each origin and format; each object quarantined whole by itself."""
+        shards = self._shards(sorted({record.batch_id for record in records})) if records else {}
         groups: _Groups = []
-        lines: _Records = []
-        tables: dict[tuple[SourceSpec, tuple[str, ...]], _Records] = defaultdict(list)
+        lines: dict[str, _Records] = defaultdict(list)
+        tables: dict[tuple[str, SourceSpec, tuple[str, ...]], _Records] = defaultdict(list)
         for record in records:
+            origin = record.batch_id if record.batch_id in shards else STREAM
             if not record.offset:
-                groups.append((self._object(record.source), self._format(record.source), [record]))
+                info = self._object(record.source)
+                groups.append((self._shard(shards, origin), info, self._format(record.source), [record]))
             elif record.columns:
-                tables[(self._source(record.source), record.columns)].append(record)
+                tables[(origin, self._source(record.source), record.columns)].append(record)
             else:
-                lines.append(record)
-        for (source, columns), members in tables.items():
+                lines[origin].append(record)
+        for (origin, source, columns), members in tables.items():
             format_ = source.format.format()
             if not isinstance(format_, CsvFormat):
                 raise DataError(
@@ -141,13 +148,26 @@ class Quarantine:
                 )
             header = (format_.delimiter.join(columns) + "\n").encode() if format_.header else b""
             name = f"{source.prefix}{_digest(members)}{source.suffix or '.csv'}".removesuffix(".gz")
-            groups.append((self._put(name, header, members), format_, members))
-        if lines:
-            groups.append((self._put(f"{_digest(lines)}.jsonl", b"", lines), JsonLinesFormat(), lines))
+            info = self._put(origin, name, header, members)
+            groups.append((self._shard(shards, origin), info, format_, members))
+        for origin, members in lines.items():
+            info = self._put(origin, f"{_digest(members)}.jsonl", b"", members)
+            groups.append((self._shard(shards, origin), info, JsonLinesFormat(), members))
         return groups
 
-    def _load(self, info: ObjectInfo, format_: Format, records: _Records) -> Receipt:
-        guard = self._warehouse.guard(self._schema.name, f"replay/{self._schema.name}")
+    def _shards(self, batches: Sequence[str]) -> dict[str, str]:
+        """Shards of the batches that loaded objects (or replayed their records): batch id → shard."""
+        rows = self._warehouse.query(
+            f"SELECT batch_id, shard FROM _ledger WHERE table_name = ? AND batch_id IN ({', '.join('?' * len(batches))})",  # noqa: S608
+            [self._schema.name, *batches],
+        ).to_pylist()
+        return {row["batch_id"]: row["shard"] for row in rows if row["shard"].startswith("objects/")}
+
+    def _shard(self, shards: Mapping[str, str], origin: str) -> str:
+        return shards.get(origin, f"replay/{self._schema.name}")
+
+    def _load(self, shard: str, info: ObjectInfo, format_: Format, records: _Records) -> Receipt:
+        guard = self._warehouse.guard(self._schema.name, shard)
         plan = LoadPlan(
             table=self._schema.name,
             shard=guard.shard,
@@ -162,8 +182,9 @@ class Quarantine:
         )
         return self._warehouse.load(plan, self._schema, self._store)
 
-    def _put(self, name: str, header: bytes, records: Sequence[QuarantinedRecord]) -> ObjectInfo:
-        return self._store.put(f"{self._folder}{name}", header + b"".join(r.raw + b"\n" for r in records))
+    def _put(self, origin: str, name: str, header: bytes, records: Sequence[QuarantinedRecord]) -> ObjectInfo:
+        folder = replay_folder(self._system, self._spec.name, origin)
+        return self._store.put(f"{folder}{name}", header + b"".join(r.raw + b"\n" for r in records))
 
     def _object(self, key: str) -> ObjectInfo:
         info = self._store.head(key)
@@ -175,16 +196,16 @@ class Quarantine:
         return info
 
     def _format(self, key: str) -> Format:
-        inner = key.removeprefix(self._folder)
+        inner = original_name(key)
         for source in self._spec.sources:
             if source.stream and parse_landing_key(self._streams[source.stream].delivery.prefix, inner) is not None:
                 return JsonLinesFormat()
-        if key.startswith(self._folder) and key.endswith(".jsonl"):
+        if inner != key and key.endswith(".jsonl"):
             return JsonLinesFormat()
         return self._source(key).format.format()
 
     def _source(self, key: str) -> SourceSpec:
-        inner = key.removeprefix(self._folder)
+        inner = original_name(key)
         fitting = [s for s in self._spec.sources if s.prefix is not None and inner.startswith(s.prefix)]
         fitting.sort(key=lambda s: len(s.prefix or ""), reverse=True)
         for source in fitting:

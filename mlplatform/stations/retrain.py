@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mlplatform.core.drift.profile_sql import identifier
 from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, lost, may_request
+from mlplatform.core.sql import identifier
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import Item, ItemStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mlplatform.core.drift.profile_sql import identifier, literal
 from mlplatform.core.drift.windows import Window, is_closed
+from mlplatform.core.sql import identifier, literal
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.table import TableSpec
 

@@ -196,6 +196,21 @@ def test_delivered_lines_that_do_not_fit_keep_their_sequence(case: Case) -> None
     assert [raw for _, _, raw in case.reasons(receipt)] == lines[1:]
 
 
+def test_a_json_record_that_names_a_field_twice_is_quarantined(case: Case) -> None:
+    good = b'{"ticker":"A","price":1,"day":"2020-01-01"}'
+    twice = b'{"ticker":"B","price":1,"price":2,"day":"2020-01-01"}'
+    receipt = case.load("in/a.jsonl", b"\n".join([good, twice]))
+    assert counts(receipt) == (2, 1, 1, 0, 0)
+    assert case.reasons(receipt) == [("2", "field 'price' stands 2 times", twice)]
+    assert case.rows("SELECT ticker FROM prices") == [("A",)]
+
+
+def test_an_empty_json_object_is_a_record_of_nulls(case: Case) -> None:
+    schema = TableSchema("loose", (Column("a"), Column("b", "bigint")))
+    case.warehouse.create(schema)
+    assert counts(case.load("l/a.jsonl", b"{}\n", schema=schema, shard="objects/l/")) == (1, 1, 0, 0, 0)
+
+
 def test_lines_that_are_no_json_objects_are_quarantined_alone(case: Case) -> None:
     good = b'{"ticker":"A","price":1,"day":"2020-01-01"}'
     bad = [b'{"ticker":"A"', b"[1, 2]", b'"text"', b"nope", b'{"ticker":"\xff","price":1,"day":"2020-01-01"}']

@@ -201,6 +201,14 @@ def test_a_superseding_load_replaces_the_rows_of_the_earlier_batch(case: Case) -
     assert case.rows("SELECT ticker, price, _batch_id FROM prices") == [("A", 2.0, second.batch_id)]
 
 
+def test_a_superseding_load_marks_what_waited_of_the_earlier_batch(case: Case) -> None:
+    first = case.load("in/a.csv", HEADER + b"A,,x,,2020-01-01\n")
+    other = case.load("in/b.csv", HEADER + b"B,,x,,2020-01-01\n")
+    second = case.load("in/a.csv", HEADER + b"A,,1,,2020-01-01\nC,,x,,2020-01-01\n", supersedes=(first.batch_id,))
+    waiting = case.rows("SELECT batch_id FROM _quarantine WHERE replayed_at IS NULL ORDER BY record_offset")
+    assert waiting == [(other.batch_id,), (second.batch_id,)]
+
+
 def test_a_superseding_object_that_is_unparseable_leaves_the_earlier_rows(case: Case) -> None:
     first = case.load("in/a.csv", HEADER + b"A,,1,,2020-01-01\n")
     second = case.load("in/a.csv", b"nonsense\n1\n", supersedes=(first.batch_id,))
@@ -216,8 +224,11 @@ def test_appended_records_are_loaded_and_those_before_them_are_not(case: Case, s
         return b'{"ticker":"%s","price":1,"day":"2020-01-01"}\n' % name.encode()
 
     head = HEADER if suffix == "csv" else b""
-    case.load(f"in/a.{suffix}", head + record("A") + record("B"))
-    second = case.load(f"in/a.{suffix}", head + b"".join(map(record, "ABCD")), skip_rows=2)
+    first = case.load(f"in/a.{suffix}", head + record("A") + record("B"))
+    more = {"skip_rows": 2, "appends_to": first.content_sha256}
+    refused = case.load(f"in/a.{suffix}", head + b"".join(map(record, "AXCD")), **more)
+    assert (refused.outcome, counts(refused)) == ("refused", (4, 0, 0, 4, 0))
+    second = case.load(f"in/a.{suffix}", head + b"".join(map(record, "ABCD")), **more)
     assert counts(second) == (4, 2, 0, 2, 0)
     assert sorted(t[:1] for (t,) in case.rows("SELECT ticker FROM prices")) == ["A", "B", "C", "D"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +131,68 @@ def test_replace_takes_back_an_object_that_returns_to_its_first_content(house: H
     assert house.tickers() == ["A"]
 
 
+def test_replace_takes_what_was_replayed_from_the_old_object_and_what_waits(house: House) -> None:
+    loose = spec(on_changed_object="replace", columns=[{"name": "ticker"}, {"name": "price", "type": "double"}])
+    strict = spec(on_changed_object="replace")
+    house.store.put("base/other.csv", HEADER + b"O,-1\n")
+    house.store.put("base/a.csv", HEADER + b"A,1\nB,-2\nC,-3\nD,x\n")
+    house.ingest(strict).run()
+    assert house.quarantine(strict).replay().quarantined == 4
+    done = house.quarantine(loose).replay()
+    assert (done.loaded, done.quarantined) == (3, 1)
+    assert house.tickers() == ["A", "B", "C", "O"]
+    house.store.put("base/a.csv", HEADER + b"A,7\n")
+    (receipt,) = house.ingest(loose).run()
+    assert (receipt.outcome, receipt.loaded) == ("loaded", 1)
+    assert house.tickers() == ["A", "O"]
+    assert house.quarantine(loose).count() == 0
+    assert house.ingest(loose).run() == []
+
+
+def test_a_replay_beside_the_replacement_of_its_object_leaves_no_old_row(house: House) -> None:
+    table = spec(on_changed_object="replace")
+    fixed = spec(on_changed_object="replace", columns=[{"name": "ticker"}, {"name": "price", "type": "double"}])
+    house.store.put("base/a.csv", HEADER + b"A,1\nB,-2\n")
+    house.ingest(table).run()
+    house.store.put("base/a.csv", HEADER + b"C,1\n")
+    station = house.ingest(table)
+    (plan,) = station.plan()
+    assert house.quarantine(fixed).replay().loaded == 1
+    with pytest.raises(ConflictError, match="out of date"):
+        station.load(plan)
+    station.run()
+    assert house.tickers() == ["C"]
+
+
+def test_append_refuses_an_object_whose_old_records_changed(house: House) -> None:
+    table = spec(on_changed_object="append")
+    station = house.ingest(table)
+    house.store.put("base/a.csv", HEADER + b"A,1\nB,2")
+    station.run()
+    for changed in (b"A,9\nB,2\nC,3\n", b"A,1\nB,25\nC,3\n", b"A,1\n"):
+        house.store.put("base/a.csv", HEADER + changed)
+        (receipt,) = station.run()
+        assert (receipt.outcome, receipt.loaded) == ("refused", 0)
+        assert "base/a.csv" in receipt.reason
+        assert "2 records" in receipt.reason
+        assert station.run() == []
+    house.store.put("base/a.csv", HEADER + b"A,1\nB,2\nC,3\n")
+    (receipt,) = station.run()
+    assert (receipt.outcome, receipt.loaded, receipt.duplicates) == ("loaded", 1, 2)
+    assert house.tickers() == ["A", "B", "C"]
+
+
+def test_append_refuses_what_cannot_be_shown_to_have_only_grown(house: House) -> None:
+    table = spec(on_changed_object="append")
+    station = house.ingest(table)
+    for rows in (b"A,1\n", b"A,1\nB,2\n"):
+        house.store.put("base/a.csv.gz", gzip.compress(HEADER + rows, mtime=0))
+        (receipt,) = station.run()
+    assert (receipt.outcome, receipt.duplicates) == ("refused", 2)
+    assert "plain CSV or JSON lines" in receipt.reason
+    assert house.tickers() == ["A"]
+
+
 def test_an_object_that_no_source_takes_is_told_once(house: House) -> None:
     station = house.ingest()
     house.store.put("in/notes.txt", b"hello")
@@ -157,11 +221,31 @@ def test_a_missing_range_is_an_error_until_it_is_there(house: House) -> None:
     house.land(0, 10)
     station.run()
     house.land(20, 30)
-    with pytest.raises(StateError, match=f"{s(10)} up to {s(20)}"):
+    with pytest.raises(StateError, match=f"{s(10)} up to {s(20)}") as error:
         station.run()
+    assert f"'{landing_key('in/', '0', s(10), s(20))}'" in str(error.value.next_step)
     house.land(10, 20)
     assert len(station.run()) == 2
     assert len(house.tickers()) == 30
+
+
+def test_a_range_that_is_lost_for_good_is_passed_as_the_error_says(house: House) -> None:
+    station = house.ingest()
+    house.land(0, 10)
+    house.land(20, 30)
+    house.land(0, 5, shard="1")
+    house.store.put("base/b.csv", HEADER + b"B,1\n")
+    with pytest.raises(StateError) as error:
+        station.run()
+    assert len(house.tickers()) == 16
+    step = str(error.value.next_step)
+    (line,) = re.findall(r"one line there instead: (\{.*\}) \(", step)
+    (key,) = re.findall(r"as '([^']+)';", step)
+    house.store.put(key, line.encode())
+    assert [(r.loaded, r.quarantined) for r in station.run()] == [(0, 1), (10, 0)]
+    (record,) = house.quarantine().list()
+    assert f"behind {s(10)} up to {s(20)} is lost" in record.reason
+    assert station.run() == []
 
 
 def test_resume_after_commit_before_the_loader_knew(house: House) -> None:

@@ -18,14 +18,14 @@ from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
 from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
 from mlplatform.adapters.warehouse.ducklake_tables import (
-    LOADS,
     changes,
     columns_of,
     create_books,
     create_table,
 )
-from mlplatform.core.loads.fits import quoted
+from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, TableSchema
 from mlplatform.errors import ConflictError, NotFoundError
@@ -84,7 +84,7 @@ class DuckLakeWarehouse:
                 create_table(writer, schema)
             for column in new if found else []:
                 writer.execute(
-                    f"ALTER TABLE w.main.{quoted(schema.name)} ADD COLUMN {quoted(column.name)} {column.type.upper()}"
+                    f"ALTER TABLE w.main.{identifier(schema.name)} ADD COLUMN {identifier(column.name)} {column.type.upper()}"
                 )
 
         transaction(writer, body)

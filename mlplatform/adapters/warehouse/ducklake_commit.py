@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from mlplatform.adapters.warehouse.ducklake_errors import is_conflict, mapped
-from mlplatform.adapters.warehouse.ducklake_tables import LOADS
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import ConflictError, TransientError
 
@@ -83,22 +83,6 @@ def read_guards(connection: duckdb.DuckDBPyConnection, table: str, shards: Seque
     return {shard: Guard(table, shard, last, epoch) for shard, last, epoch in rows}
 
 
-def check_guard(plan: LoadPlan, found: Guard) -> None:
-    """That the plan was made from the guard's state. Raises ConflictError."""
-    if found.epoch > plan.epoch:
-        raise ConflictError(
-            f"Loader of '{plan.key}' into table '{plan.table}' is stale: shard '{plan.shard}' was claimed with epoch "
-            f"{found.epoch}, this plan has epoch {plan.epoch}.",
-            next_step="Nothing was loaded; the loader that claimed it goes on.",
-        )
-    if found.last != plan.last:
-        raise ConflictError(
-            f"Plan for '{plan.key}' into table '{plan.table}' is out of date: shard '{plan.shard}' is at "
-            f"'{found.last}', expected '{plan.last}'.",
-            next_step="Nothing was loaded; plan again.",
-        )
-
-
 def commit(
     connection: duckdb.DuckDBPyConnection,
     plan: LoadPlan,
@@ -116,10 +100,15 @@ def commit(
 
     def body() -> None:
         _advance(connection, plan, receipt.position)
-        table = f"w.main.{quoted(plan.table)}"
+        table = f"w.main.{identifier(plan.table)}"
         if plan.supersedes and receipt.outcome == "loaded":
             batches = ", ".join(literal(batch) for batch in plan.supersedes)
             connection.execute(f"DELETE FROM {table} WHERE _batch_id IN ({batches})")
+            connection.execute(
+                f"UPDATE w.main._quarantine SET replayed_at = ? "
+                f"WHERE table_name = ? AND replayed_at IS NULL AND batch_id IN ({batches})",
+                [receipt.loaded_at.replace(tzinfo=None), plan.table],
+            )
         if rows is not None:
             add_file(connection, plan.table, rows)
         if quarantine is not None:
@@ -129,7 +118,7 @@ def commit(
         names = [name for name, _ in LEDGER]
         fields = {**vars(receipt), "table_name": receipt.table, "loaded_at": receipt.loaded_at.replace(tzinfo=None)}
         connection.execute(
-            f"INSERT INTO w.main._ledger ({', '.join(map(quoted, names))}) VALUES ({', '.join('?' * len(names))})",
+            f"INSERT INTO w.main._ledger ({', '.join(map(identifier, names))}) VALUES ({', '.join('?' * len(names))})",
             [fields[name] for name in names],
         )
 

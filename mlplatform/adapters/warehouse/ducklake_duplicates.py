@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlplatform.adapters.warehouse.ducklake_stage import copy_parquet
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.adapters.warehouse.staging.job import copy_parquet
 from mlplatform.core.loads.plan import LoadPlan
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def without_duplicates(
 
     The first of equal rows stays. The table is only read where its keys lie between the batch's smallest and largest.
     """
-    keys = ", ".join(quoted(name) for name in schema.unique_key)
+    keys = ", ".join(identifier(name) for name in schema.unique_key)
     file = f"read_parquet({literal(str(staged))}, file_row_number = true)"
     connection.execute("DROP TABLE IF EXISTS temp.doubled")
     connection.execute("CREATE TEMP TABLE doubled (number BIGINT)")
@@ -35,7 +35,7 @@ def without_duplicates(
         )
     connection.execute(
         f"INSERT INTO doubled SELECT s.file_row_number FROM {file} s SEMI JOIN "
-        f"(SELECT {keys} FROM w.main.{quoted(plan.table)} WHERE {_near(connection, schema, file, plan)}) t ON {_same(schema)}"
+        f"(SELECT {keys} FROM w.main.{identifier(plan.table)} WHERE {_near(connection, schema, file, plan)}) t ON {_same(schema)}"
     )
     count = connection.execute("SELECT count(DISTINCT number) FROM doubled").fetchone()
     found = int(count[0]) if count else 0
@@ -52,7 +52,7 @@ def without_duplicates(
 
 def _same(schema: TableSchema) -> str:
     return " AND ".join(
-        f"s.{quoted(name)} {'IS NOT DISTINCT FROM' if schema.column(name).nullable else '='} t.{quoted(name)}"
+        f"s.{identifier(name)} {'IS NOT DISTINCT FROM' if schema.column(name).nullable else '='} t.{identifier(name)}"
         for name in schema.unique_key
     )
 
@@ -65,14 +65,14 @@ def _near(connection: duckdb.DuckDBPyConnection, schema: TableSchema, file: str,
         conditions.append(f"_batch_id NOT IN ({', '.join(literal(batch) for batch in plan.supersedes)})")
     if bounded:
         ends = ", ".join(
-            f"CAST(min({quoted(c.name)}) AS VARCHAR), CAST(max({quoted(c.name)}) AS VARCHAR)" for c in bounded
+            f"CAST(min({identifier(c.name)}) AS VARCHAR), CAST(max({identifier(c.name)}) AS VARCHAR)" for c in bounded
         )
         row = connection.execute(f"SELECT {ends} FROM {file}").fetchone() or ()
         for index, column in enumerate(bounded):
             low, high = row[2 * index], row[2 * index + 1]
             if low is None:
                 continue
-            name, kind = quoted(column.name), column.type.upper()
+            name, kind = identifier(column.name), column.type.upper()
             between = f"{name} BETWEEN CAST({literal(low)} AS {kind}) AND CAST({literal(high)} AS {kind})"
             conditions.append(f"({between} OR {name} IS NULL)" if column.nullable else between)
     return " AND ".join(conditions) or "true"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_tables import data_folder
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import NotFoundError, ProfileError
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ class DuckLakeEngine:
             f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_MS}",
             *options,
         ]
-        return f"ATTACH {literal(f'ducklake:sqlite:{self.catalog_file}')} AS {quoted(alias)} ({', '.join(settings)})"
+        return (
+            f"ATTACH {literal(f'ducklake:sqlite:{self.catalog_file}')} AS {identifier(alias)} ({', '.join(settings)})"
+        )
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         import duckdb

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from mlplatform.core.loads.fits import quoted
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import LEDGER
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _NAMES = tuple(name for name, _ in LEDGER)
 def find_receipt(connection: duckdb.DuckDBPyConnection, table: str, batch_id: str) -> Receipt | None:
     """The batch's receipt, or None where it was not loaded."""
     row = connection.execute(
-        f"SELECT {', '.join(map(quoted, _NAMES))} FROM w.main._ledger WHERE table_name = ? AND batch_id = ?",
+        f"SELECT {', '.join(map(identifier, _NAMES))} FROM w.main._ledger WHERE table_name = ? AND batch_id = ?",
         [table, batch_id],
     ).fetchone()
     if row is None:

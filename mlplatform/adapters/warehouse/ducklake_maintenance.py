@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
-from mlplatform.core.loads.fits import literal
+from mlplatform.core.sql import literal
 from mlplatform.ports.warehouse import Maintained
 
 if TYPE_CHECKING:

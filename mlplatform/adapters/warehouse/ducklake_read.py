@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped, query_error
-from mlplatform.core.loads.fits import literal
 from mlplatform.core.loads.snapshot import Part
+from mlplatform.core.sql import literal
 from mlplatform.errors import DataError, TimedOutError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Unloaded

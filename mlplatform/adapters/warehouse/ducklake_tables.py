@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from mlplatform.adapters.warehouse.ducklake_stage import sql_type
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.adapters.warehouse.staging.job import sql_type
+from mlplatform.core.loads.guards import LOADS
+from mlplatform.core.sql import identifier, literal
+from mlplatform.core.tables import evolution
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, Column, TableSchema
-from mlplatform.errors import ConflictError
 
 if TYPE_CHECKING:
     import duckdb
 
-LOADS = ""
-"""Shard of the guard row that counts a table's loads: a load sets it, so that no two commit from the same state."""
-
 _PROVENANCE_TYPES = dict(zip(PROVENANCE, ("VARCHAR", "VARCHAR", "VARCHAR", "TIMESTAMP"), strict=True))
-_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -34,65 +30,41 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 def create_books(connection: duckdb.DuckDBPyConnection) -> None:
     """The ledger, the guards and the quarantine, where they are missing."""
     for name, columns in BOOKS.items():
-        declared = ", ".join(f"{quoted(column)} {kind.upper()}" for column, kind in columns)
+        declared = ", ".join(f"{identifier(column)} {kind.upper()}" for column, kind in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS w.main.{name} ({declared})")
 
 
 def create_table(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> None:
     """The table as `schema` declares it, with its provenance columns and its counter of loads."""
-    declared = [f"{quoted(c.name)} {sql_type(c)}" for c in schema.columns]
+    declared = [f"{identifier(c.name)} {sql_type(c)}" for c in schema.columns]
     declared += [f"{name} {kind}" for name, kind in _PROVENANCE_TYPES.items()]
-    connection.execute(f"CREATE TABLE w.main.{quoted(schema.name)} ({', '.join(declared)})")
+    connection.execute(f"CREATE TABLE w.main.{identifier(schema.name)} ({', '.join(declared)})")
     connection.execute("INSERT INTO w.main._guards VALUES (?, ?, '0', 0)", [schema.name, LOADS])
 
 
 def changes(schema: TableSchema, found: dict[str, str]) -> tuple[list[Column], list[Column]]:
-    """Columns to add to the table, and columns to widen.
-
-    Raises:
-        ConflictError: a column is of a type that cannot become the declared one; names both.
-    """
-    new, wider = [], []
-    for column in schema.columns:
-        kind = found.get(column.name)
-        if kind is None:
-            new.append(column)
-        elif not same_type(kind, sql_type(column)):
-            if not widens(kind, sql_type(column)):
-                raise ConflictError(
-                    f"Column '{column.name}' of table '{schema.name}' is {kind.lower()}, and cannot become {column.type}.",
-                    next_step="Give the new column another name, or load into a new table.",
-                )
-            wider.append(column)
-    return new, wider
+    """Columns to add to the table, and columns to widen. Raises ConflictError, see `core.tables.evolution.changes`."""
+    return evolution.changes(
+        schema, {name: kind.lower().replace(" ", "") for name, kind in found.items()}, same=str.__eq__, widens=_widens
+    )
 
 
-def same_type(found: str, declared: str) -> bool:
-    return found.replace(" ", "") == declared.replace(" ", "")
-
-
-def widens(found: str, declared: str) -> bool:
+def _widens(found: str, declared: str) -> bool:
     """Whether every value of type `found` is one of type `declared`."""
-    if declared == "VARCHAR":
+    if declared == "varchar":
         return True
-    if declared == "DOUBLE":
-        return found in ("BIGINT", "INTEGER", "FLOAT")
-    if declared == "TIMESTAMP":
-        return found == "DATE"
-    old, new = _DECIMAL.fullmatch(found), _DECIMAL.fullmatch(declared)
-    if new is None:
-        return False
-    whole, scale = int(new[1]) - int(new[2]), int(new[2])
-    if old is not None:
-        return whole >= int(old[1]) - int(old[2]) and scale >= int(old[2])
-    return found == "BIGINT" and whole >= 19
+    if declared == "double":
+        return found in ("bigint", "integer", "float")
+    if declared == "timestamp":
+        return found == "date"
+    return evolution.widens_decimal(found, declared)
 
 
 def recast(found: dict[str, str], wider: list[Column]) -> str:
     """SQL of the table's columns with the wider ones cast."""
     widened = {c.name: sql_type(c) for c in wider}
     return ", ".join(
-        f"CAST({quoted(name)} AS {widened[name]}) AS {quoted(name)}" if name in widened else quoted(name)
+        f"CAST({identifier(name)} AS {widened[name]}) AS {identifier(name)}" if name in widened else identifier(name)
         for name in found
     )
 

@@ -6,10 +6,11 @@ import secrets
 
 from mlplatform.adapters.warehouse.ducklake_commit import LostRaceError, add_file, read_guards, transaction
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
-from mlplatform.adapters.warehouse.ducklake_source import fsync
-from mlplatform.adapters.warehouse.ducklake_stage import copy_parquet, sql_type
-from mlplatform.adapters.warehouse.ducklake_tables import LOADS, columns_of, recast
-from mlplatform.core.loads.fits import literal, quoted
+from mlplatform.adapters.warehouse.ducklake_tables import columns_of, recast
+from mlplatform.adapters.warehouse.staging.job import copy_parquet, sql_type
+from mlplatform.adapters.warehouse.staging.source import fsync
+from mlplatform.core.loads.guards import LOADS
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import BugError
 
@@ -25,7 +26,7 @@ def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> N
     if before is None:
         raise BugError(f"Table '{schema.name}' has no counter of loads.")
     found = columns_of(writer, schema.name)
-    table, old = (f"w.main.{quoted(name)}" for name in (schema.name, f"{schema.name}__old"))
+    table, old = (f"w.main.{identifier(name)}" for name in (schema.name, f"{schema.name}__old"))
     file = engine.folder(schema.name) / f"widened-{secrets.token_hex(8)}.parquet"
     rows = copy_parquet(writer, f"SELECT {recast(found, wider)} FROM {table}", file)
     fsync(file)
@@ -38,8 +39,10 @@ def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> N
         ).fetchone()
         if still is None or still[0] != 1:
             raise LostRaceError
-        writer.execute(f"ALTER TABLE {table} RENAME TO {quoted(f'{schema.name}__old')}")
-        writer.execute(f"CREATE TABLE {table} ({', '.join(f'{quoted(name)} {kind}' for name, kind in kinds.items())})")
+        writer.execute(f"ALTER TABLE {table} RENAME TO {identifier(f'{schema.name}__old')}")
+        writer.execute(
+            f"CREATE TABLE {table} ({', '.join(f'{identifier(name)} {kind}' for name, kind in kinds.items())})"
+        )
         if rows:
             add_file(writer, schema.name, file)
         writer.execute(f"DROP TABLE {old}")

@@ -16,7 +16,7 @@ from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
 from mlplatform.adapters.warehouse.redshift_errors import query_error
 from mlplatform.adapters.warehouse.redshift_load import RedshiftLoad
 from mlplatform.adapters.warehouse.redshift_results import arrow_table
-from mlplatform.adapters.warehouse.redshift_sql import select_sql, tables_of
+from mlplatform.adapters.warehouse.redshift_sql import LONGEST_VARCHAR_BYTES, select_sql, tables_of
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.adapters.warehouse.redshift_unload import run_unload
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
@@ -50,7 +50,13 @@ class RedshiftWarehouse:
 
     @property
     def capabilities(self) -> WarehouseCapabilities:
-        return WarehouseCapabilities(dialect="redshift", snapshots=False, min_batch_interval_s=60.0)
+        return WarehouseCapabilities(
+            dialect="redshift",
+            snapshots=False,
+            min_batch_interval_s=60.0,
+            longest_text_bytes=LONGEST_VARCHAR_BYTES,
+            null_bytes=False,
+        )
 
     def create(self, schema: TableSchema) -> None:
         reserved = [name for name in schema.names if name in PROVENANCE]
@@ -77,7 +83,9 @@ class RedshiftWarehouse:
             return self._books.claim(table, shard, claim=claim)
 
     def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
-        load = RedshiftLoad(self._connection, self._tables, self._books, plan=plan, schema=schema, store=store)
+        can = self.capabilities
+        limited = schema.limited(longest_bytes=can.longest_text_bytes, null_byte=can.null_bytes)
+        load = RedshiftLoad(self._connection, self._tables, self._books, plan=plan, schema=limited, store=store)
         return load.run(self._now)
 
     def query(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
-from mlplatform.adapters.warehouse.redshift_tables import LOADS, RedshiftTables
-from mlplatform.core.loads.fits import quoted
+from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
+from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import BugError, ConflictError, NotFoundError
 
@@ -51,7 +52,7 @@ class RedshiftBooks:
     def receipt(self, table: str, batch_id: str) -> Receipt | None:
         """The batch's receipt, or None where it was not loaded."""
         rows = self._connection.rows(
-            f"SELECT {', '.join(map(quoted, _LEDGER_NAMES))} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?",
+            f"SELECT {', '.join(map(identifier, _LEDGER_NAMES))} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?",
             [table, batch_id],
         )
         if not rows:
@@ -106,7 +107,7 @@ class RedshiftBooks:
         """The ledger row."""
         values = [getattr(receipt, name) for name in _RECEIPT_NAMES]
         values[_RECEIPT_NAMES.index("loaded_at")] = receipt.loaded_at.replace(tzinfo=None)
-        names = ", ".join(map(quoted, _LEDGER_NAMES))
+        names = ", ".join(map(identifier, _LEDGER_NAMES))
         self._connection.execute(
             f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(values))})", values
         )
@@ -122,19 +123,3 @@ class RedshiftBooks:
             raise ConflictError(
                 f"A guard row changed meanwhile: expected to write 1 row, wrote {changed}.", next_step="Plan again."
             )
-
-
-def check_guard(plan: LoadPlan, found: Guard) -> None:
-    """That the plan was made from the guard's state. Raises ConflictError."""
-    if found.epoch > plan.epoch:
-        raise ConflictError(
-            f"Loader of '{plan.key}' into table '{plan.table}' is stale: shard '{plan.shard}' was claimed with epoch "
-            f"{found.epoch}, this plan has epoch {plan.epoch}.",
-            next_step="Nothing was loaded; the loader that claimed it goes on.",
-        )
-    if found.last != plan.last:
-        raise ConflictError(
-            f"Plan for '{plan.key}' into table '{plan.table}' is out of date: shard '{plan.shard}' is at "
-            f"'{found.last}', expected '{plan.last}'.",
-            next_step="Nothing was loaded; plan again.",
-        )

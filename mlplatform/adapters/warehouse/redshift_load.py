@@ -14,15 +14,16 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlplatform.adapters.warehouse.ducklake_source import check_unchanged
 from mlplatform.adapters.warehouse.redshift_books import RedshiftBooks
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
-from mlplatform.adapters.warehouse.redshift_draft import Draft, draft
+from mlplatform.adapters.warehouse.redshift_files import Files, staged_files
 from mlplatform.adapters.warehouse.redshift_sql import copy_sql, create_sql, literal, null_safe_equal, sql_type
 from mlplatform.adapters.warehouse.redshift_tables import PROVENANCE_TYPES, RedshiftTables
-from mlplatform.core.loads.fits import quoted
+from mlplatform.adapters.warehouse.staging.draft import refused_twin
+from mlplatform.adapters.warehouse.staging.source import check_unchanged
 from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
+from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import BugError, ConflictError, PlatformError
@@ -60,7 +61,7 @@ class RedshiftLoad:
         if (done := self._books.check(self._plan)) is not None:
             return done
         with TemporaryDirectory(prefix="redshift-load-") as scratch:
-            staged = draft(self._plan, self._schema, self._store, Path(scratch), now)
+            staged = staged_files(self._plan, self._schema, self._store, Path(scratch), now)
             check_unchanged(self._plan, self._store)
             try:
                 self._copy(staged)
@@ -70,7 +71,7 @@ class RedshiftLoad:
                 with suppress(PlatformError):
                     self._drop()
 
-    def _copy(self, staged: Draft) -> None:
+    def _copy(self, staged: Files) -> None:
         """Rows and records as temporary tables, outside any transaction."""
         self._drop()
         rows = [(c.name, sql_type(c.type)) for c in self._schema.columns]
@@ -106,23 +107,19 @@ class RedshiftLoad:
             receipt = replace(receipt, position=self._books.advance(plan))
             twin = self._twin(receipt)
             if twin is not None:
-                why = f"Object '{plan.key}' has the same bytes as '{twin}', which was loaded before."
-                receipt = replace(
-                    receipt,
-                    outcome="refused",
-                    reason=why,
-                    loaded=0,
-                    quarantined=0,
-                    filtered=0,
-                    duplicates=receipt.arrived,
-                )
+                receipt = refused_twin(receipt, twin)
             elif plan.supersedes and receipt.outcome == "loaded":
                 batches = ", ".join(literal(batch) for batch in plan.supersedes)
                 self._connection.execute(f"DELETE FROM {self._target} WHERE _batch_id IN ({batches})")
+                self._connection.execute(
+                    f"UPDATE {self._quarantine} SET replayed_at = ? "
+                    f"WHERE table_name = ? AND replayed_at IS NULL AND batch_id IN ({batches})",
+                    [receipt.loaded_at.replace(tzinfo=None), plan.table],
+                )
             if receipt.loaded:
                 receipt = self._insert(receipt)
             if receipt.quarantined:
-                names = ", ".join(quoted(name) for name, _ in QUARANTINE)
+                names = ", ".join(identifier(name) for name, _ in QUARANTINE)
                 self._moved(
                     f"INSERT INTO {self._quarantine} ({names}) SELECT {names} FROM {RECORDS}", receipt.quarantined
                 )
@@ -140,19 +137,19 @@ class RedshiftLoad:
         """Rows that the table has not, by unique key; the receipt with the others counted as duplicates."""
         if self._schema.unique_key:
             same = " AND ".join(
-                null_safe_equal(f"{ROWS}.{quoted(name)}", f"known.{quoted(name)}")
+                null_safe_equal(f"{ROWS}.{identifier(name)}", f"known.{identifier(name)}")
                 if self._schema.column(name).nullable
-                else f"{ROWS}.{quoted(name)} = known.{quoted(name)}"
+                else f"{ROWS}.{identifier(name)} = known.{identifier(name)}"
                 for name in self._schema.unique_key
             )
             twice = self._connection.count(f"DELETE FROM {ROWS} USING {self._target} AS known WHERE {same}")
             receipt = replace(receipt, loaded=receipt.loaded - twice, duplicates=receipt.duplicates + twice)
         names = [*self._schema.names, *PROVENANCE_TYPES]
-        into = ", ".join(map(quoted, names))
+        into = ", ".join(map(identifier, names))
         self._moved(f"INSERT INTO {self._target} ({into}) SELECT {into} FROM {ROWS}", receipt.loaded)
         if self._schema.event_time is None or not receipt.loaded:
             return receipt
-        column = quoted(self._schema.event_time)
+        column = identifier(self._schema.event_time)
         ends = self._connection.rows(
             f"SELECT CAST(MIN({column}) AS VARCHAR(64)), CAST(MAX({column}) AS VARCHAR(64)) FROM {ROWS}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from mlplatform.core.loads.fits import quoted
+from mlplatform.core.sql import identifier
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def null_safe_equal(left: str, right: str) -> str:
 
 def create_sql(table: str, columns: Iterable[tuple[str, str]], *, temporary: bool = False) -> str:
     """CREATE TABLE of (name, Redshift's type). Only a permanent table may be there already."""
-    declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns)
+    declared = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns)
     return (
         f"CREATE TEMP TABLE {table} ({declared})" if temporary else f"CREATE TABLE IF NOT EXISTS {table} ({declared})"
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
 from mlplatform.adapters.warehouse.redshift_sql import create_sql, sql_type
-from mlplatform.core.loads.fits import quoted
+from mlplatform.core.loads.guards import LOADS
+from mlplatform.core.sql import identifier
+from mlplatform.core.tables import evolution
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.core.tables.schema import PROVENANCE, Column, TableSchema
-from mlplatform.errors import ConflictError
-
-LOADS = ""
-"""Shard of the guard row that counts a table's loads."""
 
 PROVENANCE_TYPES = dict(zip(PROVENANCE, ("VARCHAR(64)", "VARCHAR(4096)", "VARCHAR(256)", "TIMESTAMP"), strict=True))
 
@@ -29,7 +25,6 @@ _LOGICAL = {
     "timestamp without time zone": "timestamp",
     "binary varying": "blob",
 }
-_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 class RedshiftTables:
@@ -41,7 +36,7 @@ class RedshiftTables:
 
     def name(self, table: str) -> str:
         """A table's qualified name as SQL."""
-        return f"{quoted(self.schema)}.{quoted(table)}"
+        return f"{identifier(self.schema)}.{identifier(table)}"
 
     def columns(self, table: str) -> dict[str, str]:
         """The table's columns and their logical types (or Redshift's, where there is none); empty where there is no table."""
@@ -82,7 +77,7 @@ class RedshiftTables:
                 self._widen(schema.name, column)
 
     def _create_books(self) -> None:
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self.schema)}")
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(self.schema)}")
         for name, columns in BOOKS.items():
             kinds = [(column, sql_type(kind)) for column, kind in columns]
             self._connection.execute(create_sql(self.name(name), kinds))
@@ -96,11 +91,11 @@ class RedshiftTables:
         )
 
     def _add(self, table: str, column: str, logical: str) -> None:
-        self._connection.execute(f"ALTER TABLE {self.name(table)} ADD COLUMN {quoted(column)} {sql_type(logical)}")
+        self._connection.execute(f"ALTER TABLE {self.name(table)} ADD COLUMN {identifier(column)} {sql_type(logical)}")
 
     def _widen(self, table: str, column: Column) -> None:
         """Redshift changes no column's type but a VARCHAR's length: the values move to a new column."""
-        name, wider = quoted(column.name), quoted(f"{column.name}__wider")
+        name, wider = identifier(column.name), identifier(f"{column.name}__wider")
         self._add(table, f"{column.name}__wider", column.type)
         self._connection.execute(
             f"UPDATE {self.name(table)} SET {wider} = CAST({name} AS {sql_type(column.type)}) WHERE {name} IS NOT NULL"
@@ -110,37 +105,15 @@ class RedshiftTables:
 
 
 def changes(schema: TableSchema, found: dict[str, str]) -> tuple[list[Column], list[Column]]:
-    """Columns to add to the table, and columns to widen.
-
-    Raises:
-        ConflictError: a column is of a type that cannot become the declared one; names both.
-    """
-    new, wider = [], []
-    for column in schema.columns:
-        kind = found.get(column.name)
-        if kind is None:
-            new.append(column)
-        elif kind != column.type and sql_type(kind) != sql_type(column.type):
-            if not _widens(kind, column.type):
-                raise ConflictError(
-                    f"Column '{column.name}' of table '{schema.name}' is {kind}, and cannot become {column.type}.",
-                    next_step="Give the new column another name, or load into a new table.",
-                )
-            wider.append(column)
-    return new, wider
+    """Columns to add to the table, and columns to widen. Raises ConflictError, see `core.tables.evolution.changes`."""
+    return evolution.changes(schema, found, same=lambda a, b: sql_type(a) == sql_type(b), widens=_widens)
 
 
 def _widens(found: str, declared: str) -> bool:
     """Whether every value of type `found` is one of type `declared`."""
     if declared == "varchar":
         return found not in ("super", "blob")
-    old, new = _DECIMAL.fullmatch(found), _DECIMAL.fullmatch(declared)
-    if new is not None:
-        whole, scale = int(new[1]) - int(new[2]), int(new[2])
-        if old is not None:
-            return whole >= int(old[1]) - int(old[2]) and scale >= int(old[2])
-        return found == "bigint" and whole >= 19
-    return (found, declared) in {
+    return evolution.widens_decimal(found, declared) or (found, declared) in {
         ("bigint", "double"),
         ("integer", "double"),
         ("real", "double"),

@@ -22,6 +22,7 @@ from mlplatform.core.drift.profile import (
     decile_edges,
     value_edges,
 )
+from mlplatform.core.sql import identifier, literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,16 +133,6 @@ def unknown_sql(relation: str, feature: FeatureProfile) -> str:
         f"SELECT value, count(*) AS n FROM ({inner}) AS sample WHERE value IS NOT NULL{other} "  # noqa: S608
         f"GROUP BY value ORDER BY n DESC, value LIMIT {MAX_VALUES}"
     )
-
-
-def identifier(name: str) -> str:
-    """`name` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """`text` as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def number(value: float) -> str:

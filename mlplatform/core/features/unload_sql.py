@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.training.split import CHANNELS, ChannelName, Split, TimeSplit
 
 
@@ -26,9 +27,9 @@ def unload_queries(
     `order`: columns the rows are sorted by, so that the same rows give the same bytes.
     """
     rows = _rows(query, window, ranked=isinstance(split, TimeSplit))
-    by = f" ORDER BY {', '.join(f'q.{_quoted(name)}' for name in order)}" if order else ""
+    by = f" ORDER BY {', '.join(f'q.{identifier(name)}' for name in order)}" if order else ""
     return {
-        channel: f"{rows} AND q.{_quoted(target)} IS NOT NULL AND {split.sql()} = '{channel}'{by}"
+        channel: f"{rows} AND q.{identifier(target)} IS NOT NULL AND {split.sql()} = '{channel}'{by}"
         for channel in CHANNELS
     }
 
@@ -36,7 +37,7 @@ def unload_queries(
 def without_target_query(query: str, *, target: str, window: Window | None) -> str:
     """One SELECT of how many rows of the window have no target."""
     rows = _rows(query, window, ranked=False, select="COUNT(*) AS n")
-    return f"{rows} AND q.{_quoted(target)} IS NULL"
+    return f"{rows} AND q.{identifier(target)} IS NULL"
 
 
 def no_rows_query(query: str) -> str:
@@ -47,8 +48,8 @@ def no_rows_query(query: str) -> str:
 def _rows(query: str, window: Window | None, *, ranked: bool, select: str = "q.*") -> str:
     if window is None:
         return f"SELECT {select} FROM (\n{_body(query)}\n) AS q WHERE 1 = 1"  # noqa: S608
-    column = _quoted(window.column)
-    until = "" if window.as_of is None else f" AND {column} <= CAST({_literal(window.as_of)} AS {window.type.upper()})"
+    column = identifier(window.column)
+    until = "" if window.as_of is None else f" AND {column} <= CAST({literal(window.as_of)} AS {window.type.upper()})"
     ranks = ", ROW_NUMBER() OVER (ORDER BY _value) AS _rank, COUNT(*) OVER () AS _values" if ranked else ""
     return (
         f"WITH _query AS (\n{_body(query)}\n), "  # noqa: S608
@@ -61,11 +62,3 @@ def _rows(query: str, window: Window | None, *, ranked: bool, select: str = "q.*
 
 def _body(query: str) -> str:
     return query.strip().rstrip(";")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

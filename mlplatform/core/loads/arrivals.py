@@ -18,6 +18,7 @@ class Decision:
     action: Literal["nothing", "load", "refuse"]
     supersedes: tuple[str, ...] = ()
     skip_rows: int = 0
+    appends_to: str = ""
     why: str = ""
 
 
@@ -40,7 +41,7 @@ def decide(key: str, etag: str, receipts: Sequence[Receipt], on_changed_object: 
     if on_changed_object == "replace":
         return Decision("load", supersedes=tuple(r.batch_id for r in loaded))
     if on_changed_object == "append":
-        return Decision("load", skip_rows=loaded[-1].arrived)
+        return Decision("load", skip_rows=loaded[-1].arrived, appends_to=loaded[-1].content_sha256)
     return Decision(
         "refuse",
         why=f"Object '{key}' changed after it was loaded: expected ETag {loaded[-1].etag}, found {etag}. "

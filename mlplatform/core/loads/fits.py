@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlplatform.core.sql import literal
 from mlplatform.core.tables.schema import Column
 
 _SHOWN = 80
@@ -21,16 +22,6 @@ class Check:
     column: str
     code: str
     sql: str
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def typed_value(column: Column, text: str) -> str:
@@ -67,6 +58,11 @@ def value_checks(column: Column, value: str, text: str | None = None) -> list[Ch
     checks = []
     if not column.nullable:
         checks.append(Check(column.name, "null", f"{text or value} IS NOT NULL"))
+    if column.longest_bytes is not None:
+        short = f"({value} IS NULL OR strlen({value}) <= {int(column.longest_bytes)})"
+        checks.append(Check(column.name, "length", short))
+    if not column.null_byte:
+        checks.append(Check(column.name, "null byte", f"({value} IS NULL OR NOT contains({value}, chr(0)))"))
     if column.type == "double":
         checks.append(Check(column.name, "finite", f"({value} IS NULL OR isfinite({value}))"))
     bounds = [
@@ -100,6 +96,11 @@ def reason(column: Column, code: str, found: str | None) -> str:
         low = "" if column.minimum is None else f" from {column.minimum}"
         high = "" if column.maximum is None else f" to {column.maximum}"
         return f"column '{column.name}': expected{low}{high}, found {shown}"
+    if code == "length":
+        size_bytes = len((found or "").encode())
+        return f"column '{column.name}': expected at most {column.longest_bytes} bytes, found {size_bytes}"
+    if code == "null byte":
+        return f"column '{column.name}': expected text without a null byte, found {shown}"
     if code == "domain":
         return f"column '{column.name}': expected one of {', '.join(column.domain)}, found {shown}"
     return f"column '{column.name}': expected {column.type}, found {shown}"

@@ -70,8 +70,10 @@ class LoadPlan:
         etag: its ETag when the plan was made.
         size_bytes: its size then.
         format: how to read it. A key that ends in ``.gz`` is gzip.
-        supersedes: batch ids whose rows this load replaces in the same transaction (policy *replace*).
+        supersedes: batch ids whose rows this load replaces in the same transaction (policy *replace*); their records
+            that wait in quarantine are marked as replayed.
         skip_rows: leading records already loaded from an earlier ETag of the same key (policy *append*).
+        appends_to: SHA-256 of the object as it was then; one that does not begin so is refused ("" = not asked).
         same_content: what to do when another key with the same bytes was loaded into this table before.
         refuse: why a policy refuses the object ("" = it does not); then only a ledger row is written.
         replays: quarantine ids that this load replays; they are marked so in the same transaction.
@@ -88,6 +90,7 @@ class LoadPlan:
     format: Format
     supersedes: tuple[str, ...] = ()
     skip_rows: int = 0
+    appends_to: str = ""
     same_content: Literal["refuse", "load"] = "load"
     refuse: str = ""
     replays: tuple[str, ...] = ()

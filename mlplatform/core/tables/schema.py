@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ScalarType = Literal["varchar", "bigint", "double", "boolean", "date", "timestamp", "json"]
@@ -30,7 +30,10 @@ def is_type(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: a value outside `minimum` … `maximum` (inclusive) or not in `domain` is quarantined, NULL passes if `nullable`."""
+    """One column: a value outside `minimum` … `maximum` (inclusive) or not in `domain` is quarantined, NULL passes if `nullable`.
+
+    `longest_bytes` and `null_byte` are a warehouse's own limits on texts (see `TableSchema.limited`), not a user's.
+    """
 
     name: str
     type: str = "varchar"
@@ -39,6 +42,8 @@ class Column:
     maximum: float | str | None = None
     domain: tuple[str, ...] = ()
     description: str = ""
+    longest_bytes: int | None = None
+    null_byte: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,14 @@ class TableSchema:
             if column.name == name:
                 return column
         raise KeyError(name)
+
+    def limited(self, *, longest_bytes: int | None, null_byte: bool) -> TableSchema:
+        """The schema for a warehouse whose texts (UTF-8) are so long at most, and hold null bytes or do not."""
+        columns = tuple(
+            replace(c, longest_bytes=longest_bytes, null_byte=null_byte) if c.type in ("varchar", "json") else c
+            for c in self.columns
+        )
+        return replace(self, columns=columns)
 
     @property
     def names(self) -> tuple[str, ...]:

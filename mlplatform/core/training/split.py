@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import DataError
 
 ChannelName = Literal["train", "validation", "test"]
@@ -44,7 +45,7 @@ class HashSplit:
 
     def sql(self) -> str:
         """A DuckDB expression over the key columns whose value is the channel's name."""
-        parts = [_literal(self.salt), *(f"COALESCE(CAST({_quoted(k)} AS VARCHAR), '')" for k in self.key)]
+        parts = [literal(self.salt), *(f"COALESCE(CAST({identifier(k)} AS VARCHAR), '')" for k in self.key)]
         digits = f"MD5({' || CHR(31) || '.join(parts)})"
         return (
             f"CASE WHEN SUBSTRING({digits}, 1, {_DIGITS}) < '{_limit(self.holdout)}' THEN 'test' "
@@ -134,11 +135,3 @@ def _text(name: str, value: Any) -> str:
         f"Split key '{name}' has a value of type {type(value).__name__}; expected text, a whole number, a date or a boolean.",
         next_step="Cast it to varchar in the query.",
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

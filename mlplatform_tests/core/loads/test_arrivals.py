@@ -47,8 +47,8 @@ LOADED, REFUSED, BROKEN = receipt("1"), receipt("2", "refused", loaded=0), recei
         ([BROKEN], "2", "refuse", Decision("load")),
         ([LOADED], "2", "replace", Decision("load", supersedes=("batch-1",))),
         ([LOADED, receipt("2")], "1", "replace", Decision("load", supersedes=("batch-1", "batch-2"))),
-        ([LOADED], "2", "append", Decision("load", skip_rows=3)),
-        ([LOADED, receipt("2", arrived=5)], "3", "append", Decision("load", skip_rows=5)),
+        ([LOADED], "2", "append", Decision("load", skip_rows=3, appends_to="1")),
+        ([LOADED, receipt("2", arrived=5)], "3", "append", Decision("load", skip_rows=5, appends_to="2")),
     ],
 )
 def test_decisions(receipts: list[Receipt], etag: str, policy: ChangedObject, expected: Decision) -> None:

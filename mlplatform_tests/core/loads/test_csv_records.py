@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlplatform.core.loads.arrived import Arrived
@@ -34,6 +34,7 @@ def arrived(data: bytes, size: int, format: CsvFormat) -> int:  # noqa: A002
     return counter.finish()
 
 
+@settings(deadline=None)
 @given(st.lists(FIELDS, max_size=8), st.integers(1, 40), st.booleans())
 def test_every_record_that_was_written_is_found_again(rows: list[list[str]], size: int, crlf: bool) -> None:
     out = io.StringIO()
@@ -44,6 +45,7 @@ def test_every_record_that_was_written_is_found_again(rows: list[list[str]], siz
     assert arrived(data, size, CsvFormat(header=False)) == len(rows)
 
 
+@settings(deadline=None)
 @given(RAW, st.integers(1, 40))
 def test_counts_do_not_depend_on_the_chunks_and_agree_with_the_cuts(data: bytes, size: int) -> None:
     dialect = CsvFormat(header=False)

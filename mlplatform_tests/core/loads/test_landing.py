@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlplatform.core.loads.landing import (
@@ -67,6 +67,7 @@ def test_sequences_that_are_not_digits_have_no_key(last: str, upto: str) -> None
 ranges = st.integers(0, 10**18).flatmap(lambda last: st.tuples(st.just(last), st.integers(last + 1, 2 * 10**18)))
 
 
+@settings(deadline=None)
 @given(st.sampled_from([20, 56]), st.lists(ranges, min_size=2, max_size=2))
 def test_keys_sort_like_their_starts_and_come_back(width: int, pair: list[tuple[int, int]]) -> None:
     a, b = sorted(pair)
@@ -132,6 +133,7 @@ def test_what_is_no_object_keeps_its_bytes_and_says_why(data: bytes, error: str)
     assert list(line) == ["_sequence", "_unparsed", "_error"]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.text(max_size=5).filter(lambda k: not k.startswith("_")), st.integers() | st.text(), max_size=4)
 )
@@ -143,6 +145,7 @@ def test_any_object_keeps_its_values_on_one_line(payload: dict[str, object]) -> 
         assert json.loads(line) == {"_sequence": "42", **payload}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_become_one_line_that_is_json(data: bytes) -> None:
     line = landing_line("1", data)

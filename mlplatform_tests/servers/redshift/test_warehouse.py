@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
@@ -16,12 +18,13 @@ from pydantic import ValidationError
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
-from mlplatform.core.loads.plan import CsvFormat, LoadPlan, Receipt
+from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import DataError, NotFoundError, ProfileError, UnavailableError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
+from mlplatform_tests.conformance.warehouses import CSV, JSONL, PARQUET
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.process import free_port
 from mlplatform_tests.servers.redshift.proxy import RedshiftRefusedError
@@ -50,25 +53,36 @@ def load(warehouse: RedshiftWarehouse, store: ObjectStore, key: str, data: bytes
     info = store.put(key, data)
     guard = warehouse.guard("notes", "objects/in/")
     upto = str(int(guard.last or 0) + 1)
-    plan = LoadPlan("notes", "objects/in/", guard.last, upto, guard.epoch, key, info.etag, info.size_bytes, CsvFormat())
+    kind = {"csv": CSV, "jsonl": JSONL, "parquet": PARQUET}[key.rpartition(".")[2]]
+    plan = LoadPlan("notes", "objects/in/", guard.last, upto, guard.epoch, key, info.etag, info.size_bytes, kind)
     return warehouse.load(plan, NOTES, store)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"x" * 65_536, "column 'text': Redshift holds texts of 65535 bytes, found one of 65536"),
-        ("é".encode() * 32_768, "found one of 65536"),
-        (b"a\0b", "column 'text': Redshift holds no text with a null byte"),
+        ("x" * 65_536, "column 'text': expected at most 65535 bytes, found 65536"),
+        ("é" * 32_768, "column 'text': expected at most 65535 bytes, found 65536"),
+        ("a\0b", "column 'text': expected text without a null byte, found 'a\\x00b'"),
     ],
+    ids=["long", "long in UTF-8", "null byte"],
 )
-def test_a_text_that_redshift_cannot_hold_quarantines_its_object(
-    warehouse: RedshiftWarehouse, store: ObjectStore, text: bytes, reason: str
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_record_whose_text_redshift_cannot_hold_is_quarantined_alone(
+    warehouse: RedshiftWarehouse, store: ObjectStore, text: str, reason: str, suffix: str
 ) -> None:
-    receipt = load(warehouse, store, "in/a.csv", b"id,text,at\n1,fits,\n2," + text + b",\n")
-    assert (receipt.outcome, receipt.arrived, receipt.quarantined, receipt.loaded) == ("unparseable", 1, 1, 0)
-    assert reason in receipt.reason
-    assert warehouse.query("SELECT count(*) AS n FROM notes").to_pylist() == [{"n": 0}]
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"id": [1, 2], "text": ["fits", text]}), sink)
+    data = {
+        "csv": f"id,text,at\n1,fits,\n2,{text},\n".encode(),
+        "jsonl": "\n".join(json.dumps({"id": i, "text": t}) for i, t in ((1, "fits"), (2, text))).encode(),
+        "parquet": sink.getvalue(),
+    }[suffix]
+    receipt = load(warehouse, store, f"in/a.{suffix}", data)
+    assert (receipt.outcome, receipt.arrived, receipt.quarantined, receipt.loaded) == ("loaded", 2, 1, 1)
+    found = warehouse.query("SELECT reason FROM _quarantine").to_pylist()
+    assert found == [{"reason": reason}]
+    assert warehouse.query("SELECT text FROM notes").to_pylist() == [{"text": "fits"}]
 
 
 def test_a_text_of_the_greatest_length_is_held(warehouse: RedshiftWarehouse, store: ObjectStore) -> None:

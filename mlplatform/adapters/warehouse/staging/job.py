@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlplatform.core.loads.fits import literal, quoted, typed_value
+from mlplatform.core.loads.fits import typed_value
 from mlplatform.core.loads.plan import LoadPlan
 from mlplatform.core.loads.receipts import quarantine_id
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.core.tables.schema import Column, TableSchema
 
@@ -58,7 +59,7 @@ class Job:
 
     def columns(self, text: dict[str, str]) -> str:
         """SQL of the table's columns from SQL `text` by name; a column without text is NULL."""
-        made = [f"{_value(c, text)} AS {quoted(c.name)}" for c in self.schema.columns]
+        made = [f"{_value(c, text)} AS {identifier(c.name)}" for c in self.schema.columns]
         return ", ".join(made)
 
     def write(self, select: str, *, ordered: bool = True) -> int:

@@ -1,16 +1,18 @@
 """JSON lines into Parquet: each line parsed once by the engine, with the fields that a stream's delivery adds.
 
-A decimal of more than 15 digits is to be sent as a string: as a number it is quarantined, not rounded.
+A decimal of more than 15 digits is to be sent as a string: as a number it is quarantined, not rounded. A record that names
+a field twice is quarantined: parsers differ in which one they take.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from mlplatform.adapters.warehouse.ducklake_source import Source, chunks
-from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, write_quarantine
-from mlplatform.core.loads.fits import Check, literal, reason, shorten, type_check, typed_value, value_checks
+from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, write_quarantine
+from mlplatform.adapters.warehouse.staging.source import Source, chunks
+from mlplatform.core.loads.fits import Check, reason, shorten, type_check, typed_value, value_checks
 from mlplatform.core.loads.json_lines import (
     DELIVERY_FIELDS,
     ERROR,
@@ -20,6 +22,7 @@ from mlplatform.core.loads.json_lines import (
     UNPARSED,
     line_batches,
 )
+from mlplatform.core.sql import literal
 from mlplatform.errors import DataError
 
 _FETCH = 5_000
@@ -73,15 +76,17 @@ def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
         SELECT *, CASE
             WHEN {skipped} THEN 'skipped'
             WHEN is_object AND {_text(fields, FILTERED)} = 'true' THEN 'filtered'
-            WHEN is_object AND {_text(fields, UNPARSED)} IS NULL AND len(failed) = 0 AND len(unknown) = 0 THEN 'row'
+            WHEN is_object AND {_text(fields, UNPARSED)} IS NULL AND len(failed) = 0 AND len(unknown) = 0
+                AND list_unique(keys) = len(keys) THEN 'row'
             ELSE 'bad' END AS kind
         FROM (
-            SELECT *, CASE WHEN is_object THEN list_filter([{failures}], lambda x: x IS NOT NULL) ELSE [] END AS failed
+            SELECT *, list_filter(keys, lambda k: k NOT IN ({known})) AS unknown,
+                CASE WHEN is_object THEN list_filter([{failures}], lambda x: x IS NOT NULL) ELSE [] END AS failed
             FROM (
                 SELECT number, raw, object IS NOT NULL AS is_object,
                     json_extract_string(object, [{pointers}]) AS v,
                     json_extract(object, [{pointers}]) AS x,
-                    list_filter(json_keys(object), lambda k: k NOT IN ({known})) AS unknown
+                    json_keys(object) AS keys
                 FROM (
                     SELECT number, raw, CASE WHEN json_type(json) = 'OBJECT' THEN json END AS object
                     FROM (SELECT number, raw, CASE WHEN json_valid(line) THEN line END AS json FROM json_lines_in)
@@ -124,20 +129,21 @@ def _json(fields: list[str], name: str) -> str:
 
 def _bad(job: Job, fields: list[str], checks: list[Check]) -> Iterator[Bad]:
     cursor = job.connection.execute(
-        "SELECT number, raw, is_object, v, failed, unknown FROM staged_lines WHERE kind = 'bad' ORDER BY number"
+        "SELECT number, raw, is_object, v, failed, unknown, keys FROM staged_lines WHERE kind = 'bad' ORDER BY number"
     )
     while rows := cursor.fetchmany(_FETCH):
-        for number, raw, is_object, values, failed, unknown in rows:
+        for number, raw, is_object, values, failed, unknown, keys in rows:
             found = dict(zip(fields, values, strict=True)) if is_object else {}
             offset = found.get(SEQUENCE) or str(number)
-            why = _reasons(job, found, [checks[i] for i in failed], unknown) if is_object else _no_object(raw)
+            why = _reasons(job, found, [checks[i] for i in failed], unknown, keys) if is_object else _no_object(raw)
             yield Bad(offset, why, raw)
 
 
-def _reasons(job: Job, found: dict[str, Any], failed: list[Check], unknown: list[str]) -> str:
+def _reasons(job: Job, found: dict[str, Any], failed: list[Check], unknown: list[str], keys: list[str]) -> str:
     if found[UNPARSED] is not None:
         return f"the record is no JSON object: {found[ERROR] or 'delivered as it came'}"
     reasons = [f"unknown column {shorten(name)}; the table has: {', '.join(job.schema.names)}" for name in unknown]
+    reasons += [f"field {shorten(name)} stands {n} times" for name, n in Counter(keys).items() if n > 1]
     for check in failed:
         if check.code == "sequence":
             reasons.append(f"expected _sequence up to {job.plan.upto}, found {shorten(found[SEQUENCE])}")

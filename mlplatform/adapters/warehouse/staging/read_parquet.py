@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlplatform.adapters.warehouse.ducklake_source import Source
-from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, write_quarantine
-from mlplatform.core.loads.fits import Check, literal, quoted, reason, type_check, typed_value, value_checks
+from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, write_quarantine
+from mlplatform.adapters.warehouse.staging.source import Source
+from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
+from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import DataError
 
 _FETCH = 5_000
@@ -22,7 +23,7 @@ def stage_parquet(job: Job, source: Source) -> Staged:
     for column in job.schema.columns:
         if column.name not in columns:
             continue
-        name = quoted(column.name)
+        name = identifier(column.name)
         text[column.name] = f"CAST({name} AS VARCHAR)" if column.type in _TEXT_FIRST else name
         if column.type == "timestamp" and columns[column.name] != "VARCHAR":
             text[column.name] = f"CAST(TRY_CAST({name} AS TIMESTAMP) AS VARCHAR)"
@@ -65,11 +66,11 @@ def _columns(job: Job, source: Source) -> dict[str, str]:
 
 def _bad(job: Job, reader: str, new: str, checks: list[Check], columns: dict[str, str]) -> Iterator[Bad]:
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
-    names = ", ".join(quoted(name) for name in columns)
-    texts = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in columns)
+    names = ", ".join(identifier(name) for name in columns)
+    texts = ", ".join(f"CAST({identifier(name)} AS VARCHAR)" for name in columns)
     cursor = job.connection.execute(
         f"SELECT number, raw, failed, v FROM (SELECT file_row_number AS number, "
-        f"CAST(to_json(struct_pack({', '.join(f'{quoted(n)} := {quoted(n)}' for n in columns)})) AS VARCHAR) AS raw, "
+        f"CAST(to_json(struct_pack({', '.join(f'{identifier(n)} := {identifier(n)}' for n in columns)})) AS VARCHAR) AS raw, "
         f"[{texts}] AS v, list_filter([{failures}], lambda x: x IS NOT NULL) AS failed "
         f"FROM (SELECT file_row_number, {names} FROM {reader} WHERE {new})) WHERE len(failed) > 0 ORDER BY number"
     )

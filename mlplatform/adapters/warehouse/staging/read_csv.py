@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlplatform.adapters.warehouse.ducklake_source import Source, chunks
-from mlplatform.adapters.warehouse.ducklake_stage import Bad, Job, Staged, sql_type, write_quarantine
+from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, sql_type, write_quarantine
+from mlplatform.adapters.warehouse.staging.source import Source, chunks
 from mlplatform.core.loads.csv_header import HEAD_BYTES, csv_columns, csv_fields
 from mlplatform.core.loads.csv_records import csv_segments
-from mlplatform.core.loads.fits import Check, literal, quoted, reason, type_check, typed_value, value_checks
+from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
 from mlplatform.core.loads.plan import CsvFormat
+from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import DataError
 
@@ -40,7 +41,7 @@ def stage_csv(job: Job, source: Source, format: CsvFormat) -> Staged:  # noqa: A
     path = source.path
     if job.plan.skip_rows:
         path = _without(source, format, job.plan.skip_rows, len(columns), job.scratch / "rest.csv")
-    text = {name: quoted(name) for name in columns}
+    text = {name: identifier(name) for name in columns}
     checks = _checks(job.schema, text)
     reader = _reader(path, format, job.schema, columns)
     fits = " AND ".join(c.sql for c in checks) or "true"
