@@ -28,7 +28,10 @@ HOUSEKEEPING_S = 3600.0
 
 
 def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
-    """Delivery and loading, all systems: what is on a stream or under a prefix becomes rows."""
+    """Delivery and loading, all systems: what is on a stream or under a prefix becomes rows.
+
+    A task makes its station when it first works, so that one that cannot be made is that task's trouble.
+    """
     tasks: list[Task] = []
     for system, spec in platform.specs.items():
         for stream in spec.all(StreamSpec):
@@ -54,10 +57,8 @@ def watching(platform: Platform, reporter: Reporter) -> list[Task]:
 
 
 def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Reporter) -> Callable[[], bool]:
-    delivery = platform.system(system).delivery(stream.name)
-
     def work() -> bool:
-        done = delivery.deliver(datetime.now(UTC))
+        done = platform.system(system).delivery(stream.name).deliver(datetime.now(UTC))
         if done:
             metadata = {
                 "objects": len(done),
@@ -72,11 +73,9 @@ def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Repo
 
 
 def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter) -> Callable[[], bool]:
-    stations = platform.system(system)
-    ingest = stations.ingest(table.name)
-
     def work() -> bool:
-        receipts = ingest.run()
+        stations = platform.system(system)
+        receipts = stations.ingest(table.name).run()
         if receipts:
             evidence = load_evidence(stations, table.name, receipts)
             reporter.note((system, table.name), evidence.metadata, evidence.checks)
@@ -96,10 +95,8 @@ def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: 
 
 
 def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Reporter) -> Callable[[], bool]:
-    stations = platform.system(system)
-
     def work() -> bool:
-        evaluations = judge_windows(stations, monitor.name, datetime.now(UTC))
+        evaluations = judge_windows(platform.system(system), monitor.name, datetime.now(UTC))
         for evaluation in evaluations:
             reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
             reporter.flush(force=True)
