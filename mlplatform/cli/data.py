@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from mlplatform.cli.output import Json, read_bytes, readable, show
+from mlplatform.cli.output import Count, Json, Seconds, read_bytes, readable, show
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def upload(file: Path, key: str, *, json: Json = False) -> int:
     return 0
 
 
-def objects(prefix: str = "", *, limit: int = 100, json: Json = False) -> int:
+def objects(prefix: str = "", *, limit: Count = 100, json: Json = False) -> int:
     """List objects in key order.
 
     Parameters
@@ -104,8 +104,8 @@ def query(
     *,
     connection: str = "warehouse",
     at: str | None = None,
-    timeout_s: float = 60,
-    limit: int = 1000,
+    timeout_s: Seconds = 60,
+    limit: Count = 1000,
     json: Json = False,
 ) -> int:
     """Run one read-only statement on a system's warehouse, in DuckDB's dialect whatever the warehouse is.
@@ -138,7 +138,7 @@ def query(
     return 0
 
 
-def receipts(table: str, *, limit: int = 20, json: Json = False) -> int:
+def receipts(table: str, *, limit: Count = 20, json: Json = False) -> int:
     """The newest receipts of a table: per source object arrived = loaded + quarantined + duplicates + filtered.
 
     Parameters
@@ -154,7 +154,7 @@ def receipts(table: str, *, limit: int = 20, json: Json = False) -> int:
 
 
 @quarantine.command(name="list")
-def list_quarantine(table: str, *, limit: int = 50, json: Json = False) -> int:
+def list_quarantine(table: str, *, limit: Count = 50, json: Json = False) -> int:
     """List quarantined records with reason, source, offset and their bytes.
 
     Parameters

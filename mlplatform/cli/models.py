@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from mlplatform.cli.data import _split
-from mlplatform.cli.output import Json, plain, read_bytes, show
+from mlplatform.cli.output import Count, Json, plain, read_bytes, show
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, UnavailableError
 from mlplatform.serving.api_keys import ApiKeys
 
@@ -97,6 +97,9 @@ def predict(
     if url is None:
         addresses = open_platform().profile.addresses
         url = f"http://{addresses.host}:{addresses.gateway_port}"
+    url = url.rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise DataError(f"'{url}' is no address of a gateway.", next_step="Write it as http://HOST:PORT.")
     try:
         answer = httpx.post(f"{url}/predict/{endpoint}", content=body, headers=headers, timeout=30)
     except httpx.TransportError as error:
@@ -166,7 +169,7 @@ def lineage(inference_id: str, *, json: Json = False) -> int:
     return 0
 
 
-def evaluations(monitor: str, *, limit: int = 20, json: Json = False) -> int:
+def evaluations(monitor: str, *, limit: Count = 20, json: Json = False) -> int:
     """What a monitor judged, newest last.
 
     Parameters
@@ -216,12 +219,14 @@ def create(endpoint: str, label: str, *, expires: datetime | None = None, json: 
     from mlplatform.platform import open_platform
     from mlplatform.serving.api_keys import ANY
 
-    platform = open_platform()
+    platform, now = open_platform(), datetime.now(UTC)
+    if expires and expires.astimezone(UTC) <= now:
+        raise DataError(f"A key that ends {expires:%Y-%m-%d %H:%M} is never valid: that is past.")
     if endpoint != ANY:
         system, name = _split(endpoint, "SYSTEM/ENDPOINT")
         platform.system(system).endpoint_parts(name)
     token, made = ApiKeys(platform.items).create(
-        endpoint, label=label, now=datetime.now(UTC), expires_at=expires and expires.astimezone(UTC)
+        endpoint, label=label, now=now, expires_at=expires and expires.astimezone(UTC)
     )
     show({"token": token, **plain(made)}, as_json=json, text=f"{token}\n(id {made.id}; it is not shown again)")
     return 0

@@ -24,6 +24,8 @@ from mlplatform_tests.spec.editing import edit
         (("predict", "stock_prices", "{}", "--fille", "x"), "--fille"),
         (("promote", "stock_prices/stock_prices", "one"), "int"),
         (("keys", "frob"), "frob"),
+        (("objects", "--limit", "0"), "Must be >= 1"),
+        (("query", "stock_prices", "SELECT 1", "--timeout-s", "0"), "Must be > 0"),
     ],
 )
 def test_wrong_use_is_2(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
@@ -73,6 +75,8 @@ def test_what_is_not_there_is_6_and_named(shell: Shell, arguments: tuple[str, ..
         ("lineage", "nonsense"),
         ("predict", "stock_prices"),
         ("upload", ".", "a/b.csv"),
+        ("predict", "stock_prices", "{}", "--url", "localhost:8710"),
+        ("keys", "create", "*", "me", "--expires", "2001-01-01"),
     ],
 )
 def test_arguments_of_the_wrong_form_are_5(shell: Shell, arguments: tuple[str, ...]) -> None:
