@@ -25,6 +25,12 @@ class PlatformResource(dg.ConfigurableResource):
             self._platform = open_platform({**os.environ, "MLPLATFORM_DEFS": self.defs})
         return self._platform
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Give back what the platform holds open: a code server evaluates sensors for weeks."""
+        if self._platform is not None:
+            self._platform.close()
+            self._platform = None
+
     def system(self, name: str) -> SystemStations:
         """The stations of one system."""
         return self.open().system(name)

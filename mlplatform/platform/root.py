@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplatform.errors import NotFoundError
+from mlplatform.platform.data import Closing
 from mlplatform.platform.locate import defs_folder, profile_folders
+from mlplatform.platform.system import SystemStations
 from mlplatform.spec.home import Home, home_path, open_home
 from mlplatform.spec.loader import load_systems
 from mlplatform.spec.profile import Profile, load_profile
 
 if TYPE_CHECKING:
-    from mlplatform.platform.system import SystemStations
     from mlplatform.ports.asset_events import AssetEvents
     from mlplatform.ports.compute import Compute
     from mlplatform.ports.endpoints import Endpoints
@@ -54,8 +55,6 @@ class Platform:
 
     def system(self, name: str) -> SystemStations:
         """The stations of a system. Raises NotFoundError with those that are there."""
-        from mlplatform.platform.system import SystemStations
-
         with self._lock:
             if name not in self._systems:
                 if name not in self.specs:
@@ -63,6 +62,15 @@ class Platform:
                     raise NotFoundError(f"There is no system '{name}' under '{self.defs}'; there are: {there}.")
                 self._systems[name] = SystemStations(self, self.specs[name])
             return self._systems[name]
+
+    def close(self) -> None:
+        """Give back what stations and adapters hold open; what is asked for afterwards is opened anew."""
+        for stations in self._systems.values():
+            stations.close()
+        self._systems.clear()
+        opened = self.__dict__.pop("items", None)
+        if isinstance(opened, Closing):
+            opened.close()
 
     def trace(self, inference_id: str) -> LineageRecord:
         """Where a prediction came from. See `stations.lineage.Lineage.trace`."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-from mlplatform.platform import connections
+from mlplatform.platform.data import DataStations
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
@@ -13,16 +12,11 @@ from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.notification import NotifySpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
-from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
-    from mlplatform.platform.root import Platform
-    from mlplatform.ports.stream import Stream
-    from mlplatform.ports.warehouse import Warehouse
     from mlplatform.stations.capture import Capture
     from mlplatform.stations.data_tests import DataTests
-    from mlplatform.stations.delivery import Delivery
     from mlplatform.stations.features import Features
     from mlplatform.stations.gate import Gate
     from mlplatform.stations.ingest import Ingest
@@ -30,29 +24,14 @@ if TYPE_CHECKING:
     from mlplatform.stations.maintenance import Maintenance
     from mlplatform.stations.monitor import Monitor
     from mlplatform.stations.notify import Notify
-    from mlplatform.stations.producer import Producer
-    from mlplatform.stations.quarantine import Quarantine
     from mlplatform.stations.registry import Registry
     from mlplatform.stations.retrain import Retrain
     from mlplatform.stations.rollout import Rollout
     from mlplatform.stations.training import Training
 
-T = TypeVar("T")
 
-
-class SystemStations:
-    """Makes each station once; `spec` is the system's YAML."""
-
-    def __init__(self, platform: Platform, spec: SystemSpec) -> None:
-        self.platform = platform
-        self.spec = spec
-        self._made: dict[tuple[str, str], Any] = {}
-
-    def _once(self, kind: str, name: str, make: Callable[[], T]) -> T:
-        key = (kind, name)
-        if key not in self._made:
-            self._made[key] = make()
-        return cast(T, self._made[key])
+class SystemStations(DataStations):
+    """All stations of a system."""
 
     def prepare(self) -> None:
         """Make what several processes would otherwise make at once: shards, tables, the tracker's database."""
@@ -63,74 +42,6 @@ class SystemStations:
                 self.ingest(table.name).create()
         for model in self.spec.all(ModelSpec):
             self.registry(model.name).versions()
-
-    def stream(self, name: str) -> Stream:
-        """A stream's adapter."""
-        spec = self.spec.get(StreamSpec, name)
-        found = self.platform.profile.connection("streams", port="stream", system=self.spec.name)
-        return self._once("stream", name, lambda: connections.stream(found, self.platform.home, self.spec.name, spec))
-
-    def warehouse(self, connection: str = "warehouse") -> Warehouse:
-        """The warehouse behind a connection's name in the YAML."""
-        found = self.platform.profile.connection(connection, port="warehouse", system=self.spec.name)
-        home = self.platform.home
-        return self._once(
-            "warehouse",
-            connection,
-            lambda: connections.warehouse(found, home, self.spec.name, lambda: self.platform.secrets),
-        )
-
-    def producer(self, stream: str) -> Producer:
-        """Puts records on a stream."""
-        from mlplatform.stations.producer import Producer
-
-        spec = self.spec.get(StreamSpec, stream)
-        return self._once("producer", stream, lambda: Producer(self.stream(stream), spec, system=self.spec.name))
-
-    def delivery(self, stream: str) -> Delivery:
-        """Writes a stream to landing objects."""
-        from mlplatform.stations.delivery import Delivery
-
-        spec, store = self.spec.get(StreamSpec, stream), self.platform.store
-        return self._once("delivery", stream, lambda: Delivery(self.stream(stream), store, spec, system=self.spec.name))
-
-    def ingest(self, table: str) -> Ingest:
-        """Loads a table."""
-        return self._once("ingest", table, lambda: self._ingest(self.spec.get(TableSpec, table)))
-
-    def _ingest(self, table: TableSpec) -> Ingest:
-        from mlplatform.stations.ingest import Ingest
-
-        warehouse, store = self.warehouse(table.connection), self.platform.store
-        return Ingest(warehouse, store, table, system=self.spec.name, streams=self._streams())
-
-    def _streams(self) -> dict[str, StreamSpec]:
-        return {s.name: s for s in self.spec.all(StreamSpec)}
-
-    def receipts(self, table: str, *, limit: int | None = 20) -> list[Any]:
-        """A table's newest receipts, oldest first; `limit` None = all."""
-        from mlplatform.stations.ledger import receipts
-
-        spec = self.spec.get(TableSpec, table)
-        found = receipts(self.warehouse(spec.connection), spec.schema_().name)
-        return found if limit is None else found[-limit:]
-
-    def quarantine(self, table: str) -> Quarantine:
-        """A table's quarantine."""
-        from mlplatform.stations.quarantine import Quarantine
-
-        spec = self.spec.get(TableSpec, table)
-        return self._once(
-            "quarantine",
-            table,
-            lambda: Quarantine(
-                self.warehouse(spec.connection),
-                self.platform.store,
-                spec,
-                system=self.spec.name,
-                streams=self._streams(),
-            ),
-        )
 
     def endpoint_parts(self, endpoint: str) -> tuple[EndpointSpec, ModelSpec, FeatureSetSpec, TableSpec]:
         """An endpoint's spec and, through it, its model's, feature set's and table's."""
@@ -297,10 +208,6 @@ class SystemStations:
     def model_spec(self, model: str) -> ModelSpec:
         """A model's spec."""
         return self.spec.get(ModelSpec, model)
-
-    def connections(self) -> list[str]:
-        """Names of the warehouse connections that this system loads tables through."""
-        return sorted({t.connection for t in self.spec.all(TableSpec) if not t.existing})
 
     def lineage(self) -> Lineage:
         """Traces predictions."""
