@@ -64,7 +64,8 @@ def run_unload(
             reader.execute("BEGIN TRANSACTION READ ONLY")
         try:
             version = at or _scalar(reader, "SELECT id FROM w.current_snapshot()")
-            position = int(_scalar(reader, "SELECT count(*) FROM _ledger"))
+            # Where every table is loaded by others, nobody made the books.
+            position = int(_scalar(reader, "SELECT count(*) FROM _ledger")) if "_ledger" in _tables(reader) else 0
             return {
                 prefix: Unloaded(
                     tuple(_parts(reader, sql, prefix, store, Path(scratch) / str(number), format)), position, version
