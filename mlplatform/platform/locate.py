@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import mlplatform
+from mlplatform.errors import NotFoundError
 
 
 def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:
@@ -74,7 +75,16 @@ def _module_folder(project: Path, module: str) -> Path:
 
 
 def definitions_module(defs: Path) -> str:
-    """The Python module that Dagster loads for the systems under `defs`: ``<package>.definitions`` beside it."""
+    """The Python module that Dagster loads for the systems under `defs`: ``<package>.definitions`` beside it.
+
+    Raises:
+        NotFoundError: there is none, so Dagster has nothing to load.
+    """
+    if not (defs.parent / "definitions.py").is_file():
+        raise NotFoundError(
+            f"There is no 'definitions.py' beside '{defs}', so Dagster has nothing to load.",
+            next_step="Make a project (mlplatform init NAME) and put the systems under its defs/.",
+        )
     package = defs.parent
     names = [package.name]
     while (package.parent / "__init__.py").is_file():
