@@ -51,5 +51,5 @@ def test_dagster_loads_the_module_beside_the_systems(project: Path) -> None:
 
 
 def test_systems_without_definitions_cannot_be_served(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"There is no 'definitions\.py' beside .* mlplatform init"):
+    with pytest.raises(NotFoundError, match=r"There is no 'definitions\.py' beside .*mlplatform init"):
         definitions_module(tmp_path / "defs")
