@@ -39,7 +39,8 @@ FIELD = st.sampled_from(
 RECORDS = st.lists(st.lists(FIELD, min_size=1, max_size=4).map(",".join), max_size=12)
 BYTES = st.lists(st.binary(max_size=12), max_size=8)
 NUMBER = count()
-LEAN = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LEAN = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FULL = settings(LEAN, max_examples=100)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,7 @@ def table(case: Case) -> TableSchema:
     return made
 
 
-@LEAN
-@given(RECORDS, BYTES, st.sampled_from(["\n", "\r\n"]))
-def test_any_csv_is_accounted_for(case: Case, records: list[str], noise: list[bytes], end: str) -> None:
+def any_csv_is_accounted_for(case: Case, records: list[str], noise: list[bytes], end: str) -> None:
     schema = table(case)
     text = [r.encode() for r in records] + noise
     data = b"name,size,price" + end.encode() + end.encode().join(text)
@@ -72,9 +71,7 @@ def test_any_csv_is_accounted_for(case: Case, records: list[str], noise: list[by
         assert all(raw in data and raw for _, _, raw in case.reasons(receipt))
 
 
-@LEAN
-@given(BYTES, st.lists(st.integers(0, 5), max_size=10))
-def test_any_delivery_is_accounted_for(case: Case, payloads: list[bytes], names: list[int]) -> None:
+def any_delivery_is_accounted_for(case: Case, payloads: list[bytes], names: list[int]) -> None:
     schema = table(case)
     good = [b'{"name":"n%d","size":%d}' % (n, i) for i, n in enumerate(names)]
     lines = [landing_line(f"{i:04d}", data) for i, data in enumerate([*good, *payloads], 1)]
@@ -87,9 +84,7 @@ def test_any_delivery_is_accounted_for(case: Case, payloads: list[bytes], names:
     assert receipt.quarantined == len(payloads)
 
 
-@LEAN
-@given(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 6)), min_size=1, max_size=6))
-def test_overlapping_plans_in_any_order_leave_the_distinct_keys(case: Case, spans: list[tuple[int, int]]) -> None:
+def overlapping_plans_in_any_order_leave_the_distinct_keys(case: Case, spans: list[tuple[int, int]]) -> None:
     schema = table(case)
     shard = "stream/s/0"
     case.warehouse.guard(schema.name, shard)
@@ -113,6 +108,31 @@ def test_overlapping_plans_in_any_order_leave_the_distinct_keys(case: Case, span
         position = plan.upto
     assert {row[0] for row in case.rows(f"SELECT name FROM {schema.name}")} == {f"k{i}" for i in loaded}
     assert case.count(schema.name) == len(loaded)
+
+
+test_any_csv_is_accounted_for = LEAN(given(RECORDS, BYTES, st.sampled_from(["\n", "\r\n"]))(any_csv_is_accounted_for))
+test_any_delivery_is_accounted_for = LEAN(
+    given(BYTES, st.lists(st.integers(0, 5), max_size=10))(any_delivery_is_accounted_for)
+)
+test_overlapping_plans_in_any_order_leave_the_distinct_keys = LEAN(
+    given(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 6)), min_size=1, max_size=6))(
+        overlapping_plans_in_any_order_leave_the_distinct_keys
+    )
+)
+
+test_any_csv_is_accounted_for_at_length = pytest.mark.slow(
+    FULL(given(RECORDS, BYTES, st.sampled_from(["\n", "\r\n"]))(any_csv_is_accounted_for))
+)
+test_any_delivery_is_accounted_for_at_length = pytest.mark.slow(
+    FULL(given(BYTES, st.lists(st.integers(0, 5), max_size=10))(any_delivery_is_accounted_for))
+)
+test_overlapping_plans_in_any_order_leave_the_distinct_keys_at_length = pytest.mark.slow(
+    FULL(
+        given(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 6)), min_size=1, max_size=6))(
+            overlapping_plans_in_any_order_leave_the_distinct_keys
+        )
+    )
+)
 
 
 def test_rejected_records_are_cut_out_right_across_the_engine_s_buffers(case: Case, tmp_path: Path) -> None:

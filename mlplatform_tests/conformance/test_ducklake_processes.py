@@ -83,7 +83,7 @@ def test_resume_after_kill_in_mid_load(tmp_path: Path) -> None:
     station.create()
     warehouse.close()
     rng = random.Random(7)
-    for _ in range(6):
+    for _ in range(3):
         process = loader(tmp_path)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -14,9 +14,9 @@ from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouses import HEADER, Case, case, counts
+from mlplatform_tests.conformance.warehouses import HEADER, Case, case, counts, shared_ducklake
 
-__all__ = ["case", "ministack_server", "redshift_server"]
+__all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
 GOOD = b"G,,1,1,2020-01-01\n"
 

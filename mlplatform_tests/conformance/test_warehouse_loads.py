@@ -14,10 +14,10 @@ from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, case, counts
+from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, case, counts, shared_ducklake
 from mlplatform_tests.stations.crashing_store import EdgedStore
 
-__all__ = ["case", "ministack_server", "redshift_server"]
+__all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
 
 def delivered(first: int, last: int) -> bytes:

@@ -14,9 +14,9 @@ from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import ConflictError, DataError, NotFoundError, TimedOutError
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, case, counts
+from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, case, counts, shared_ducklake
 
-__all__ = ["case", "ministack_server", "redshift_server"]
+__all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
 
 def test_a_missing_table_or_column_is_named_with_those_that_are_there(case: Case) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, ParquetFormat, Receipt
+from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
@@ -106,6 +108,31 @@ def chosen_adapters() -> list[str]:
     return [name for name in os.environ.get("MLPLATFORM_TEST_WAREHOUSES", ",".join(ADAPTERS)).split(",") if name]
 
 
+@dataclass(frozen=True)
+class SharedDuckLake:
+    """A DuckLake that stays open for a module: opening one costs more than what most tests do with it."""
+
+    warehouse: DuckLakeWarehouse
+    engine: DuckLakeEngine
+
+    def empty(self) -> DuckLakeWarehouse:
+        """The warehouse, without any table and without books."""
+        writer = self.engine.writer()
+        tables = writer.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'w'").fetchall()
+        for (name,) in tables:
+            writer.execute(f"DROP TABLE w.main.{identifier(name)}")
+        return self.warehouse
+
+
+@pytest.fixture(scope="module")
+def shared_ducklake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDuckLake]:
+    root = tmp_path_factory.mktemp("shared") / "warehouse"
+    shared = SharedDuckLake(DuckLakeWarehouse(root, threads=2), DuckLakeEngine(root, threads=1, memory_mib=256))
+    yield shared
+    shared.engine.close()
+    shared.warehouse.close()
+
+
 @pytest.fixture(params=chosen_adapters())
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     opened: list[Any] = []
@@ -115,7 +142,14 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         return warehouse
 
     if request.param == "ducklake":
-        made = ducklake_case(tmp_path, keep)
+        shared: SharedDuckLake = request.getfixturevalue("shared_ducklake")
+        root = shared.engine.root
+        made = Case(
+            "ducklake",
+            shared.empty(),
+            DirectoryObjectStore(tmp_path / "objects"),
+            lambda: keep(DuckLakeWarehouse(root, threads=2)),
+        )
     else:
         from mlplatform_tests.conformance.object_stores import s3_store
         from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
@@ -131,11 +165,10 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         each.close()
 
 
-def ducklake_case(folder: Path, keep: Callable[[Any], Any] = lambda warehouse: warehouse) -> Case:
+def ducklake_case(folder: Path) -> Case:
     """DuckLake with a directory as its object store."""
 
     def opened() -> Warehouse:
-        made: Warehouse = keep(DuckLakeWarehouse(folder / "warehouse", threads=2, memory_mib=512))
-        return made
+        return DuckLakeWarehouse(folder / "warehouse", threads=2)
 
     return Case("ducklake", opened(), DirectoryObjectStore(folder / "objects"), opened)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,10 @@ from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.ingest import Ingest
 from mlplatform.stations.quarantine import Quarantine
+from mlplatform_tests.conformance.warehouses import SharedDuckLake, shared_ducklake
 from mlplatform_tests.stations.crashing_store import EdgedStore
+
+__all__ = ["shared_ducklake"]
 
 STREAM = StreamSpec.model_validate({"name": "ticks", "partition_key": "ticker", "delivery": {"prefix": "in/"}})
 HEADER = b"ticker,price\n"
@@ -63,10 +65,8 @@ def s(number: int) -> str:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(DuckLakeWarehouse(tmp_path / "warehouse", threads=1), DirectoryObjectStore(tmp_path / "objects"))
-    yield made
-    made.warehouse.close()
+def house(shared_ducklake: SharedDuckLake, tmp_path: Path) -> House:
+    return House(shared_ducklake.empty(), DirectoryObjectStore(tmp_path / "objects"))
 
 
 def told(receipts: list[Receipt]) -> list[tuple[str, str, int, int]]:
