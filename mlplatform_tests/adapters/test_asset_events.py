@@ -84,7 +84,9 @@ def test_a_report_without_a_run_shows_its_checks_rows_as_a_table(home: Path) -> 
         assert record is not None
         assert record.event is not None
         evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
-        assert evaluation.metadata["segments"].records[0].data == {"sector": "Energy", "r2": 0.9}
+        segments = evaluation.metadata["segments"]
+        assert isinstance(segments, dg.TableMetadataValue)
+        assert segments.records[0].data == {"sector": "Energy", "r2": 0.9}
         assert evaluation.description == "R² .9"
 
 

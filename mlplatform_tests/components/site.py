@@ -139,8 +139,8 @@ class Site:
 
     def tick(self, sensor: str) -> SensorExecutionData:
         """What a sensor of the system says now."""
-        context = dg.build_sensor_context(instance=self.instance, resources=self.resources)
-        return self.definitions.resolve_sensor_def(f"{SYSTEM}_{sensor}").evaluate_tick(context)
+        with dg.build_sensor_context(instance=self.instance, resources=self.resources) as context:
+            return self.definitions.resolve_sensor_def(f"{SYSTEM}_{sensor}").evaluate_tick(context)
 
     def failed(self, run_id: str) -> None:
         """Let the failure sensor see a failed run."""
@@ -148,14 +148,14 @@ class Site:
         assert run is not None
         events = [e.dagster_event for e in self.instance.all_logs(run_id) if e.dagster_event is not None]
         name = f"{SYSTEM}_stock_notifications_failures"
-        context = dg.build_run_status_sensor_context(
+        with dg.build_run_status_sensor_context(
             sensor_name=name,
             dagster_event=next(e for e in reversed(events) if e.is_run_failure),
             dagster_instance=self.instance,
             dagster_run=run,
             resources=self.resources,
-        ).for_run_failure()
-        self.definitions.resolve_sensor_def(name)(context)
+        ) as context:
+            self.definitions.resolve_sensor_def(name)(context.for_run_failure())
 
     def told(self) -> list[str]:
         """Titles of the notifications that went out, oldest first."""

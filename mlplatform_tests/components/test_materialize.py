@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from mlplatform_tests.components.site import LINE, SYSTEM, Site, checks, metadata
+from mlplatform_tests.components.site import LINE, SYSTEM, Site, checks, errors, metadata
 
 BEHIND = ("stock_prices_capture", "stock_monitor", "warehouse_upkeep")
 
@@ -65,7 +65,8 @@ def test_an_asset_of_the_line_alone_and_again_changes_nothing(trained: Site, nam
 
 def test_all_of_it_in_one_run(trained: Site) -> None:
     names = ("stock_stream_landing", "stock_table", *LINE, *BEHIND)
-    assert trained.materialize(*names).success
+    result = trained.materialize(*names)
+    assert result.success, errors(result)
 
 
 def test_a_table_alone_and_again_loads_what_is_new_once(trained: Site) -> None:
