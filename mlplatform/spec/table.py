@@ -82,6 +82,13 @@ class TableSpec(StationSpec):
         default_factory=list, description="Rows that agree in these columns are one row; later ones are duplicates."
     )
     event_time: str | None = Field(default=None, description="The column that says when the row happened.")
+    future_s: float | None = Field(
+        default=86400,
+        ge=0,
+        le=3_153_600_000,
+        description="Seconds that an event time (a date or timestamp, in UTC) may be later than its load; what is later still "
+        "is quarantined, and no monitor judges it. null = any.",
+    )
     sources: list[SourceSpec] = Field(default_factory=list)
     existing: str | None = Field(default=None, description="Name of a table that others load; no sources then.")
     on_changed_object: Literal["refuse", "replace", "append"] = Field(
@@ -119,4 +126,5 @@ class TableSpec(StationSpec):
             ),
             unique_key=tuple(self.unique_key),
             event_time=self.event_time,
+            future_s=self.future_s,
         )

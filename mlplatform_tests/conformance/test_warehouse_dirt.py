@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +17,7 @@ from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouses import HEADER, Case, case, counts, shared_ducklake
+from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, case, counts, shared_ducklake
 
 __all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
@@ -256,3 +259,33 @@ def test_hostile_names_and_values_are_only_text(case: Case) -> None:
     assert case.rows('SELECT "a""b", "select", "c d;--" FROM odd WHERE "select" = ?', '"') == [
         ("'; DROP TABLE prices; --", '"', "$1 ? %s")
     ]
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+@pytest.mark.parametrize("key", ["in/a.csv", "in/a.jsonl", "in/a.parquet"])
+def test_an_event_time_that_has_not_come_is_quarantined(case: Case, kind: str, key: str, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    soon = (now + timedelta(hours=20)).strftime("%Y-%m-%d %H:%M:%S" if kind == "timestamp" else "%Y-%m-%d")
+    ids, times = ["old", "soon", "far", "none"], ["1999-12-31", soon, "2999-12-31", None]
+    data: bytes | Path
+    if key.endswith("csv"):
+        data = "".join(f"{i},{t or ''}\n" for i, t in zip(["id", *ids], ["at", *times], strict=True)).encode()
+    elif key.endswith("jsonl"):
+        data = b"".join(json.dumps({"id": i, "at": t}).encode() + b"\n" for i, t in zip(ids, times, strict=True))
+    else:
+        data = tmp_path / "made.parquet"
+        pq.write_table(pa.table({"id": ids, "at": pa.array(times, pa.string())}), data)
+    schema = TableSchema("events", (Column("id"), Column("at", kind)), event_time="at", future_s=86400)
+    case.warehouse.create(schema)
+    receipt = case.load(key, data, schema=schema)
+    assert counts(receipt) == (4, 3, 1, 0, 0)
+    ((_, why, _),) = case.reasons(receipt)
+    assert re.search(
+        r"column 'at': expected a time that has come \(up to 20.* UTC at this load\), found '2999-12-31", why
+    )
+    assert sorted(case.rows("SELECT id FROM events")) == [("none",), ("old",), ("soon",)]
+
+
+def test_event_times_to_come_are_loaded_where_the_table_allows_them(case: Case) -> None:
+    receipt = case.load("in/a.csv", HEADER + b"A,,1,,2999-12-31\n")
+    assert (PRICES.future_s, counts(receipt)) == (None, (1, 1, 0, 0, 0))

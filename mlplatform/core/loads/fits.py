@@ -72,6 +72,8 @@ def value_checks(column: Column, value: str, text: str | None = None) -> list[Ch
     ]
     if bounds:
         checks.append(Check(column.name, "range", f"({value} IS NULL OR ({' AND '.join(bounds)}))"))
+    if column.latest is not None:
+        checks.append(Check(column.name, "future", f"({value} IS NULL OR {value} <= {_bound(column, column.latest)})"))
     if column.domain:
         allowed = ", ".join(literal(item) for item in column.domain)
         text = value if column.type == "varchar" else f"CAST({value} AS VARCHAR)"
@@ -96,6 +98,8 @@ def reason(column: Column, code: str, found: str | None) -> str:
         low = "" if column.minimum is None else f" from {column.minimum}"
         high = "" if column.maximum is None else f" to {column.maximum}"
         return f"column '{column.name}': expected{low}{high}, found {shown}"
+    if code == "future":
+        return f"column '{column.name}': expected a time that has come (up to {column.latest} UTC at this load), found {shown}"
     if code == "length":
         size_bytes = len((found or "").encode())
         return f"column '{column.name}': expected at most {column.longest_bytes} bytes, found {size_bytes}"

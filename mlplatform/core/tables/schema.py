@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 ScalarType = Literal["varchar", "bigint", "double", "boolean", "date", "timestamp", "json"]
@@ -32,7 +33,8 @@ def is_type(name: str) -> bool:
 class Column:
     """One column: a value outside `minimum` … `maximum` (inclusive) or not in `domain` is quarantined, NULL passes if `nullable`.
 
-    `longest_bytes` and `null_byte` are a warehouse's own limits on texts (see `TableSchema.limited`), not a user's.
+    `longest_bytes` and `null_byte` are a warehouse's own limits on texts (see `TableSchema.limited`), not a user's;
+    `latest` is the latest time accepted in the load at hand (see `TableSchema.loaded_at`).
     """
 
     name: str
@@ -44,16 +46,21 @@ class Column:
     description: str = ""
     longest_bytes: int | None = None
     null_byte: bool = True
+    latest: str | None = None
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A table: rows that share all `unique_key` values are one row (the first loaded stays; later ones count as duplicates)."""
+    """A table: rows that share all `unique_key` values are one row (the first loaded stays; later ones count as duplicates).
+
+    `future_s`: by how many seconds an event time (of type date or timestamp) may be later than its load; None = any.
+    """
 
     name: str
     columns: tuple[Column, ...]
     unique_key: tuple[str, ...] = ()
     event_time: str | None = None
+    future_s: float | None = None
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError where there is none."""
@@ -70,6 +77,22 @@ class TableSchema:
         )
         return replace(self, columns=columns)
 
+    def loaded_at(self, now: datetime) -> TableSchema:
+        """The schema for a load at `now`: an event time more than `future_s` later does not fit."""
+        if self.event_time is None or self.future_s is None:
+            return self
+        latest = latest_time(now, self.future_s)
+        columns = tuple(
+            replace(c, latest=latest) if c.name == self.event_time and c.type in ("date", "timestamp") else c
+            for c in self.columns
+        )
+        return replace(self, columns=columns)
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+
+def latest_time(now: datetime, future_s: float) -> str:
+    """The latest time that is accepted at `now`, in UTC, as SQL's text of a timestamp (its day is that of a date)."""
+    return (now.astimezone(UTC) + timedelta(seconds=future_s)).strftime("%Y-%m-%d %H:%M:%S")

@@ -26,6 +26,7 @@ _SHOWN_BYTES = 64 * 1024
 def draft(job: Job, source: Source, store: ObjectStore) -> Receipt:
     """The receipt as it will be unless rows turn out to be duplicates. `job.rows_file` is there if rows were `loaded`,
     `job.quarantine_file` if records were `quarantined`."""
+    job = replace(job, schema=job.schema.loaded_at(job.loaded_at))
     refuse = job.plan.refuse or _not_appended(job, source)
     if refuse:
         return _refused(job, source, refuse)
