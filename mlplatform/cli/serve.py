@@ -112,6 +112,8 @@ def child_environment(platform: Platform) -> dict[str, str]:
         "DAGSTER_HOME": str(platform.home.dagster),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # The tracker's server starts eight processes for jobs otherwise, and nothing here is one.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "DO_NOT_TRACK": "1",
     }
 

@@ -7,6 +7,10 @@
 Importing MLflow takes a second and making its database two, so both happen at first use. SQLite takes one writer at a
 time, and MLflow looks before it writes in steps of its own: writers of all processes therefore queue at a lock file.
 A run counts as staged when it has its digest as a tag, which is written last; what a killed process left is closed then.
+
+A home may be moved or restored beside another one, so the database names no path: its locations are mlflow-artifacts:/…,
+which MLflow's server resolves against the artifacts of the root it was started with. Packages are put there without
+MLflow's client, which takes such a location for a server's.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlplatform.core.packages.manifest import read_package
@@ -49,7 +53,7 @@ class MlflowTracking:
 
     def ui_command(self, host: str, port: int) -> list[str]:
         """MLflow's own server, with one process for its pages."""
-        root = ["--backend-store-uri", self.tracking_uri, "--default-artifact-root", str(self._root / "artifacts")]
+        root = ["--backend-store-uri", self.tracking_uri, "--artifacts-destination", str(self._root / "artifacts")]
         return [sys.executable, "-m", "mlflow", "server", *root, "--host", host, "--port", str(port), "--workers", "1"]
 
     def stage(self, run: TrackedRun, *, model: str, digest: str) -> Candidate:
@@ -68,7 +72,7 @@ class MlflowTracking:
             self._log(run_id, run.parameters, run.metrics)
             # Logged models take no dots in their names.
             logged = self._client.create_logged_model(experiment, name=model.replace(".", "-"), source_run_id=run_id)
-            self._client.log_model_artifacts(logged.model_id, str(run.package))
+            shutil.copytree(run.package, self._root / "artifacts" / _stored(run.experiment, logged.model_id))
             self._client.finalize_logged_model(logged.model_id, "READY")
             self._output(run_id, logged.model_id)
             self._client.set_tag(run_id, _LOGGED, logged.model_id)
@@ -92,7 +96,7 @@ class MlflowTracking:
                 self._client.create_registered_model(model)
             made = self._client.create_model_version(
                 model,
-                source=str(self._artifacts(run)),
+                source=_location(self._stored(run)),
                 run_id=run.info.run_id,
                 model_id=run.data.tags[_LOGGED],
                 tags={_DIGEST: digest},
@@ -116,7 +120,8 @@ class MlflowTracking:
             else:
                 return target
         with _mapped(f"fetching '{model}' {digest[:12]}…"):
-            source = self._artifacts(self._required(model, digest))
+            # Found from the root, so that a home may move.
+            source = self._root / "artifacts" / self._stored(self._required(model, digest))
         self._cache.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}.", dir=self._cache))
         try:
@@ -183,7 +188,7 @@ class MlflowTracking:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=str(self._root / "artifacts" / name)))
+        return str(self._client.create_experiment(name, artifact_location=_location(name)))
 
     def _close_left(self, experiment: str) -> None:
         """Close runs that a killed process left open; nobody else is writing now."""
@@ -214,10 +219,9 @@ class MlflowTracking:
             raise NotFoundError(f"Model '{model}' has no candidate {digest[:12]}….", next_step="Train it.")
         return run
 
-    def _artifacts(self, run: Any) -> Path:
-        """Where the package lies: found from the root, so that a home may move."""
+    def _stored(self, run: Any) -> PurePosixPath:
         experiment = str(self._client.get_experiment(run.info.experiment_id).name)
-        return self._root / "artifacts" / experiment / "models" / str(run.data.tags[_LOGGED]) / "artifacts"
+        return _stored(experiment, str(run.data.tags[_LOGGED]))
 
     def _candidate(self, model: str, digest: str, run: Any) -> Candidate:
         info = run.info
@@ -245,6 +249,15 @@ class MlflowTracking:
             aliases=tuple(sorted(alias for alias, of in aliases.items() if of == number)),
             created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(),
         )
+
+
+def _stored(experiment: str, model_id: str) -> PurePosixPath:
+    """A package's folder below the artifacts: where MLflow puts a logged model of the experiment."""
+    return PurePosixPath(experiment, "models", model_id, "artifacts")
+
+
+def _location(stored: PurePosixPath | str) -> str:
+    return f"mlflow-artifacts:/{stored}"
 
 
 @contextlib.contextmanager
