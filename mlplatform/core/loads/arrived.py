@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from mlplatform.core.loads.csv_records import CsvRecords, Segment
 from mlplatform.core.loads.plan import CsvFormat
+
+_NEWLINE, _SPACE = 0x0A, 0x20
 
 
 class Arrived:
@@ -24,16 +29,19 @@ class Arrived:
             return
         data = self._tail + chunk if self._tail else chunk
         cut = data.rfind(b"\n") + 1
-        if self._csv is not None and ((self._quote and self._quote in data) or _has_blank_line(data)):
+        array = np.frombuffer(data, np.uint8)
+        line_ends = array == _NEWLINE
+        blank = _may_have_blank_line(array, line_ends)
+        if self._csv is not None and ((self._quote and self._quote in data) or blank):
             self._slow = CsvRecords(self._csv, single_column=self._single, start=self._consumed)
             self._add(self._slow.feed(data))
             return
         self._tail = data[cut:]
         self._consumed += cut
-        if self._csv is None and _has_blank_line(data):
+        if self._csv is None and blank:
             self._records += sum(1 for line in data[:cut].split(b"\n") if line.strip())
         else:
-            self._records += data.count(b"\n", 0, cut)
+            self._records += int(np.count_nonzero(line_ends))
 
     def finish(self) -> int:
         """Records over all. Raises DataError where a quote never closes."""
@@ -48,5 +56,7 @@ class Arrived:
         self._records += 0 if segment is None else len(segment.starts)
 
 
-def _has_blank_line(data: bytes) -> bool:
-    return data[:1] in (b"\n", b"\r", b" ", b"\t") or any(mark in data for mark in (b"\n\n", b"\n\r", b"\n ", b"\n\t"))
+def _may_have_blank_line(array: npt.NDArray[np.uint8], line_ends: npt.NDArray[np.bool_]) -> bool:
+    """Whether a line begins with a blank or another byte below it: the few that do are looked at one by one."""
+    low = array <= _SPACE
+    return bool(len(array)) and bool(low[0] or np.any(line_ends[:-1] & low[1:]))
