@@ -6,7 +6,7 @@ import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, key_of, system_of
-from mlplatform.platform.line import pending_requests
+from mlplatform.platform.line import close_request, pending_requests
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.refresh import RefreshSpec
@@ -41,7 +41,8 @@ class Refresh(RefreshSpec, Station):
             return dg.SensorResult(
                 run_requests=[
                     dg.RunRequest(
-                        run_key=r.id,
+                        # A system that was destroyed and made again numbers its requests from 1 again.
+                        run_key=f"{r.id}@{r.requested_at.isoformat()}",
                         tags={
                             REQUEST_TAG: r.id,
                             "mlplatform/reason": r.reason,
@@ -51,6 +52,19 @@ class Refresh(RefreshSpec, Station):
                     for r in pending
                 ]
             )
+
+        @dg.run_status_sensor(
+            run_status=dg.DagsterRunStatus.CANCELED,
+            name=f"{system.name}_{self.name}_canceled",
+            monitored_jobs=[job],
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=5,
+            description="Closes the request of a run that a person cancelled, so that it holds up no later one.",
+        )
+        def canceled(context: dg.RunStatusSensorContext, platform: dg.ResourceParam[PlatformResource]) -> None:
+            request = context.dagster_run.tags.get(REQUEST_TAG)
+            if request:
+                close_request(platform.system(system.name), request, message="its run was cancelled")
 
         schedules = []
         if self.schedule:
@@ -69,4 +83,4 @@ class Refresh(RefreshSpec, Station):
                     description="The refresh, whatever the monitors say.",
                 )
             )
-        return dg.Definitions(jobs=[job], sensors=[requests], schedules=schedules)
+        return dg.Definitions(jobs=[job], sensors=[requests, canceled], schedules=schedules)

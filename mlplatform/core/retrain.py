@@ -25,6 +25,7 @@ class Request:
         evaluation_id: of the failed evaluation that caused it; "" for a first training.
         checks: names of the checks that failed.
         run_id: of the run that took it, once launched. finished_at: when that ended.
+        basis: for a first training, what it was asked on: the system's YAML and the table's rows, as one text each.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Request:
     launched_at: datetime | None = None
     finished_at: datetime | None = None
     message: str = ""
+    basis: tuple[str, str] = ("", "")
 
     @property
     def open(self) -> bool:
@@ -62,7 +64,8 @@ class Request:
             k: datetime.fromisoformat(data[k]) if data[k] else None
             for k in ("requested_at", "launched_at", "finished_at")
         }
-        return cls(**{**data, "checks": tuple(data["checks"]), **times})
+        basis = tuple(data.get("basis") or ("", ""))
+        return cls(**{**data, "checks": tuple(data["checks"]), "basis": basis, **times})
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,36 @@ def decide(finding: Finding | None, requests: Sequence[Request], *, now: datetim
 
 
 def lost(requests: Sequence[Request], *, now: datetime) -> list[Request]:
-    """Launched requests of whose run nothing was heard for a day: it was cancelled, or died with its orchestrator."""
-    return [r for r in requests if r.status == "launched" and r.launched_at is not None and now - r.launched_at >= DAY]
+    """Open requests of which nothing was heard for a day: no run took them, or theirs died with its orchestrator."""
+    return [r for r in requests if r.open and now - (r.launched_at or r.requested_at) >= DAY]
+
+
+def may_train_first(requests: Sequence[Request], basis: tuple[str, str], *, now: datetime, policy: Policy) -> str:
+    """Why the first training may not be asked for now, or "" where it may.
+
+    After one that brought no deployment (its gate or data tests refused it, or it failed) an edited YAML may try again at
+    once; new rows after the cool-down and within the cap; the same rows under the same YAML would end the same way, so only
+    a failed run is tried again on them.
+
+    Args:
+        basis: the YAML and the rows as they are now; see `Request.basis`.
+    """
+    for request in requests:
+        if request.open:
+            return f"request {request.id} is still {request.status}"
+    tried = [r for r in requests if not r.evaluation_id and r.basis[0] == basis[0]]
+    if not tried:
+        return ""
+    last = max(tried, key=lambda r: r.requested_at)
+    if last.status == "done" and last.basis == basis:
+        return f"request {last.id} ended on the same rows and YAML: {last.message or 'no model came of it'}"
+    recent = [r for r in tried if now - r.requested_at < DAY]
+    if len(recent) >= policy.max_per_day:
+        return f"{len(recent)} were made in the last 24 hours, the most allowed; an edited YAML may try at once"
+    ready = (last.finished_at or last.requested_at) + policy.cooldown
+    if now < ready:
+        return f"the cool-down after request {last.id} lasts until {ready.isoformat(timespec='seconds')}"
+    return ""
 
 
 def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -> str:
@@ -128,10 +159,10 @@ def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -
     recent = [r for r in requests if now - r.requested_at < DAY]
     if len(recent) >= policy.max_per_day:
         return f"{len(recent)} were made in the last 24 hours, the most allowed"
-    # A first training that went well is no retraining: the model it made may fail, and be retrained, at once.
-    cooling = [r for r in requests if r.evaluation_id or r.status == "failed"]
-    if cooling:
-        last = max(cooling, key=lambda r: r.requested_at)
+    # A first training is no retraining: the model it made may fail, and be retrained, at once.
+    retrainings = [r for r in requests if r.evaluation_id]
+    if retrainings:
+        last = max(retrainings, key=lambda r: r.requested_at)
         ended = last.finished_at or last.requested_at
         ready = ended + policy.cooldown
         if now < ready:

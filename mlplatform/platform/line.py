@@ -215,11 +215,16 @@ def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> l
 def run_failed(stations: SystemStations, run_id: str, *, message: str, request: str | None) -> None:
     """Close the request of a failed run, and tell people, unless they were told by the check that stopped it."""
     if request:
-        retrain_of(stations, request).finished(request, "failed", message=message)
+        close_request(stations, request, message=message)
     if was_refused(stations, run_id):
         return
     for notify in stations.notifies():
         notify.run_failed(run_id, message)
+
+
+def close_request(stations: SystemStations, request: str, *, message: str) -> None:
+    """Note that a request ended without a model."""
+    retrain_of(stations, request).finished(request, "failed", message=message)
 
 
 def housekeeping(stations: SystemStations, now: datetime) -> None:

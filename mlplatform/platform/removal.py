@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.platform.applied import COLLECTION as APPLIED
 from mlplatform.spec.diff import snapshot
+from mlplatform.stations.rollout import CHALLENGER, CHAMPION
+from mlplatform.stations.verdict import CANDIDATES, VERDICTS
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
+    from mlplatform.ports.item_store import Item
 
-COLLECTIONS = ("evaluations", "retrain_requests", "run_candidates")
+COLLECTIONS = ("evaluations", "retrain_requests", "run_candidates", "data_tests", "refused_runs")
 """Item collections whose keys begin with the system's name."""
 
 ROOMS = ("unload", "jobs", "reports", "capture", "_capture")
@@ -49,6 +52,11 @@ def what_goes(platform: Platform, name: str) -> list[Goes]:
         for c in COLLECTIONS
         if (n := sum(1 for _ in platform.items.list(c, prefix=f"{name}/")))
     ]
+    found += [Goes("verdict", f"on {item.value['model']} {item.key[:12]}") for item in _verdicts(platform, name)]
+    found += [
+        Goes("aliases", f"of model {model}: a new system of this name has no champion")
+        for model in _models(platform, name)
+    ]
     found += [Goes("objects", f"{p}, which system '{other}' reads too", kept=True) for p, other in shared.items()]
     found.append(Goes("other", "its YAML; the tracker's record of its runs and models; its API keys", kept=True))
     return found
@@ -71,11 +79,28 @@ def remove_system(platform: Platform, name: str) -> None:
     for collection in COLLECTIONS:
         for item in list(platform.items.list(collection, prefix=f"{name}/")):
             platform.items.delete(collection, item.key)
+    for item in _verdicts(platform, name):
+        platform.items.delete(VERDICTS, item.key)
+    for model in _models(platform, name):
+        platform.items.delete(CANDIDATES, model)
+        for alias in (CHAMPION, CHALLENGER):
+            platform.tracking.set_alias(model, alias, None)
     for folder in _folders(platform, name):
         if folder.exists():
             shutil.rmtree(folder)
     # Last: while it is there, a removal that was broken off can be told again what to remove.
     platform.items.delete(APPLIED, name)
+
+
+def _models(platform: Platform, name: str) -> list[str]:
+    """Names in the tracker of the system's models."""
+    stations = _stations(platform).get(name, [])
+    return sorted({f"{name}.{s['name']}" for s in stations if s["type"] == "mlplatform.Model"})
+
+
+def _verdicts(platform: Platform, name: str) -> list[Item]:
+    models = _models(platform, name)
+    return [item for item in platform.items.list(VERDICTS) if item.value.get("model") in models]
 
 
 def _folders(platform: Platform, name: str) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlplatform.platform.data import DataStations
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.loader import fingerprint
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.notification import NotifySpec
@@ -98,6 +99,7 @@ class SystemStations(DataStations):
             system=self.spec.name,
             monitors=self.spec.all(MonitorSpec),
             refresh=refresh,
+            spec_version=fingerprint(self.spec),
         )
 
     def retrains(self) -> list[Retrain]:

@@ -52,7 +52,7 @@ class Notify:
             f"gate/{model}/{digest}",
             "gate_failed",
             f"A candidate of {model} did not pass its gate",
-            f"Digest {digest[:12]}{f', run {run_id}' if run_id else ''}: {reason}\nThe champion goes on serving.",
+            f"Digest {digest[:12]}{f', run {run_id}' if run_id else ''}: {reason}\nWhat serves, goes on serving.",
         )
 
     def evaluated(self, evaluation: Evaluation) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, lost, may_request
+from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, lost, may_train_first
 from mlplatform.core.sql import identifier
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.ports.endpoints import Endpoints
@@ -59,6 +59,7 @@ class Retrain:
         system: str,
         monitors: Sequence[MonitorSpec] = (),
         refresh: RefreshSpec | None = None,
+        spec_version: str = "",
     ) -> None:
         self._items = items
         self._endpoints = endpoints
@@ -68,14 +69,16 @@ class Retrain:
         self._monitors = [m for m in monitors if m.endpoint == endpoint.name and m.retrain is not None]
         self._evaluations = {m.name: Evaluations(items, system=system, monitor=m.name) for m in self._monitors}
         self._refresh = refresh
+        self._spec_version = spec_version
 
     def decide(self, now: datetime) -> Decided:
         """Make a request where one is due. Safe to call as often as one likes, from several processes.
 
-        A launched request of whose run nothing was heard for a day counts as failed.
+        An open request of which nothing was heard for a day counts as failed.
         """
         for request in lost(self.requests(), now=now):
-            self.finished(request.id, "failed", now, message=f"nothing was heard of run '{request.run_id}' for a day")
+            of = f"run '{request.run_id}'" if request.run_id else "it"
+            self.finished(request.id, "failed", now, message=f"nothing was heard of {of} for a day")
         live = live_deployment(self._endpoints, self._endpoint)
         if live is None:
             return self._first(now)
@@ -135,10 +138,12 @@ class Retrain:
             return Decided(None, f"rows of table '{self._table.name}' are still being loaded")
         requests = self.requests()
         policies = [_policy(m.retrain) for m in self._monitors] or [_policy(RetrainSpec())]
-        blocked = may_request(requests, now=now, policy=policies[0])
+        basis = (self._spec_version, f"{rows} rows, newest {newest.isoformat() if newest else 'unknown'}")
+        blocked = may_train_first(requests, basis, now=now, policy=policies[0])
         if blocked:
             return Decided(None, f"there is no deployment yet, but {blocked}")
-        return self._ask(requests, f"first training: table '{self._table.name}' has {rows} rows", "", (), now)
+        why = f"first training: table '{self._table.name}' has {rows} rows"
+        return self._ask(requests, why, "", (), now, basis=basis)
 
     def _arrived(self) -> tuple[int, datetime | None, datetime | None]:
         """Rows of the table, and when the first and the last were loaded (unknown where others load it)."""
@@ -152,10 +157,17 @@ class Retrain:
         return int(rows), utc(oldest) if oldest else None, utc(newest) if newest else None
 
     def _ask(
-        self, requests: Sequence[Request], reason: str, evaluation_id: str, checks: tuple[str, ...], now: datetime
+        self,
+        requests: Sequence[Request],
+        reason: str,
+        evaluation_id: str,
+        checks: tuple[str, ...],
+        now: datetime,
+        *,
+        basis: tuple[str, str] = ("", ""),
     ) -> Decided:
         number = int(requests[-1].id.rpartition("/")[2]) + 1 if requests else 1
-        request = Request(f"{self._endpoint}/{number:08d}", reason, evaluation_id, checks, now)
+        request = Request(f"{self._endpoint}/{number:08d}", reason, evaluation_id, checks, now, basis=basis)
         try:
             self._items.put(COLLECTION, request.id, request.to_json(), expected_version=0)
         except ConflictError:

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mlplatform.core.retrain import DAY, Decision, Finding, Policy, Request, decide
+from mlplatform.core.retrain import DAY, Decision, Finding, Policy, Request, decide, lost, may_train_first
 
 NOW = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 POLICY = Policy(("quality",), timedelta(hours=1), 2)
@@ -76,6 +76,49 @@ def test_what_is_skipped_is_said(finding: Finding | None, requests: list[Request
 )
 def test_after_cool_down_and_within_the_cap_it_asks_again(requests: list[Request]) -> None:
     assert decide(FAILED, requests, now=NOW, policy=POLICY).retrain
+
+
+YAML, ROWS = "yaml-1", "100 rows"
+
+
+def first(hours: float, status: str, *, basis: tuple[str, str] = (YAML, ROWS), message: str = "") -> Request:
+    """A first training asked for so long ago, ended a minute later if it has ended."""
+    ended = None if status in ("requested", "launched") else ago(hours) + timedelta(minutes=1)
+    return Request(
+        f"first-{hours}", "first training", "", (), ago(hours), status, basis=basis, finished_at=ended, message=message
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("requests", "basis", "why"),
+    [
+        ([], (YAML, ROWS), ""),
+        ([first(0.1, "launched")], (YAML, ROWS), "is still launched"),
+        (
+            [first(30, "done", message="gate: r2 0.5 is below 0.6")],
+            (YAML, ROWS),
+            "ended on the same rows and YAML: gate: r2 0.5",
+        ),
+        ([first(0.1, "done")], (YAML, "200 rows"), "the cool-down"),
+        ([first(3, "done")], (YAML, "200 rows"), ""),
+        ([first(0.1, "failed")], (YAML, ROWS), "the cool-down"),
+        ([first(3, "failed")], (YAML, ROWS), ""),
+        ([first(3, "done", basis=(YAML, "1")), first(2, "done", basis=(YAML, "2"))], (YAML, "3"), "2 were made"),
+        ([first(3, "done", basis=(YAML, "1")), first(0.1, "done", basis=(YAML, "2"))], ("yaml-2", "2"), ""),
+    ],
+)
+def test_a_first_training_is_tried_again_on_new_rows_or_an_edited_yaml_only(
+    requests: list[Request], basis: tuple[str, str], why: str
+) -> None:
+    found = may_train_first(requests, basis, now=NOW, policy=POLICY)
+    assert why in found if why else found == ""
+
+
+@pytest.mark.parametrize("status", ["requested", "launched"])
+def test_a_request_of_which_nothing_is_heard_for_a_day_is_lost(status: str) -> None:
+    waiting = request(25, status="requested")
+    taken = waiting if status == "requested" else waiting.launched("run", ago(24.5))
+    assert lost([taken, request(1, status="requested")], now=NOW) == [taken]
 
 
 def test_a_request_comes_back_from_json_at_every_step() -> None:

@@ -55,7 +55,7 @@ def test_a_failed_evaluation_of_the_live_model_makes_one_request(world: World) -
     assert decided.request.id == "stock_prices/stock_prices/00000001"
     assert decided.request.evaluation_id == evaluation.id
     assert decided.reason == f"evaluation {evaluation.id} failed quality"
-    again = world.retrain().decide(later(86_400 * 3))
+    again = world.retrain().decide(later(3_600 * 20))
     assert (again.request, again.reason) == (
         None,
         f"stock_monitor: evaluation {evaluation.id} failed quality, "
