@@ -40,7 +40,9 @@ class Walk:
         """Wait until the process says so."""
         assert self.process.stdout is not None
         found = self.process.stdout.readline().strip()
-        assert found == said, (self.process.poll(), Path(self.log.name).read_text()[-3000:])
+        if found != said:
+            self.kill()
+            raise AssertionError(f"'{found}' instead of '{said}': {Path(self.log.name).read_text()[-3000:]}")
 
     def go_on(self) -> None:
         assert self.process.stdin is not None

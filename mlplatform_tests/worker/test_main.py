@@ -41,7 +41,11 @@ class World:
         self.env = {**os.environ, "MLPLATFORM_HOME": str(self.home), "MLPLATFORM_DEFS": str(self.defs)}
         for name in ("good", "other"):
             self.write(name, stream_and_table(name))
-        self.platform.asset_events.prepare()
+        # As `mlplatform serve` does: what several processes would make at once is made before.
+        platform = self.platform
+        platform.asset_events.prepare()
+        for name in ("good", "other"):
+            platform.system(name).prepare()
 
     def write(self, system: str, documents: list[dict[str, Any]]) -> None:
         folder = self.defs / system
