@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from mlplatform.adapters.tracking.mlflow import MlflowTracking
 from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import GateError, NotFoundError, StateError
 from mlplatform.ports.tracking import TrackedRun, Tracking
-from mlplatform.serving.listening import free_port
 from mlplatform_tests.packages import make_package
 
 MODEL = "stock_prices.stock_model"
@@ -231,46 +226,8 @@ def test_an_experiment_with_a_location_of_its_own_has_its_packages_under_the_roo
     assert not (tmp_path / "other").exists()
 
 
-def test_the_pages_of_a_moved_home_serve_its_packages(
-    tracking: MlflowTracking, root: Path, tmp_path: Path, packages: dict[str, Path]
-) -> None:
-    digest, package = next(iter(packages.items()))
-    run_id = tracking.stage(_run(package), model=MODEL, digest=digest).run_id
-    model_id = tracking._client.get_run(run_id).data.tags["mlplatform.logged_model"]
-    shutil.move(root, tmp_path / "elsewhere")
-    moved = MlflowTracking(tmp_path / "elsewhere", tmp_path / "cache2")
-    port = free_port()
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            moved.ui_command("127.0.0.1", port), env=environment, cwd=tmp_path, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        base = f"http://127.0.0.1:{port}"
-        _wait_for(f"{base}/health", server, deadline_s=120)
-        api = f"{base}/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts"
-        listed = httpx.get(f"{api}/directories").json()["files"]
-        assert {f["path"]: int(f["file_size"]) for f in listed} == {p.name: p.stat().st_size for p in package.iterdir()}
-        fetched = httpx.get(f"{api}/files", params={"artifact_file_path": "model.ubj"})
-        assert fetched.content == (package / "model.ubj").read_bytes()
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
 def _files(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], *, deadline_s: float) -> None:
-    until = time.monotonic() + deadline_s
-    while time.monotonic() < until and server.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url).status_code == 200:
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"{url} does not answer; the server's exit code: {server.poll()}")
 
 
 def test_resume_after_kill_in_the_middle_of_staging_leaves_one_candidate(
