@@ -31,6 +31,8 @@ class Evaluation:
         failed: which of ``quality`` and ``drift`` failed.
         checks: outcomes to show: ``quality``, and ``drift_<feature>`` each.
         reports: prefix in the object store of this evaluation's reports.
+        late_rows: rows that came too late for the windows before this one (or for training): loaded since the evaluation
+            before this (or the deployment), with a value that was judged (or trained on) already. None where unknown.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Evaluation:
     failed: tuple[str, ...]
     reports: str
     checks: tuple[CheckOutcome, ...] = field(default=())
+    late_rows: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -66,6 +69,8 @@ class Evaluation:
             "drifted": [d["feature"] for d in self.drift if not d["passed"]],
             "reports": self.reports,
         }
+        if self.late_rows is not None:
+            summary["late_rows"] = self.late_rows
         if self.quality is not None:
             summary[str(self.metric)] = self.quality
         return summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mlplatform.core.packages.manifest import Manifest, read_package
 from mlplatform.core.rollout.inference_id import InferenceId, parse_inference_id
@@ -18,6 +18,13 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.stations.retrain import COLLECTION as REQUESTS
 from mlplatform.stations.snapshot_parts import read_parts
 from mlplatform.stations.verdict import VERDICTS
+
+CapturedState = Literal[
+    "captured",
+    "not in the capture: not loaded yet, sampled out, expired, or never given",
+    "not asked: no capture at hand",
+]
+CAPTURED, NOT_CAPTURED, NOT_ASKED = get_args(CapturedState)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class LineageRecord:
     Attributes:
         captured: the rows of this inference in the capture table (inputs, keys, answer); empty where capture is not
             loaded yet, left the request out, or is not asked.
+        captured_state: whether the answer itself was found there. An id that nobody was ever given has the same form as
+            one that was, so everything else in the record holds for what such an id would have come from.
         request: the retraining request that the deploying run answered, with the evaluation that caused it, or None.
         parts: the exact training rows, as objects with their hashes.
         verdict: what the gate said of this model, or None.
@@ -65,6 +74,7 @@ class LineageRecord:
     verdict: Mapping[str, Any] | None
     request: Mapping[str, Any] | None
     captured: tuple[Mapping[str, Any], ...]
+    captured_state: CapturedState
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,6 +83,7 @@ class LineageRecord:
         """For people: the chain from the prediction to the rows, one step a line."""
         lines = [f"prediction   {self.inference_id}"]
         lines += [f"             {_answer(row)}" for row in self.captured]
+        lines += [f"answer       {self.captured_state}"]
         lines += [
             f"endpoint     {self.endpoint}, generation {self.generation}, variant {self.variant}",
             f"deployed     {self.deployment['created_at']} because of: {self.deployment['reason']}",
@@ -136,6 +147,7 @@ class Lineage:
         package = self._tracking.package(deployment.model, deployment.digest)
         manifest = read_package(package, digest=deployment.digest)
         verdict = self._items.get(VERDICTS, deployment.digest)
+        captured = self._captured(parsed)
         return LineageRecord(
             inference_id=inference_id,
             endpoint=deployment.endpoint,
@@ -157,7 +169,8 @@ class Lineage:
             parameters=manifest.parameters,
             verdict=None if verdict is None else verdict.value,
             request=self._request(deployment),
-            captured=self._captured(parsed),
+            captured=captured or (),
+            captured_state=NOT_ASKED if captured is None else CAPTURED if captured else NOT_CAPTURED,
         )
 
     def _deployment(self, parsed: InferenceId) -> Deployment:
@@ -190,9 +203,9 @@ class Lineage:
         found = self._items.list(REQUESTS, prefix=f"{deployment.endpoint}/")
         return next((i.value for i in found if i.value["run_id"] == deployment.run_id), None)
 
-    def _captured(self, parsed: InferenceId) -> tuple[Mapping[str, Any], ...]:
+    def _captured(self, parsed: InferenceId) -> tuple[Mapping[str, Any], ...] | None:
         if self._warehouse is None:
-            return ()
+            return None
         table = identifier(f"{parsed.endpoint}_capture")
         sql = f"SELECT row_number, captured_at, prediction, flags, features, keys FROM {table} WHERE inference_id = ? ORDER BY row_number"  # noqa: S608
         try:

@@ -12,7 +12,7 @@ from mlplatform.core.drift.judge import FeatureDrift, judge
 from mlplatform.core.drift.profile import Field, Profile
 from mlplatform.core.drift.profile_sql import take_baseline, take_profile, unknown_sql
 from mlplatform.core.drift.windows import Window, tumble
-from mlplatform.errors import ConflictError, DataError, SpecError
+from mlplatform.errors import ConflictError, DataError, SpecError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.expectations import Expectations
@@ -84,14 +84,20 @@ class Monitor:
         return take_baseline(self._warehouse.query, relation, fields, histogram=self._warehouse.capabilities.histogram)
 
     def due(self, now: datetime) -> list[Window]:
-        """Full, complete windows not judged yet for the champion that serves; none where there is no deployment."""
+        """Full, complete windows not judged yet for the champion that serves; none where there is no deployment.
+
+        Raises:
+            StateError: what was trained on or judged already ends in the future, so that nothing would ever be due.
+        """
         deployment = self._champion.deployment()
         if deployment is None:
             return []
         newest = self._evaluations.latest(deployment.digest)
         after = newest.window.upto if newest else self._trained_to(deployment)
         size = self._spec.window.size
-        values = self._rows.values(after=after, size=size)
+        values = self._rows.values(after=after, size=size, now=now)
+        if not values and self._rows.ahead(after, now=now):
+            raise self._ends_in_the_future(deployment, after, now, judged=newest is not None)
         windows = tumble(
             values,
             model=deployment.digest,
@@ -153,11 +159,15 @@ class Monitor:
             )
             checks += verdict.outcomes
             failed += ["drift"] * bool(verdict.failed)
+        before = self._evaluations.latest(deployment.digest)
+        since = datetime.fromisoformat(before.judged_at if before else deployment.created_at)
+        late_rows = self._rows.late(upto=window.after, since=since)
         evidence = {
             "evaluation": evaluation_id,
             "window": f"{window.first} … {window.upto}",
             "version": deployment.version,
             "generation": deployment.generation,
+            **({} if late_rows is None else {"late_rows": late_rows}),
         }
         evaluation = Evaluation(
             id=evaluation_id,
@@ -176,6 +186,7 @@ class Monitor:
             failed=tuple(failed),
             reports=f"{reports}/",
             checks=tuple(replace(c, metadata={**c.metadata, **evidence}) for c in checks),
+            late_rows=late_rows,
         )
         self._report(f"{reports}/evaluation.json", evaluation.to_json())
         return self._evaluations.add(evaluation)
@@ -252,6 +263,16 @@ class Monitor:
                 next_step=f"Give '{self._features.name}' a window over '{self._spec.window.column}': it says where training ends.",
             )
         return self._champion.trained_to(deployment)
+
+    def _ends_in_the_future(self, deployment: Deployment, after: str, now: datetime, *, judged: bool) -> StateError:
+        column, table = self._spec.window.column, self._table.name
+        ended = "was judged" if judged else "was trained"
+        return StateError(
+            f"Monitor '{self._spec.name}' would wait until then: version {deployment.version} of {deployment.model} {ended} "
+            f"on rows up to {column} {after}, and it is {now.isoformat(timespec='seconds')}.",
+            next_step=f"Take the rows of the future out of table '{table}', then train and deploy a new version; if they "
+            f"are meant, set future_s of '{table}' to null or more.",
+        )
 
     def _report(self, key: str, document: dict[str, Any]) -> None:
         self._store.put(key, json.dumps(document, indent=1, default=str).encode())

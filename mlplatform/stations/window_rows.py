@@ -7,6 +7,7 @@ from typing import Any
 
 from mlplatform.core.drift.windows import Window, is_closed
 from mlplatform.core.sql import identifier, literal
+from mlplatform.core.tables.schema import latest_time
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.table import TableSpec
 
@@ -15,7 +16,7 @@ MAX_WINDOWS = 16
 
 
 class WindowRows:
-    """Windows over one column of a feature query's rows.
+    """Windows over one column of a feature query's rows. Where it is the table's event time, values that have not come are none.
 
     Args:
         query_sql: the feature set's query; the column must be among its outputs. Rows, provenance and so completeness
@@ -29,19 +30,39 @@ class WindowRows:
         self._type = next(c.type for c in table.columns if c.name == column)
         self._source = f"(\n{query_sql.strip().rstrip(';')}\n)"
 
-    def values(self, *, after: str, size: int) -> list[str]:
-        """Distinct values behind `after` in order, enough for `MAX_WINDOWS` windows of `size`, as text."""
+    def values(self, *, after: str, size: int, now: datetime) -> list[str]:
+        """Distinct values behind `after` that have come by `now`, in order, enough for `MAX_WINDOWS` windows of `size`, as text."""
         sql = (
             f"SELECT CAST(value AS VARCHAR) FROM (SELECT DISTINCT {self._column} AS value FROM {self._source} AS source "  # noqa: S608
-            f"WHERE {self._column} > {self._cast(after)} ORDER BY value LIMIT {size * MAX_WINDOWS}) AS found ORDER BY value"
+            f"WHERE {self._column} > {self._cast(after)} AND {self._come(now)} ORDER BY value LIMIT {size * MAX_WINDOWS}) AS found ORDER BY value"
         )
         return [str(v) for v in self._warehouse.query(sql).column(0).to_pylist()]
+
+    def ahead(self, value: str, *, now: datetime) -> bool:
+        """Whether `value` lies so far in the future that the table's load refuses it: no row behind it is to be expected."""
+        if not self._judges_time:
+            return False
+        (row,) = self._rows(f"SELECT {self._cast(value)} > {self._cast(self._latest(now))} AS ahead")
+        return bool(row["ahead"])
+
+    def late(self, *, upto: str, since: datetime) -> int | None:
+        """Rows at or before `upto` that were loaded after `since`; None where others load the table, and do not say when."""
+        if self._table.existing is not None:
+            return None
+        table = identifier(self._table.schema_().name)
+        loaded = (
+            f"_loaded_at > CAST({literal(since.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS TIMESTAMP)"
+        )
+        (row,) = self._rows(
+            f"SELECT count(*) AS late FROM {table} WHERE {self._column} <= {self._cast(upto)} AND {loaded}"  # noqa: S608
+        )
+        return int(row["late"])
 
     def closed(self, window: Window, *, now: datetime, lateness_s: float) -> bool:
         """Whether no more rows of `window` are to be expected; see `core.drift.windows.is_closed`."""
         upto = self._cast(window.upto)
         table = identifier(self._table.schema_().name)
-        later = f"max(CASE WHEN {self._column} > {upto} THEN 1 ELSE 0 END)"
+        later = f"max(CASE WHEN {self._column} > {upto} AND {self._come(now)} THEN 1 ELSE 0 END)"
         behind = f"{self._column} > {self._cast(window.after)}"
         if self._table.existing is not None:
             (row,) = self._rows(f"SELECT {later} AS later FROM {table} WHERE {behind}")  # noqa: S608
@@ -67,6 +88,19 @@ class WindowRows:
             f"(SELECT * FROM {self._source} AS source WHERE {self._column} > {self._cast(window.after)} "  # noqa: S608
             f"AND {self._column} <= {self._cast(window.upto)})"
         )
+
+    @property
+    def _judges_time(self) -> bool:
+        table = self._table
+        timed = self._type in ("date", "timestamp") and table.event_time is not None
+        return timed and table.future_s is not None and identifier(str(table.event_time)) == self._column
+
+    def _latest(self, now: datetime) -> str:
+        return latest_time(now, self._table.future_s or 0.0)
+
+    def _come(self, now: datetime) -> str:
+        """SQL that is true for values that have come by `now`."""
+        return f"{self._column} <= {self._cast(self._latest(now))}" if self._judges_time else "true"
 
     def _cast(self, value: str) -> str:
         return f"CAST({literal(value)} AS {self._type.upper()})"

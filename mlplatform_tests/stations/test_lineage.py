@@ -74,13 +74,21 @@ def test_the_text_names_every_step(world: World, deployment: Deployment) -> None
 
 
 def test_the_answer_itself_is_found_in_the_capture(world: World, deployment: Deployment) -> None:
-    assert lineage(world, warehouse=True).trace(ID).captured == ()
+    before = lineage(world, warehouse=True).trace(ID)
+    unknown = "not in the capture: not loaded yet, sampled out, expired, or never given"
+    assert (before.captured, before.captured_state, before.to_json()["captured_state"]) == ((), unknown, unknown)
+    assert before.text().splitlines()[1] == f"answer       {unknown}"
     asked = answer(0, deployment.digest, {"ticker_symbol": "AAPL", "trading_day": "2020-02-20"}, 101.5)
     asked.inference_id = ID
     load_capture(world, [asked])
     record = lineage(world, warehouse=True).trace(ID)
     assert [(json.loads(c["features"])["ticker_symbol"], c["prediction"]) for c in record.captured] == [("AAPL", 101.5)]
     assert '"2020-02-20"} → 101.5 at 2026-01-01' in record.text()
+    assert record.captured_state == record.to_json()["captured_state"] == "captured"
+    assert record.text().splitlines()[2] == "answer       captured"
+    invented = lineage(world, warehouse=True).trace(ID.replace("000001", "000002"))
+    assert (invented.captured_state, invented.version) == (unknown, record.version)
+    assert lineage(world).trace(ID).captured_state == "not asked: no capture at hand"
 
 
 @pytest.mark.parametrize(
