@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for name, value in project_settings().items():
-        os.environ.setdefault(name, value)
+        if os.environ.setdefault(name, value) != value and name.endswith("HOME"):
+            print(f"note: {name} is {os.environ[name]} here; dg's commands use {value}, from .env.", file=sys.stderr)
     try:
         result = command_line()(arguments, exit_on_error=False, print_error=not as_json, result_action="return_value")
     except CycloptsError as error:
