@@ -97,5 +97,16 @@ def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
             "generation": state.live_generation,
             "version": state.desired.version if state.desired else None,
             "workers": state.workers,
-            "message": state.message,
+            "message": _why_none(stations, spec.name) or state.message if state.desired is None else state.message,
         }
+
+
+def _why_none(stations: SystemStations, endpoint: str) -> str:
+    """Why there is no deployment yet: how the last training asked for stands or ended; "" where none was."""
+    requests = stations.retrain(endpoint).requests()
+    if not requests:
+        return ""
+    last = requests[-1]
+    if last.open:
+        return f"first training is {last.status} since {last.requested_at.isoformat(timespec='seconds')}"
+    return f"first training ended without a model: {last.message or last.status}"
