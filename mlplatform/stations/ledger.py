@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC
-from typing import Any
 
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.loads.receipts import receipt_of
 from mlplatform.core.loads.replays import origin_of
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.ports.warehouse import Warehouse
@@ -63,10 +62,4 @@ def receipts(warehouse: Warehouse, table: str, *, after: int = 0) -> list[Receip
         f"SELECT {_COLUMNS} FROM _ledger WHERE table_name = ? AND position > ? ORDER BY position",  # noqa: S608
         [table, after],
     )
-    return [_receipt(row) for row in rows.to_pylist()]
-
-
-def _receipt(row: dict[str, Any]) -> Receipt:
-    fields = {**row, "table": row["table_name"], "loaded_at": row["loaded_at"].replace(tzinfo=UTC)}
-    del fields["table_name"]
-    return Receipt(**fields)
+    return [receipt_of(row) for row in rows.to_pylist()]

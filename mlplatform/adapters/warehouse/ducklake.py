@@ -26,9 +26,9 @@ from mlplatform.adapters.warehouse.ducklake_tables import (
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.sql import identifier
-from mlplatform.core.tables.books import BOOKS
-from mlplatform.core.tables.schema import PROVENANCE, TableSchema
-from mlplatform.errors import ConflictError, NotFoundError
+from mlplatform.core.tables.books import check_names
+from mlplatform.core.tables.schema import TableSchema
+from mlplatform.errors import NotFoundError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
 
@@ -59,12 +59,7 @@ class DuckLakeWarehouse:
         return WarehouseCapabilities(dialect="duckdb", snapshots=True, histogram=True, maintenance=True)
 
     def create(self, schema: TableSchema) -> None:
-        reserved = [name for name in schema.names if name in PROVENANCE]
-        if schema.name in BOOKS or reserved:
-            raise ConflictError(
-                f"Table '{schema.name}' uses a name that the warehouse keeps for itself: {', '.join(reserved) or schema.name}.",
-                next_step="Choose another name.",
-            )
+        check_names(schema)
         retried(lambda: self._create(schema), f"Table '{schema.name}'")
 
     def _create(self, schema: TableSchema) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from mlplatform.adapters.warehouse.ducklake_errors import is_conflict, mapped
 from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.loads.receipts import ledger_row
 from mlplatform.core.sql import identifier, literal
-from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import ConflictError, TransientError
 
 if TYPE_CHECKING:
@@ -115,11 +115,10 @@ def commit(
             add_file(connection, "_quarantine", quarantine)
         if plan.replays:
             _mark_replayed(connection, plan, receipt)
-        names = [name for name, _ in LEDGER]
-        fields = {**vars(receipt), "table_name": receipt.table, "loaded_at": receipt.loaded_at.replace(tzinfo=None)}
+        row = ledger_row(receipt)
         connection.execute(
-            f"INSERT INTO w.main._ledger ({', '.join(map(identifier, names))}) VALUES ({', '.join('?' * len(names))})",
-            [fields[name] for name in names],
+            f"INSERT INTO w.main._ledger ({', '.join(map(identifier, row))}) VALUES ({', '.join('?' * len(row))})",
+            list(row.values()),
         )
 
     transaction(connection, body)

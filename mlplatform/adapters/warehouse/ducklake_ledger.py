@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.core.loads.receipts import receipt_of
 from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import LEDGER
 
@@ -22,12 +22,7 @@ def find_receipt(connection: duckdb.DuckDBPyConnection, table: str, batch_id: st
         f"SELECT {', '.join(map(identifier, _NAMES))} FROM w.main._ledger WHERE table_name = ? AND batch_id = ?",
         [table, batch_id],
     ).fetchone()
-    if row is None:
-        return None
-    fields = dict(zip(_NAMES, row, strict=True))
-    fields["table"] = fields.pop("table_name")
-    fields["loaded_at"] = fields["loaded_at"].replace(tzinfo=UTC)
-    return Receipt(**fields)
+    return None if row is None else receipt_of(dict(zip(_NAMES, row, strict=True)))
 
 
 def loaded_before(

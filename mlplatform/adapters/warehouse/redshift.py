@@ -20,9 +20,9 @@ from mlplatform.adapters.warehouse.redshift_sql import LONGEST_VARCHAR_BYTES, se
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.adapters.warehouse.redshift_unload import run_unload
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
-from mlplatform.core.tables.books import BOOKS
-from mlplatform.core.tables.schema import PROVENANCE, TableSchema
-from mlplatform.errors import ConflictError, DataError, NotFoundError, PlatformError
+from mlplatform.core.tables.books import check_names
+from mlplatform.core.tables.schema import TableSchema
+from mlplatform.errors import DataError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
 
@@ -59,12 +59,7 @@ class RedshiftWarehouse:
         )
 
     def create(self, schema: TableSchema) -> None:
-        reserved = [name for name in schema.names if name in PROVENANCE]
-        if schema.name in BOOKS or reserved:
-            raise ConflictError(
-                f"Table '{schema.name}' uses a name that the warehouse keeps for itself: {', '.join(reserved) or schema.name}.",
-                next_step="Choose another name.",
-            )
+        check_names(schema)
         self._connection.retried(lambda: self._tables.create(schema), f"Table '{schema.name}'")
 
     def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
+from mlplatform.core.loads.receipts import ledger_row, receipt_of
 from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import BugError, ConflictError, NotFoundError
 
 _LEDGER_NAMES = tuple(name for name, _ in LEDGER)
-_RECEIPT_NAMES = tuple("table" if name == "table_name" else name for name in _LEDGER_NAMES)
 
 
 class RedshiftBooks:
@@ -56,11 +55,7 @@ class RedshiftBooks:
             f"SELECT {', '.join(map(identifier, _LEDGER_NAMES))} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?",
             [table, batch_id],
         )
-        if not rows:
-            return None
-        fields = dict(zip(_RECEIPT_NAMES, rows[0], strict=True))
-        fields["loaded_at"] = fields["loaded_at"].replace(tzinfo=UTC)
-        return Receipt(**fields)
+        return receipt_of(dict(zip(_LEDGER_NAMES, rows[0], strict=True))) if rows else None
 
     def loaded_before(self, receipt: Receipt, superseded: Sequence[str]) -> str | None:
         """Key of another object with the same bytes whose rows are in the table, or None."""
@@ -106,11 +101,10 @@ class RedshiftBooks:
 
     def write(self, receipt: Receipt) -> None:
         """The ledger row."""
-        values = [getattr(receipt, name) for name in _RECEIPT_NAMES]
-        values[_RECEIPT_NAMES.index("loaded_at")] = receipt.loaded_at.replace(tzinfo=None)
-        names = ", ".join(map(identifier, _LEDGER_NAMES))
+        row = ledger_row(receipt)
+        names = ", ".join(map(identifier, row))
         self._connection.execute(
-            f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(values))})", values
+            f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
         )
 
     def position(self) -> int:

@@ -5,6 +5,9 @@ Types are the logical ones of `core.tables.schema`, and `blob` for bytes. They a
 
 from __future__ import annotations
 
+from mlplatform.core.tables.schema import PROVENANCE, TableSchema
+from mlplatform.errors import ConflictError
+
 LEDGER = (
     ("position", "bigint"),
     ("batch_id", "varchar"),
@@ -47,3 +50,13 @@ QUARANTINE = (
 """One row a record: a `core.loads.plan.QuarantinedRecord`; `columns` is a JSON list, empty but for CSV."""
 
 BOOKS = {"_ledger": LEDGER, "_guards": GUARDS, "_quarantine": QUARANTINE}
+
+
+def check_names(schema: TableSchema) -> None:
+    """That the table takes no name that the warehouse keeps for itself. Raises ConflictError."""
+    reserved = [name for name in schema.names if name in PROVENANCE]
+    if schema.name in BOOKS or reserved:
+        raise ConflictError(
+            f"Table '{schema.name}' uses a name that the warehouse keeps for itself: {', '.join(reserved) or schema.name}.",
+            next_step="Choose another name.",
+        )
