@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def models(model: str | None = None, *, json: Json = False) -> int:
             "model": v.model,
             "version": v.version,
             "aliases": ", ".join(v.aliases),
-            **v.metrics,
+            **_held_out(v.metrics),
             "digest": v.digest[:12],
             "created": v.created_at,
         }
@@ -278,3 +279,10 @@ def _raise(status: int, body: str, endpoint: str) -> None:
     if status >= 500 or status == 429:
         raise UnavailableError(f"HTTP {status}: {error['message']}", next_step=error.get("next_step", ""))
     raise kind(f"HTTP {status}: {error['message']}", next_step=error.get("next_step", ""))
+
+
+def _held_out(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics on held-out rows, once: the job prints them as ``test_r2`` too."""
+    return {
+        n: value for n, value in metrics.items() if not (n.startswith("test_") and n.removeprefix("test_") in metrics)
+    }
