@@ -2,75 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlplatform.adapters.object_store.directory import DirectoryObjectStore
-from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.core.loads.landing import filtered_line, landing_key, landing_line
-from mlplatform.core.loads.plan import Receipt
 from mlplatform.errors import ConflictError, ProfileError, StateError
-from mlplatform.spec.stream import StreamSpec
-from mlplatform.spec.table import TableSpec
-from mlplatform.stations.ingest import Ingest
-from mlplatform.stations.quarantine import Quarantine
-from mlplatform_tests.conformance.warehouses import SharedDuckLake, shared_ducklake
+from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.crashing_store import EdgedStore
+from mlplatform_tests.stations.landed_house import HEADER, House, house, s, spec, told
 
-__all__ = ["shared_ducklake"]
-
-STREAM = StreamSpec.model_validate({"name": "ticks", "partition_key": "ticker", "delivery": {"prefix": "in/"}})
-HEADER = b"ticker,price\n"
-
-
-def spec(**more: Any) -> TableSpec:
-    base: dict[str, Any] = {
-        "name": "ticks_table",
-        "columns": [{"name": "ticker", "nullable": False}, {"name": "price", "type": "double", "minimum": 0}],
-        "sources": [{"stream": "ticks"}, {"prefix": "in/", "suffix": ".csv"}, {"prefix": "base/", "suffix": ".csv"}],
-    }
-    return TableSpec.model_validate({**base, **more})
-
-
-@dataclass
-class House:
-    warehouse: DuckLakeWarehouse
-    store: DirectoryObjectStore
-
-    def ingest(self, table: TableSpec | None = None, *, claim: bool = False, store: Any = None) -> Ingest:
-        return Ingest(
-            self.warehouse, store or self.store, table or spec(), system="test", streams={"ticks": STREAM}, claim=claim
-        )
-
-    def quarantine(self, table: TableSpec | None = None) -> Quarantine:
-        return Quarantine(self.warehouse, self.store, table or spec(), system="test", streams={"ticks": STREAM})
-
-    def land(self, last: int, upto: int, *, shard: str = "0", lines: list[bytes] | None = None) -> str:
-        made = lines or [landing_line(s(i), b'{"ticker":"T%d","price":%d}' % (i, i)) for i in range(last + 1, upto + 1)]
-        key = landing_key("in/", shard, s(last) if last else "", s(upto))
-        self.store.put(key, b"\n".join(made))
-        return key
-
-    def tickers(self) -> list[str]:
-        return [row["ticker"] for row in self.warehouse.query("SELECT ticker FROM ticks_table ORDER BY 1").to_pylist()]
-
-
-def s(number: int) -> str:
-    return f"{number:020d}"
-
-
-@pytest.fixture
-def house(shared_ducklake: SharedDuckLake, tmp_path: Path) -> House:
-    return House(shared_ducklake.empty(), DirectoryObjectStore(tmp_path / "objects"))
-
-
-def told(receipts: list[Receipt]) -> list[tuple[str, str, int, int]]:
-    return [(r.key, r.outcome, r.arrived, r.loaded) for r in receipts]
+__all__ = ["house", "shared_ducklake"]
 
 
 def test_files_and_delivered_ranges_under_one_prefix_are_each_loaded_once(house: House) -> None:
@@ -105,92 +48,6 @@ def test_a_sample_dropped_again_under_the_same_or_a_new_key_adds_no_row(house: H
     assert "in/sample.csv" in refused.reason
     assert station.run() == []
     assert len(house.tickers()) == 10
-
-
-@pytest.mark.parametrize(
-    ("policy", "tickers", "outcome"),
-    [("refuse", ["A"], "refused"), ("replace", ["A", "B"], "loaded"), ("append", ["A", "B"], "loaded")],
-)
-def test_a_changed_object_follows_the_policy(house: House, policy: str, tickers: list[str], outcome: str) -> None:
-    station = house.ingest(spec(on_changed_object=policy))
-    house.store.put("base/a.csv", HEADER + b"A,1\n")
-    station.run()
-    house.store.put("base/a.csv", HEADER + b"A,1\nB,2\n")
-    (receipt,) = station.run()
-    assert (receipt.outcome, house.tickers()) == (outcome, tickers)
-    assert receipt.balanced()
-    assert station.run() == []
-    assert house.ingest(spec(on_changed_object=policy)).run() == []
-
-
-def test_replace_takes_back_an_object_that_returns_to_its_first_content(house: House) -> None:
-    station = house.ingest(spec(on_changed_object="replace"))
-    for row in (b"A,1\n", b"B,2\n", b"A,1\n"):
-        house.store.put("base/a.csv", HEADER + row)
-        station.run()
-    assert house.tickers() == ["A"]
-
-
-def test_replace_takes_what_was_replayed_from_the_old_object_and_what_waits(house: House) -> None:
-    loose = spec(on_changed_object="replace", columns=[{"name": "ticker"}, {"name": "price", "type": "double"}])
-    strict = spec(on_changed_object="replace")
-    house.store.put("base/other.csv", HEADER + b"O,-1\n")
-    house.store.put("base/a.csv", HEADER + b"A,1\nB,-2\nC,-3\nD,x\n")
-    house.ingest(strict).run()
-    assert house.quarantine(strict).replay().quarantined == 4
-    done = house.quarantine(loose).replay()
-    assert (done.loaded, done.quarantined) == (3, 1)
-    assert house.tickers() == ["A", "B", "C", "O"]
-    house.store.put("base/a.csv", HEADER + b"A,7\n")
-    (receipt,) = house.ingest(loose).run()
-    assert (receipt.outcome, receipt.loaded) == ("loaded", 1)
-    assert house.tickers() == ["A", "O"]
-    assert house.quarantine(loose).count() == 0
-    assert house.ingest(loose).run() == []
-
-
-def test_a_replay_beside_the_replacement_of_its_object_leaves_no_old_row(house: House) -> None:
-    table = spec(on_changed_object="replace")
-    fixed = spec(on_changed_object="replace", columns=[{"name": "ticker"}, {"name": "price", "type": "double"}])
-    house.store.put("base/a.csv", HEADER + b"A,1\nB,-2\n")
-    house.ingest(table).run()
-    house.store.put("base/a.csv", HEADER + b"C,1\n")
-    station = house.ingest(table)
-    (plan,) = station.plan()
-    assert house.quarantine(fixed).replay().loaded == 1
-    with pytest.raises(ConflictError, match="out of date"):
-        station.load(plan)
-    station.run()
-    assert house.tickers() == ["C"]
-
-
-def test_append_refuses_an_object_whose_old_records_changed(house: House) -> None:
-    table = spec(on_changed_object="append")
-    station = house.ingest(table)
-    house.store.put("base/a.csv", HEADER + b"A,1\nB,2")
-    station.run()
-    for changed in (b"A,9\nB,2\nC,3\n", b"A,1\nB,25\nC,3\n", b"A,1\n"):
-        house.store.put("base/a.csv", HEADER + changed)
-        (receipt,) = station.run()
-        assert (receipt.outcome, receipt.loaded) == ("refused", 0)
-        assert "base/a.csv" in receipt.reason
-        assert "2 records" in receipt.reason
-        assert station.run() == []
-    house.store.put("base/a.csv", HEADER + b"A,1\nB,2\nC,3\n")
-    (receipt,) = station.run()
-    assert (receipt.outcome, receipt.loaded, receipt.duplicates) == ("loaded", 1, 2)
-    assert house.tickers() == ["A", "B", "C"]
-
-
-def test_append_refuses_what_cannot_be_shown_to_have_only_grown(house: House) -> None:
-    table = spec(on_changed_object="append")
-    station = house.ingest(table)
-    for rows in (b"A,1\n", b"A,1\nB,2\n"):
-        house.store.put("base/a.csv.gz", gzip.compress(HEADER + rows, mtime=0))
-        (receipt,) = station.run()
-    assert (receipt.outcome, receipt.duplicates) == ("refused", 2)
-    assert "plain CSV or JSON lines" in receipt.reason
-    assert house.tickers() == ["A"]
 
 
 def test_an_object_that_no_source_takes_is_told_once(house: House) -> None:
@@ -335,48 +192,3 @@ def test_status_and_evidence_add_up(house: House) -> None:
 def test_a_table_that_others_load_is_not_loaded(house: House) -> None:
     with pytest.raises(ProfileError, match="theirs"):
         house.ingest(spec(existing="theirs", sources=[]))
-
-
-def test_replay_after_a_fix_loads_each_record_once(house: House) -> None:
-    house.store.put("in/a.csv", HEADER + b'"A,1",-1\nB,2\n"C\nD",-3\n')
-    house.land(0, 2, lines=[landing_line(s(1), b'{"ticker":"E","price":-4}'), landing_line(s(2), b'{"ticker":"F"}')])
-    house.ingest().run()
-    quarantine = house.quarantine()
-    assert (quarantine.count(), house.tickers()) == (3, ["B", "F"])
-    unfixed = quarantine.replay()
-    assert (unfixed.records, unfixed.loaded, unfixed.quarantined) == (3, 0, 3)
-    columns = [{"name": "ticker", "nullable": False}, {"name": "price", "type": "double"}]
-    fixed = house.quarantine(spec(columns=columns))
-    (first, *others) = fixed.list()
-    done = fixed.replay([first.quarantine_id])
-    assert (done.records, done.loaded, fixed.count()) == (1, 1, 2)
-    with pytest.raises(ConflictError, match=first.quarantine_id):
-        fixed.replay([first.quarantine_id])
-    assert fixed.replay().loaded == len(others) == 2
-    assert fixed.replay().records == 0
-    assert house.tickers() == ["A,1", "B", "C\nD", "E", "F"]
-    assert len(fixed.list(replayed=True)) == 6
-    assert house.ingest(spec(columns=columns)).run() == []
-
-
-def test_an_object_quarantined_whole_is_loaded_when_it_is_put_again_repaired(house: House) -> None:
-    house.store.put("base/a.csv", b"ticker,prize\nA,1\n")
-    station = house.ingest()
-    (bad,) = station.run()
-    assert bad.outcome == "unparseable"
-    house.store.put("base/a.csv", HEADER + b"A,1\n")
-    (good,) = station.run()
-    assert (good.outcome, good.loaded) == ("loaded", 1)
-    assert house.quarantine().count() == 0
-    assert house.quarantine().replay().records == 0
-    assert house.tickers() == ["A"]
-
-
-def test_an_object_quarantined_whole_is_replayed_after_the_schema_was_fixed_and_not_loaded_again(house: House) -> None:
-    house.store.put("base/a.csv", b"ticker,prize\nA,1\n")
-    house.ingest().run()
-    fixed = spec(columns=[{"name": "ticker"}, {"name": "price", "type": "double"}, {"name": "prize", "type": "double"}])
-    done = house.quarantine(fixed).replay()
-    assert (done.records, done.loaded) == (1, 1)
-    assert house.ingest(fixed).run() == []
-    assert house.tickers() == ["A"]
