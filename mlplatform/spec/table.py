@@ -93,7 +93,7 @@ class TableSpec(StationSpec):
     existing: str | None = Field(default=None, description="Name of a table that others load; no sources then.")
     on_changed_object: Literal["refuse", "replace", "append"] = Field(
         default="refuse",
-        description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end.",
+        description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end (plain CSV and JSON lines, whose old bytes must be unchanged).",
     )
     on_same_content: Literal["refuse", "load"] = Field(
         default="refuse", description="Known bytes come under a new key."
