@@ -191,6 +191,9 @@ def _command(path: str, command: App) -> str:
 
 def _tree(kind: type[PlatformError]) -> Iterator[type[PlatformError]]:
     for child in kind.__subclasses__():
+        # Those of the tree itself: what else is loaded by now must not change the page.
+        if child.__module__ != kind.__module__:
+            continue
         yield child
         yield from _tree(child)
 
