@@ -56,19 +56,19 @@ $(VENV)/.uv: requirements/uv.lock
 $(VENV)/.base: requirements/base.lock requirements/example-data.lock pyproject.toml | $(VENV)/.uv
 	@if [ -f $(VENV)/.dev ]; then $(MAKE) --no-print-directory $(VENV)/.dev; else \
 	echo "Setting up $(VENV): packages, with bytecode (about a minute) ..."; \
-	$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/base.lock; \
+	$(UV) pip sync --python $(BIN)/python --quiet --compile-bytecode --require-hashes requirements/base.lock; \
 	$(call install_project) fi
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock requirements/example-data.lock pyproject.toml | $(VENV)/.uv
 	@echo "Setting up $(VENV): packages and development tools, with bytecode (about a minute) ..."
-	@$(UV) pip sync --quiet --compile-bytecode --require-hashes requirements/dev.lock
+	@$(UV) pip sync --python $(BIN)/python --quiet --compile-bytecode --require-hashes requirements/dev.lock
 	@$(call install_project) true
 	@touch $@
 
 define install_project
-$(UV) pip install --quiet --no-deps --compile-bytecode --require-hashes -r requirements/example-data.lock; \
-$(UV) pip install --quiet --no-deps --no-build-isolation --compile-bytecode -e .; \
+$(UV) pip install --python $(BIN)/python --quiet --no-deps --compile-bytecode --require-hashes -r requirements/example-data.lock; \
+$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --compile-bytecode -e .; \
 $(BIN)/python -m compileall -q mlplatform;
 endef
 
