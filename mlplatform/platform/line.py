@@ -15,12 +15,9 @@ from mlplatform.errors import NotFoundError
 from mlplatform.platform.locate import package_folder
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
-from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.refresh import RefreshSpec
-from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.retention import expire_unloads
 
 if TYPE_CHECKING:
     from mlplatform.core.loads.plan import Receipt
@@ -114,8 +111,11 @@ def _link_back(stations: SystemStations, candidate: Candidate) -> None:
         stations.platform.tracking.annotate(candidate.model, candidate.digest, tags={"dagster_run_url": url})
 
 
-def register_candidate(stations: SystemStations, model: str, *, run_id: str) -> Step:
-    """Register what this run trained (else the newest candidate); refused without a passing verdict."""
+def register_candidate(stations: SystemStations, model: str, *, run_id: str, request: str | None = None) -> Step:
+    """Register what this run trained (else the newest candidate); refused without a passing verdict.
+
+    Where no endpoint serves the model, its line ends here: the request is closed, and people are told.
+    """
     items, prefix = stations.platform.items, f"{stations.spec.name}/{model}/"
     found = items.get(CANDIDATES, prefix + run_id) or items.get(CANDIDATES, prefix + LATEST)
     if found is None:
@@ -124,6 +124,11 @@ def register_candidate(stations: SystemStations, model: str, *, run_id: str) -> 
             next_step=f"Materialize {stations.spec.name}/{model}_candidate first.",
         )
     made = stations.registry(model).register(found.value["digest"])
+    if stations.endpoint_of(model) is None:
+        if request:
+            retrain_of(stations, request).finished(request, "done", message=f"version {made.version}")
+        for notify in stations.notifies():
+            notify.registered(made)
     return Step({"version": made.version, "digest": made.digest, "mlflow_run": made.run_id, **made.metrics})
 
 
@@ -207,7 +212,7 @@ def judge_windows(stations: SystemStations, monitor: str, now: datetime) -> list
 
 def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> list[Any]:
     """Requests that no run has taken; makes that of the first training when its time has come."""
-    retrain = stations.retrain(stations.spec.get(RefreshSpec, refresh).endpoint)
+    retrain = stations.retrain(stations.spec.get(RefreshSpec, refresh).station)
     retrain.decide(now)
     return list(retrain.pending())
 
@@ -227,28 +232,13 @@ def close_request(stations: SystemStations, request: str, *, message: str) -> No
     retrain_of(stations, request).finished(request, "failed", message=message)
 
 
-def housekeeping(stations: SystemStations, now: datetime) -> None:
-    """Retention of streams and captures, the champion's alias, upkeep where many small files have come together."""
-    for stream in stations.spec.all(StreamSpec):
-        stations.stream(stream.name).trim(now=now)
-    for endpoint in stations.spec.all(EndpointSpec):
-        stations.capture(endpoint.name).expire(now=now)
-        stations.rollout(endpoint.name).reconcile()
-    pinned = [str(snapshot["manifest"]) for snapshot in stations.pinned_snapshots()]
-    expire_unloads(stations.platform.store, system=stations.spec.name, pinned=pinned, now=now)
-    for connection in stations.connections():
-        maintenance = stations.maintenance(connection)
-        if maintenance.due():
-            maintenance.run(now)
-
-
 def retrain_of(stations: SystemStations, request: str) -> Any:
-    """The station that made a request; its id is ``<system>/<endpoint>/<number>``. Raises NotFoundError."""
+    """The station that made a request; its id is ``<system>/<endpoint or model>/<number>``. Raises NotFoundError."""
     system, _, rest = request.partition("/")
-    endpoint = rest.rpartition("/")[0]
-    if system != stations.spec.name or not endpoint:
+    station = rest.rpartition("/")[0]
+    if system != stations.spec.name or not station:
         raise NotFoundError(f"'{request}' is no request of system '{stations.spec.name}'.")
-    return stations.retrain(endpoint)
+    return stations.retrain(station)
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,8 @@
 
 SQL handed to a warehouse is written in DuckDB's dialect; an adapter transpiles it to its own (sqlglot).
 Table names are plain; the adapter knows the schema or catalogue they live in. Beside each table `t` an adapter keeps
-the tables `_ledger` (one row a batch: `core.loads.plan.Receipt`), `_guards` (`core.loads.plan.Guard`) and `_quarantine`
-(`core.loads.plan.QuarantinedRecord`), readable through `query` like any other.
+the tables `_ledger` (one row a batch: `core.loads.plan.Receipt`), `_guards` (`core.loads.plan.Guard`), `_quarantine`
+(`core.loads.plan.QuarantinedRecord`) and `_erasures` (`core.loads.erasure.Erasure`), readable through `query` like any other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from mlplatform.core.loads.erasure import Erased, Erasure
     from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
     from mlplatform.core.loads.snapshot import Part
     from mlplatform.core.tables.schema import TableSchema
@@ -100,6 +101,19 @@ class Warehouse(Protocol):
         """
         ...
 
+    def erase(self, erasure: Erasure) -> Erased:
+        """Take rows and quarantined records out for good, and write that into `_erasures`, together or not at all.
+
+        `query` and `unload` stop showing them at once. With snapshots, their bytes stay until the last snapshot that
+        shows them expires; where the erasure says so, the next `maintain` expires all that were made before it, pinned too.
+        Nothing is written where nothing matched, unless snapshots are concerned.
+
+        Raises:
+            NotFoundError: no such table or column.
+            TransientError: the transaction lost a race too often; nothing was changed.
+        """
+        ...
+
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
     ) -> pa.Table:
@@ -131,5 +145,8 @@ class Warehouse(Protocol):
         pinned: Sequence[str] = (),
         on_progress: Callable[[str], None] | None = None,
     ) -> Maintained:
-        """Merge small files, expire snapshots older than `keep` but never a `pinned` version, delete files nobody needs."""
+        """Merge small files, expire snapshots older than `keep`, delete files nobody needs.
+
+        A `pinned` version never expires, unless an erasure from snapshots released it.
+        """
         ...

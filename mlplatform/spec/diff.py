@@ -99,6 +99,8 @@ _EFFECTS: dict[tuple[str, str], tuple[Reach, str]] = {
     ("Table", "unique_key"): ("table", "holds for rows loaded from now on; rows already there are not compared again"),
     ("Table", "event_time"): ("table", "windows and receipts follow the new column from the next load on"),
     ("Table", "sources"): ("table", "loads what lies under the new prefixes; rows already loaded stay"),
+    ("Table", "future_s"): ("table", "judges records that arrive from now on; those in quarantine can be replayed"),
+    ("Table", "retention_days"): ("table", "the worker's next round deletes every row and quarantined record that is older, for good"),
     ("Table", "connection"): ("refused", "the rows lie behind the old connection; unload them there and load them under a new table's name"),
     ("Table", "existing"): ("table", "reads another table; monitors and features follow it at once"),
     ("FeatureSet", "split"): ("retraining", "other rows are held out: the champion may have been trained on some of them, so it is compared only on rows behind both windows"),

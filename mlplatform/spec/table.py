@@ -99,6 +99,13 @@ class TableSpec(StationSpec):
         default="refuse", description="Known bytes come under a new key."
     )
 
+    retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days a row is kept after its event time, without one after its load, and a record in quarantine; the "
+        "worker deletes what is older. null = for ever.",
+    )
+
     @model_validator(mode="after")
     def _columns_exist(self) -> TableSpec:
         names = [c.name for c in self.columns]
@@ -114,6 +121,15 @@ class TableSpec(StationSpec):
                     raise ValueError(f"{field}: table '{self.name}' has no column '{name}'; it has: {', '.join(names)}")
         if self.existing and self.sources:
             raise ValueError(f"table '{self.name}' is existing ('{self.existing}') and has sources; remove one of them")
+        if self.existing and self.retention_days is not None:
+            raise ValueError(
+                f"table '{self.name}' is existing ('{self.existing}'): who loads it says how long rows stay"
+            )
+        times = {c.name: c.type for c in self.columns}
+        if self.retention_days is not None and self.event_time and times[self.event_time] not in ("date", "timestamp"):
+            raise ValueError(
+                f"retention_days: event time '{self.event_time}' is a {times[self.event_time]}; expected a date or timestamp"
+            )
         return self
 
     def schema_(self) -> TableSchema:

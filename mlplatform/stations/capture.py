@@ -189,5 +189,6 @@ def capture_table(spec: EndpointSpec, *, system: str, regression: bool) -> Table
         ],
         unique_key=list(schema.unique_key),
         event_time=schema.event_time,
+        retention_days=spec.capture.retention_days,
         sources=[SourceSpec(prefix=capture_prefix(system, spec.name), suffix=CLOSED, format=FormatSpec(type="jsonl"))],
     )

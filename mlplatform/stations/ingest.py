@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from mlplatform.core.loads.arrivals import decide
+from mlplatform.core.loads.erasure import Erased
 from mlplatform.core.loads.plan import Guard, JsonLinesFormat, LoadPlan, ParquetFormat, Receipt
 from mlplatform.core.loads.receipts import quarantine_id
 from mlplatform.errors import BugError, ConflictError, NotFoundError, ProfileError, StateError
@@ -18,6 +20,7 @@ from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.arrivals import Arrival, Prefix, prefixes, ranges, shards
 from mlplatform.stations.ledger import Ledger
+from mlplatform.stations.retention import expire_rows
 
 _PLANS = 500
 _PAGE = 1000
@@ -121,6 +124,12 @@ class Ingest:
                     break
                 conflicts = 0
         return receipts
+
+    def expire(self, *, now: datetime) -> Erased:
+        """Deletes what is older than the table's `retention_days`."""
+        if not self._created:
+            self.create()
+        return expire_rows(self._warehouse, self._spec, now)
 
     def status(self) -> IngestStatus:
         """Totals, guards, and how much is due now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mlplatform.ports.warehouse import Maintained, Warehouse
 
@@ -12,6 +12,9 @@ KEEP = timedelta(days=7)
 
 MAX_COMMITS = 500
 """Commits since the last upkeep that make it due: each leaves a small file, and scans slow down with their number."""
+
+PURGE_AFTER = timedelta(hours=1, minutes=5)
+"""Upkeep runs again so long after an erasure: files that no snapshot needs stay for an hour, for reads that began before."""
 
 
 class Maintenance:
@@ -31,9 +34,11 @@ class Maintenance:
         self._max_commits = max_commits
         self._done_at = 0
 
-    def due(self) -> bool:
-        """Whether `max_commits` batches were committed since this instance's last run (or ever)."""
-        return self._warehouse.capabilities.maintenance and self._commits() - self._done_at >= self._max_commits
+    def due(self, now: datetime) -> bool:
+        """Whether `max_commits` batches were committed since this instance's last run (or ever), or an erasure waits."""
+        if not self._warehouse.capabilities.maintenance:
+            return False
+        return self._commits() - self._done_at >= self._max_commits or self._erasures(now) > 0
 
     def run(self, now: datetime, *, on_progress: Callable[[str], None] | None = None) -> Maintained:
         """Merges, expires, deletes. See `ports.warehouse.Warehouse.maintain`."""
@@ -41,6 +46,15 @@ class Maintenance:
         done = self._warehouse.maintain(now=now, keep=self._keep, pinned=tuple(self._pinned()), on_progress=on_progress)
         self._done_at = commits
         return done
+
+    def _erasures(self, now: datetime) -> int:
+        """Erasures whose rows a snapshot still shows, or a file holds longer than it must."""
+        sql = (
+            "SELECT count(*) AS n FROM _erasures WHERE rewritten_at IS NULL OR (purged_at IS NULL AND rewritten_at < ?)"
+        )
+        return int(
+            self._warehouse.query(sql, [(now - PURGE_AFTER).astimezone(UTC).replace(tzinfo=None)]).to_pylist()[0]["n"]
+        )
 
     def _commits(self) -> int:
         return int(self._warehouse.query("SELECT count(*) AS n FROM _ledger").to_pylist()[0]["n"])

@@ -1,11 +1,16 @@
-"""Retention of unloads: what no registered model was trained on, and nobody will look at again, goes."""
+"""Retention: rows of tables by age, and unloads that no registered model was trained on, go."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from mlplatform.core.loads.erasure import Erased, Erasure
+from mlplatform.core.sql import identifier
+from mlplatform.core.tables.schema import LOADED_AT
 from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.table import TableSpec
 
 KEEP = timedelta(days=7)
 """How long the rows of a candidate that was not registered are kept."""
@@ -43,3 +48,31 @@ def expire_unloads(
             store.delete(key)
             gone += 1
     return gone
+
+
+def expire_rows(warehouse: Warehouse, table: TableSpec, now: datetime) -> Erased:
+    """Delete what is older than the table's `retention_days`: rows by event time (else by load), and quarantined records."""
+    if table.retention_days is None:
+        return Erased(0, 0)
+    name, column = table.schema_().name, table.event_time or LOADED_AT
+    before = (now - timedelta(days=table.retention_days)).astimezone(UTC).replace(tzinfo=None)
+    old = f"SELECT count(*) AS n FROM {identifier(name)} WHERE {identifier(column)} < ?"  # noqa: S608
+    rows = int(warehouse.query(old, [before]).column("n")[0].as_py())
+    waiting = warehouse.query(
+        "SELECT quarantine_id FROM _quarantine WHERE table_name = ? AND quarantined_at < ?", [name, before]
+    )
+    records = tuple(waiting.column("quarantine_id").to_pylist())
+    if not rows and not records:
+        return Erased(0, 0)
+    return warehouse.erase(
+        Erasure(
+            id=f"retention-{now.astimezone(UTC):%Y%m%dT%H%M%S%f}",
+            table=name,
+            column=column,
+            comparison="before",
+            value=before.replace(tzinfo=UTC),
+            reason=f"older than {table.retention_days:g} days",
+            erased_at=now,
+            records=records,
+        )
+    )

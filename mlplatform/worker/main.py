@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
-from mlplatform.platform.line import housekeeping, judge_windows, load_capture, load_evidence
+from mlplatform.platform.housekeeping import housekeeping
+from mlplatform.platform.line import judge_windows, load_capture, load_evidence
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec

@@ -85,7 +85,7 @@ def test_check_finds_a_table_whose_rows_are_not_those_of_its_ledger(copied: Shel
     engine.close()
     done = copied.run("state", "check")
     assert done.code == 12
-    assert "4940 rows, 5200 in the ledger, 0 receipts out of balance" in done.out
+    assert "4940 rows, 5200 in the ledger, 0 erased, 0 receipts out of balance" in done.out
 
 
 def test_check_finds_a_lost_data_file(copied: Shell) -> None:

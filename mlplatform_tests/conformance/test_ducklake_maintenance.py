@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlplatform.core.loads.erasure import Erasure
 from mlplatform.errors import NotFoundError
 from mlplatform.stations.maintenance import Maintenance
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, ducklake_case
@@ -39,8 +40,9 @@ def test_small_files_are_merged_and_deleted_only_after_the_grace(loaded: Case, t
     done = loaded.warehouse.maintain(now=now, keep=timedelta(0))
     assert (done.files_deleted, files(tmp_path)) == (0, 9)
     assert done.files_after < done.files_before
+    # Two files of the books lost most of their rows to updates, and were written anew.
     later = loaded.warehouse.maintain(now=now + 2 * HOUR, keep=timedelta(0))
-    assert (later.files_deleted, files(tmp_path)) == (8, 1)
+    assert (later.files_deleted, files(tmp_path)) == (8 + 2, 1)
     assert loaded.count() == 8
 
 
@@ -82,9 +84,23 @@ def test_the_home_can_be_moved(loaded: Case, tmp_path: Path) -> None:
 
 def test_upkeep_is_due_after_so_many_commits(loaded: Case) -> None:
     station = Maintenance(loaded.warehouse, pinned=list, max_commits=8)
-    assert station.due()
-    station.run(datetime.now(UTC))
-    assert not station.due()
+    now = datetime.now(UTC)
+    assert station.due(now)
+    station.run(now)
+    assert not station.due(now)
     for number in range(8):
         loaded.load(f"more/{number}.csv", HEADER, shard="objects/more/")
-    assert station.due()
+    assert station.due(now)
+
+
+def test_upkeep_is_due_at_an_erasure_from_snapshots_and_once_more_when_its_files_may_go(loaded: Case) -> None:
+    station = Maintenance(loaded.warehouse, pinned=list, max_commits=1000)
+    now = datetime.now(UTC)
+    assert not station.due(now)
+    loaded.warehouse.erase(Erasure("e", "prices", "ticker", "equal", "T1", "asked for", now, from_snapshots=True))
+    assert station.due(now)
+    station.run(now)
+    assert not station.due(now + HOUR)
+    assert station.due(now + 2 * HOUR)
+    station.run(now + 2 * HOUR)
+    assert not station.due(now + 4 * HOUR)

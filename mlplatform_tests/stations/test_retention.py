@@ -1,4 +1,4 @@
-"""Unloads that no model refers to go after a week; what a registered model was trained on stays for ever."""
+"""Rows go by age. Unloads that no model refers to go after a week; what a registered model was trained on stays for ever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.core.loads.erasure import Erased
+from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.capture import capture_table
 from mlplatform.stations.retention import expire_unloads
+from mlplatform_tests.conformance.warehouses import shared_ducklake
+from mlplatform_tests.stations.landed_house import House, house, spec
+
+__all__ = ["house", "shared_ducklake"]
 
 BUILDS = ("20260101T000000000000-aaaa", "20260102T000000000000-bbbb", "20260103T000000000000-cccc")
 
@@ -49,3 +57,85 @@ def test_other_systems_and_the_records_beside_the_builds_stay(store: DirectoryOb
     left = {i.key for i in store.list("unload/")}
     assert "unload/other/features/20260101T000000000000-aaaa/manifest.json" in left
     assert {"unload/prices/features/latest.json", "unload/prices/features/runs/r1.json"} <= left
+
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+def dated(**more: object) -> TableSpec:
+    columns = [{"name": "ticker", "nullable": False}, {"name": "day", "type": "date"}]
+    return spec(columns=columns, event_time="day", **more)
+
+
+def expired(house: House, table: TableSpec, now: datetime = NOW) -> Erased:
+    return house.ingest(table).expire(now=now)
+
+
+def test_rows_older_than_the_retention_by_event_time_go(house: House) -> None:
+    table = dated(retention_days=30)
+    house.store.put("base/a.csv", b"ticker,day\nOLD,2026-02-28\nNEW,2026-03-02\nNONE,\n")
+    house.ingest(table).run()
+    assert expired(house, table) == Erased(rows=1, records=0)
+    assert house.tickers() == ["NEW", "NONE"]
+
+
+def test_without_an_event_time_rows_go_by_the_time_of_their_load(house: House) -> None:
+    table = spec(retention_days=30)
+    house.land(0, 3)
+    house.ingest(table).run()
+    assert expired(house, table, datetime.now(UTC) + timedelta(days=29)) == Erased(0, 0)
+    assert expired(house, table, datetime.now(UTC) + timedelta(days=31)) == Erased(3, 0)
+
+
+def test_quarantined_records_go_after_the_same_time(house: House) -> None:
+    table = spec(retention_days=30)
+    house.store.put("base/a.csv", b"ticker,price\nA,no price\n")
+    house.ingest(table).run()
+    assert expired(house, table, datetime.now(UTC) + timedelta(days=31)) == Erased(0, 1)
+    assert house.quarantine(table).count() == 0
+
+
+def test_without_a_retention_nothing_goes(house: House) -> None:
+    house.land(0, 3)
+    house.ingest(spec()).run()
+    assert expired(house, spec(), datetime.now(UTC) + timedelta(days=10_000)) == Erased(0, 0)
+
+
+def test_rows_that_expired_do_not_come_back_from_their_objects(house: House) -> None:
+    table = spec(retention_days=30)
+    house.land(0, 3)
+    house.ingest(table).run()
+    expired(house, table, datetime.now(UTC) + timedelta(days=31))
+    assert house.ingest(table).run() == []
+    assert house.tickers() == []
+
+
+def test_captured_rows_go_with_the_endpoints_retention(house: House) -> None:
+    endpoint = EndpointSpec.model_validate({"name": "main", "model": "price", "capture": {"retention_days": 30}})
+    table = capture_table(endpoint, system="prices", regression=True)
+    line = (
+        '{"inference_id":"%s","row_number":1,"captured_at":"%s","variant":"a","generation":1,"version":1,'
+        '"digest":"d","request_id":"r%s","prediction":1.5}\n'
+    )
+    lines = line % ("i1", "2026-02-28T11:59:00Z", 1) + line % ("i2", "2026-03-30T12:00:00Z", 2)
+    house.store.put("capture/prices/main/2026/03/30/12/1-1-1.jsonl", lines.encode())
+    (receipt,) = house.ingest(table).run()
+    assert receipt.loaded == 2
+    assert expired(house, table) == Erased(rows=1, records=0)
+    left = house.warehouse.query("SELECT inference_id FROM main_capture").to_pylist()
+    assert left == [{"inference_id": "i2"}]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"retention_days": 1, "event_time": "ticker"},
+            "event time 'ticker' is a varchar; expected a date or timestamp",
+        ),
+        ({"retention_days": 1, "sources": [], "existing": "theirs"}, "who loads it says how long rows stay"),
+    ],
+)
+def test_a_retention_that_cannot_hold_is_refused(more: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        spec(**more)

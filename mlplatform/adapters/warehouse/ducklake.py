@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.ducklake_commit import read_guards, retried, transaction
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.ducklake_erasure import erase
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
 from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
@@ -22,11 +23,13 @@ from mlplatform.adapters.warehouse.ducklake_tables import (
     columns_of,
     create_books,
     create_table,
+    table_names,
 )
+from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.sql import identifier
-from mlplatform.core.tables.books import check_names
+from mlplatform.core.tables.books import BOOKS, check_names
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.object_store import ObjectStore
@@ -66,7 +69,7 @@ class DuckLakeWarehouse:
         writer = self._engine.writer()
         found = columns_of(writer, schema.name)
         new, wider = changes(schema, found) if found else ([], [])
-        if found and not new and not wider:
+        if found and not new and not wider and set(BOOKS) <= table_names(writer):
             return
         if wider:
             from mlplatform.adapters.warehouse.ducklake_widen import widen
@@ -115,6 +118,9 @@ class DuckLakeWarehouse:
     def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
         with mapped(f"Load of '{plan.key}' into table '{plan.table}'"):
             return Load(self._engine, plan, schema, store, self._now).run()
+
+    def erase(self, erasure: Erasure) -> Erased:
+        return retried(lambda: erase(self._engine.writer(), erasure), f"Erasure from table '{erasure.table}'")
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None

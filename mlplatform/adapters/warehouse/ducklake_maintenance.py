@@ -1,6 +1,7 @@
 """Upkeep of a DuckLake: merge small files, expire old snapshots, delete what no snapshot needs.
 
-A version that is pinned (a model refers to it) is never expired, nor are its files deleted. Files that a merge or an
+A version that is pinned (a model refers to it) is never expired, nor are its files deleted, unless an erasure released
+it: then rows that were deleted are written out of their files, and every snapshot made before goes. Files that a merge or an
 expiry let go are deleted a while later, so that reads that began before still find them; so are files that a killed
 load left behind.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.adapters.warehouse.ducklake_tables import table_names
 from mlplatform.core.sql import literal
 from mlplatform.ports.warehouse import Maintained
 
@@ -26,6 +29,9 @@ _METADATA = "__ducklake_metadata_w"
 
 GRACE = timedelta(hours=1)
 """How long a file that no snapshot needs stays, for reads that began before; also the age of a load that is taken for dead."""
+
+_DELETED_SHARE = 0.3
+"""A file is written anew when so much of it was deleted; at an erasure from snapshots, any that lost a row."""
 
 
 def maintain(
@@ -40,15 +46,21 @@ def maintain(
     writer = engine.writer()
     before = _files(writer)
     on_progress(f"{before} files before")
-    for name in _tables(writer):
+    erasures = _erasures(writer)
+    fresh = [erasure for erasure in erasures if erasure.rewritten_at is None]
+    share = 0.0 if fresh else _DELETED_SHARE
+    for name in sorted(table_names(writer)):
         table = literal(name)
         _call(writer, f"ducklake_flush_inlined_data('w', table_name => {table})", f"Flush of '{name}'")
+        _call(writer, f"ducklake_rewrite_data_files('w', {table}, delete_threshold => {share})", f"Rewrite of '{name}'")
         _call(writer, f"ducklake_merge_adjacent_files('w', {table})", f"Merge of '{name}'")
         on_progress(f"merged '{name}'")
-    expired, kept = _expire(writer, now - keep, pinned)
+    expired, kept = _expire(writer, now - keep, pinned, all_but_newest=bool(fresh))
     on_progress(f"expired {expired} snapshots")
     deleted = _delete(engine, now - GRACE)
     _sweep_scratch(engine, now - GRACE)
+    _note(writer, "rewritten_at", fresh)
+    _note(writer, "purged_at", [e for e in erasures if e.rewritten_at is not None and e.rewritten_at < now - GRACE])
     after = _files(writer)
     on_progress(f"deleted {deleted} files; {after} files after")
     return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
@@ -58,11 +70,29 @@ def _call(writer: duckdb.DuckDBPyConnection, function: str, subject: str) -> Non
     retried(lambda: writer.execute(f"CALL {function}"), subject)
 
 
-def _tables(writer: duckdb.DuckDBPyConnection) -> list[str]:
+@dataclass(frozen=True)
+class _Unpurged:
+    """An erasure whose rows some file may still hold."""
+
+    id: str
+    table: str
+    rewritten_at: datetime | None
+
+
+def _erasures(writer: duckdb.DuckDBPyConnection) -> list[_Unpurged]:
+    if "_erasures" not in table_names(writer):
+        return []
     rows = writer.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'w' AND schema_name = 'main' ORDER BY table_name"
+        "SELECT erasure_id, table_name, rewritten_at FROM w.main._erasures WHERE purged_at IS NULL"
     ).fetchall()
-    return [row[0] for row in rows]
+    return [_Unpurged(name, table, at and at.replace(tzinfo=UTC)) for name, table, at in rows]
+
+
+def _note(writer: duckdb.DuckDBPyConnection, column: str, erasures: Sequence[_Unpurged]) -> None:
+    """By the engine's clock, which also dates the files it lets go."""
+    for each in erasures:
+        sql = f"UPDATE w.main._erasures SET {column} = CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP) WHERE erasure_id = ? AND table_name = ?"
+        retried(lambda sql=sql, each=each: writer.execute(sql, [each.id, each.table]), "Book of erasures")  # type: ignore[misc]
 
 
 def _files(writer: duckdb.DuckDBPyConnection) -> int:
@@ -70,12 +100,21 @@ def _files(writer: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def _expire(writer: duckdb.DuckDBPyConnection, before: datetime, pinned: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    """Expires snapshots older than `before`, but the newest and those pinned; how many, and the pinned ones that are there."""
+def _expire(
+    writer: duckdb.DuckDBPyConnection, before: datetime, pinned: Sequence[str], *, all_but_newest: bool
+) -> tuple[int, tuple[str, ...]]:
+    """Expires snapshots older than `before` that are not pinned, or all, for the sake of an erasure; never the newest.
+
+    Gives how many, and the pinned ones that are there.
+    """
     rows = writer.execute("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").fetchall()
     wanted = set(pinned)
-    kept = tuple(str(version) for version, _ in rows if str(version) in wanted)
-    old = [int(version) for version, at in rows[:-1] if at.astimezone(UTC) < before and str(version) not in wanted]
+    old = [
+        int(version)
+        for version, at in rows[:-1]
+        if all_but_newest or (at.astimezone(UTC) < before and str(version) not in wanted)
+    ]
+    kept = tuple(str(version) for version, _ in rows if str(version) in wanted and version not in old)
     if old:
         versions = ", ".join(map(str, old))
         _call(writer, f"ducklake_expire_snapshots('w', versions => [{versions}])", "Expiry of snapshots")

@@ -1,4 +1,4 @@
-"""Tables as a schema wants them: made, given new columns, or widened; and the three tables that keep the books."""
+"""Tables as a schema wants them: made, given new columns, or widened; and those that keep the books."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
     return dict(rows)
 
 
+def table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Every table, the books too."""
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'w' AND schema_name = 'main'"
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def create_books(connection: duckdb.DuckDBPyConnection) -> None:
-    """The ledger, the guards and the quarantine, where they are missing."""
+    """The books, where they are missing."""
     for name, columns in BOOKS.items():
         declared = ", ".join(f"{identifier(column)} {kind.upper()}" for column, kind in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS w.main.{name} ({declared})")

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.redshift_books import RedshiftBooks
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection, RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_erasure import erase
 from mlplatform.adapters.warehouse.redshift_errors import query_error
 from mlplatform.adapters.warehouse.redshift_load import RedshiftLoad
 from mlplatform.adapters.warehouse.redshift_results import arrow_table
 from mlplatform.adapters.warehouse.redshift_sql import LONGEST_VARCHAR_BYTES, select_sql, tables_of
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.adapters.warehouse.redshift_unload import run_unload
+from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.tables.books import check_names
 from mlplatform.core.tables.schema import TableSchema
@@ -82,6 +84,11 @@ class RedshiftWarehouse:
         limited = schema.limited(longest_bytes=can.longest_text_bytes, null_byte=can.null_bytes)
         load = RedshiftLoad(self._connection, self._tables, self._books, plan=plan, schema=limited, store=store)
         return load.run(self._now)
+
+    def erase(self, erasure: Erasure) -> Erased:
+        return self._connection.retried(
+            lambda: erase(self._connection, self._tables, erasure), f"Erasure from table '{erasure.table}'"
+        )
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None

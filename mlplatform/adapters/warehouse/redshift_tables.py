@@ -1,4 +1,4 @@
-"""Redshift tables as a schema wants them: made, given new columns, or widened; and the three tables that keep the books."""
+"""Redshift tables as a schema wants them: made, given new columns, or widened; and those that keep the books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The books that every warehouse keeps beside its tables: columns of `_ledger`, `_guards` and `_quarantine`, in order.
+"""The books that every warehouse keeps beside its tables: columns of each, in order.
 
 Types are the logical ones of `core.tables.schema`, and `blob` for bytes. They are read by `query` like any table.
 """
@@ -49,7 +49,23 @@ QUARANTINE = (
 )
 """One row a record: a `core.loads.plan.QuarantinedRecord`; `columns` is a JSON list, empty but for CSV."""
 
-BOOKS = {"_ledger": LEDGER, "_guards": GUARDS, "_quarantine": QUARANTINE}
+ERASURES = (
+    ("erasure_id", "varchar"),
+    ("table_name", "varchar"),
+    ("reason", "varchar"),
+    ("rows", "bigint"),
+    ("records", "bigint"),
+    ("erased_at", "timestamp"),
+    ("rewritten_at", "timestamp"),
+    ("purged_at", "timestamp"),
+)
+"""One row a `core.loads.erasure.Erasure` that took something: how many rows and quarantined records.
+
+`rewritten_at`: since when no snapshot shows them any more; `purged_at`: since when no file holds them. Both are NULL until
+upkeep did so, and those of the erasure itself where snapshots are none of its concern.
+"""
+
+BOOKS = {"_ledger": LEDGER, "_guards": GUARDS, "_quarantine": QUARANTINE, "_erasures": ERASURES}
 
 
 def check_names(schema: TableSchema) -> None:

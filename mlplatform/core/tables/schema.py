@@ -10,7 +10,8 @@ from typing import Literal
 ScalarType = Literal["varchar", "bigint", "double", "boolean", "date", "timestamp", "json"]
 """Logical types every warehouse maps to its own; `timestamp` is in UTC; `decimal(p,s)` stands beside them."""
 
-PROVENANCE = ("_batch_id", "_source", "_offset", "_loaded_at")
+LOADED_AT = "_loaded_at"
+PROVENANCE = ("_batch_id", "_source", "_offset", LOADED_AT)
 """Columns every loaded row carries beside its own.
 
 `_batch_id` the plan's id (its ledger row), `_source` the object's key or ``stream/shard``, `_offset` the stream's
