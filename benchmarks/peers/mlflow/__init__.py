@@ -1,0 +1,1 @@
+"""MLflow's scoring server, https://mlflow.org/docs/latest/ml/deployment/."""

@@ -1,0 +1,1 @@
+"""MLServer with its XGBoost runtime, https://docs.seldon.ai/mlserver."""

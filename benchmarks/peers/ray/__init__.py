@@ -1,0 +1,1 @@
+"""Ray Serve, https://docs.ray.io/en/latest/serve/."""
