@@ -54,7 +54,12 @@ class Model(ModelSpec, Station):
         def registered(
             context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformResource]
         ) -> dg.MaterializeResult:
-            done = register_candidate(platform.system(system.name), self.name, run_id=line_of(context))
+            done = register_candidate(
+                platform.system(system.name),
+                self.name,
+                run_id=line_of(context),
+                request=context.run.tags.get(REQUEST_TAG),
+            )
             return platform.result(done.metadata)
 
         return dg.Definitions(assets=[candidate, registered])

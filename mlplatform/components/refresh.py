@@ -12,14 +12,15 @@ from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.refresh import RefreshSpec
 
 
-class Refresh(RefreshSpec, Station):
+class Refresh(RefreshSpec, Station):  # type: ignore[misc]  # the field `model`, and Dagster's class method
     """Runs features → candidate → model → endpoint: on a schedule, at the first data, when a monitor asks."""
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         system = system_of(context)
-        endpoint = system.get(EndpointSpec, self.endpoint)
-        model = system.get(ModelSpec, endpoint.model)
-        line = [key_of(system, n) for n in (model.features, f"{model.name}_candidate", model.name, endpoint.name)]
+        name = self.model or system.get(EndpointSpec, str(self.endpoint)).model
+        model = system.get(ModelSpec, name)
+        stations = [model.features, f"{name}_candidate", name, *([self.endpoint] if self.endpoint else [])]
+        line = [key_of(system, station) for station in stations]
         job = dg.define_asset_job(
             f"{system.name}_{self.name}",
             selection=dg.AssetSelection.assets(*line),

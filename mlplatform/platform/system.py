@@ -81,30 +81,41 @@ class SystemStations(DataStations):
         """What a monitor judged, oldest first."""
         return self.monitor(monitor).evaluations()
 
-    def retrain(self, endpoint: str) -> Retrain:
-        """Turns failed evaluations, and the first data, into requests."""
-        return self._once("retrain", endpoint, lambda: self._retrain(endpoint))
+    def retrain(self, station: str) -> Retrain:
+        """Turns failed evaluations, and the first data, into requests, for an endpoint or a model that none serves."""
+        return self._once("retrain", station, lambda: self._retrain(station))
 
-    def _retrain(self, endpoint: str) -> Retrain:
+    def _retrain(self, station: str) -> Retrain:
+        from mlplatform.stations.live import live_digest
         from mlplatform.stations.retrain import Retrain
 
-        spec, _, _, table = self.endpoint_parts(endpoint)
-        refresh = next((r for r in self.spec.all(RefreshSpec) if r.endpoint == endpoint), None)
+        served = next((e for e in self.spec.all(EndpointSpec) if e.name == station), None)
+        model = self.spec.get(ModelSpec, served.model if served else station)
+        table = self.spec.get(TableSpec, self.spec.get(FeatureSetSpec, model.features).table)
+        p, name = self.platform, f"{self.spec.name}/{station}"
+
+        def champion() -> str | None:
+            if served is not None:
+                return live_digest(p.endpoints, name)
+            registered = self.registry(model.name).champion()
+            return None if registered is None else registered.digest
+
         return Retrain(
-            self.platform.items,
-            self.platform.endpoints,
+            p.items,
             self.warehouse(table.connection),
-            spec,
             table,
             system=self.spec.name,
+            station=station,
+            champion=champion,
             monitors=self.spec.all(MonitorSpec),
-            refresh=refresh,
+            refresh=next((r for r in self.spec.all(RefreshSpec) if r.station == station), None),
             spec_version=fingerprint(self.spec),
         )
 
     def retrains(self) -> list[Retrain]:
-        """One for each endpoint."""
-        return [self.retrain(e.name) for e in self.spec.all(EndpointSpec)]
+        """One for each endpoint, and for each model that is refreshed without one."""
+        unserved = [r.model for r in self.spec.all(RefreshSpec) if r.model is not None]
+        return [self.retrain(name) for name in [*(e.name for e in self.spec.all(EndpointSpec)), *unserved]]
 
     def rollout(self, endpoint: str) -> Rollout:
         """Deploys versions to an endpoint."""
@@ -185,7 +196,7 @@ class SystemStations(DataStations):
                 p.endpoints,
                 spec,
                 system=self.spec.name,
-                endpoint=self._endpoint_of(model),
+                endpoint=self.endpoint_of(model),
             ),
         )
 
@@ -198,12 +209,12 @@ class SystemStations(DataStations):
             "registry",
             model,
             lambda: Registry(
-                p.tracking, p.items, p.endpoints, spec, system=self.spec.name, endpoint=self._endpoint_of(model)
+                p.tracking, p.items, p.endpoints, spec, system=self.spec.name, endpoint=self.endpoint_of(model)
             ),
         )
 
-    def _endpoint_of(self, model: str) -> str | None:
-        """The first endpoint that serves the model, as ``<system>/<endpoint>``."""
+    def endpoint_of(self, model: str) -> str | None:
+        """The first endpoint that serves the model, as ``<system>/<endpoint>``; None for a model of batches."""
         names = [e.name for e in self.spec.all(EndpointSpec) if e.model == model]
         return f"{self.spec.name}/{names[0]}" if names else None
 

@@ -80,7 +80,7 @@ class SystemSpec:
         for monitor in self.all(MonitorSpec):
             yield from _check_monitor(self, monitor)
         for refresh in self.all(RefreshSpec):
-            yield from _refers(self, refresh, EndpointSpec, refresh.endpoint, "endpoint")
+            yield from _check_refresh(self, refresh)
 
 
 def _word(kind: type[StationSpec]) -> str:
@@ -234,6 +234,18 @@ def _check_window(system: SystemSpec, monitor: MonitorSpec, endpoint: EndpointSp
         elif features.window.column != monitor.window.column:
             why = f"expected '{features.window.column}', the window column of feature set '{features.name}'"
             yield Fault(monitor.name, ("window", "column"), f"{why}, found '{monitor.window.column}'")
+
+
+def _check_refresh(system: SystemSpec, refresh: RefreshSpec) -> Iterator[Fault]:
+    if refresh.endpoint is not None:
+        yield from _refers(system, refresh, EndpointSpec, refresh.endpoint, "endpoint")
+    if refresh.model is not None:
+        yield from _refers(system, refresh, ModelSpec, refresh.model, "model")
+        for endpoint in system.all(EndpointSpec):
+            if endpoint.model == refresh.model:
+                why = f"endpoint '{endpoint.name}' serves model '{refresh.model}'; write 'endpoint: {endpoint.name}' instead"
+                yield Fault(refresh.name, ("model",), why)
+                break
 
 
 def _check_captured(monitor: MonitorSpec, endpoint: EndpointSpec) -> Iterator[Fault]:

@@ -18,3 +18,9 @@ def live_deployment(endpoints: Endpoints, endpoint: str) -> Deployment | None:
     if live in (0, desired.generation):
         return desired
     return next((d for d in endpoints.history(endpoint) if d.generation == live), desired)
+
+
+def live_digest(endpoints: Endpoints, endpoint: str) -> str | None:
+    """The digest of the model that answers callers, as `live_deployment` finds it; None before the first."""
+    live = live_deployment(endpoints, endpoint)
+    return None if live is None else live.digest

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mlplatform.errors import UnavailableError
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.ports.notifications import Kind, Notification, Notifications
+from mlplatform.ports.tracking import ModelVersion
 from mlplatform.spec.notification import NotifySpec
 from mlplatform.stations.evaluation import Evaluation
 
@@ -35,6 +36,16 @@ class Notify:
             f"{deployment.endpoint} serves version {deployment.version} of {deployment.model}",
             f"Generation {deployment.generation}, digest {deployment.digest[:12]}, because of: {deployment.reason}."
             + (f"\nOn held-out rows: {figures}." if figures else ""),
+        )
+
+    def registered(self, version: ModelVersion) -> bool:
+        """A version of a model that no endpoint serves is the champion: ``success``, once a version."""
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in sorted(version.metrics.items()))
+        return self._send(
+            f"registered/{version.model}/v{version.version}",
+            "success",
+            f"Version {version.version} of {version.model} is its champion",
+            f"Digest {version.digest[:12]}." + (f"\nOn held-out rows: {figures}." if figures else ""),
         )
 
     def data_tests_failed(self, features: str, snapshot: str, reason: str, *, run_id: str = "") -> bool:

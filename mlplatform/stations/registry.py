@@ -7,7 +7,7 @@ from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.model import ModelSpec
-from mlplatform.stations.champion_version import champion_of
+from mlplatform.stations.champion_version import ALIAS, champion_of
 from mlplatform.stations.verdict import CANDIDATES, require_pass
 
 CHALLENGER = "challenger"
@@ -46,7 +46,10 @@ class Registry:
             self._items, model=self.name, digest=digest, champion_digest=champion.digest if champion else None
         )
         made = self._tracking.register(self.name, digest, verdict=verdict.to_json())
-        if champion is not None:
+        if self._endpoint is None:
+            # Nothing is deployed that the alias could follow: what passed against the present champion is the new one.
+            self._tracking.set_alias(self.name, ALIAS, made.version)
+        elif champion is not None:
             self._tracking.set_alias(self.name, CHALLENGER, made.version)
         return made
 
@@ -62,5 +65,5 @@ class Registry:
         return self._tracking.versions(self.name)
 
     def champion(self) -> ModelVersion | None:
-        """The version that serves, or None before the first."""
+        """The version that serves (of a model that no endpoint serves: that passed last), or None before the first."""
         return champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)

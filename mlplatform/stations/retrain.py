@@ -1,28 +1,25 @@
 """Retraining: turns failed evaluations, and the first data, into requests that a run takes.
 
-Requests are items of the collection `retrain_requests`, keyed ``<system>/<endpoint>/<number>``; the number is one
-more than the newest's and written only where it is not there, so that of two processes that decide at once one
+Requests are items of the collection `retrain_requests`, keyed ``<system>/<endpoint>/<number>`` (or by the model, where
+no endpoint serves it); the number is one more than the newest's and written only where it is not there, so that of two processes that decide at once one
 writes and the other finds the request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mlplatform.core.retrain import Finding, Outcome, Policy, Request, decide, lost, may_train_first
 from mlplatform.core.sql import identifier
 from mlplatform.errors import ConflictError, NotFoundError
-from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import Item, ItemStore
 from mlplatform.ports.warehouse import Warehouse
-from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec, RetrainSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.evaluation import Evaluations
-from mlplatform.stations.live import live_deployment
 from mlplatform.stations.window_rows import utc
 
 COLLECTION = "retrain_requests"
@@ -41,9 +38,11 @@ class Decided:
 
 
 class Retrain:
-    """Asks for retrainings of one endpoint's model.
+    """Asks for trainings of one endpoint's model, or of a model that no endpoint serves.
 
     Args:
+        station: the endpoint's name, or the model's.
+        champion: gives the digest of the model in use, or None before the first.
         monitors: those of the system that watch this endpoint.
         refresh: says whether the first data start a training; None = they do not.
     """
@@ -51,22 +50,22 @@ class Retrain:
     def __init__(
         self,
         items: ItemStore,
-        endpoints: Endpoints,
         warehouse: Warehouse,
-        endpoint: EndpointSpec,
         table: TableSpec,
         *,
         system: str,
+        station: str,
+        champion: Callable[[], str | None],
         monitors: Sequence[MonitorSpec] = (),
         refresh: RefreshSpec | None = None,
         spec_version: str = "",
     ) -> None:
         self._items = items
-        self._endpoints = endpoints
         self._warehouse = warehouse
         self._table = table
-        self._endpoint = f"{system}/{endpoint.name}"
-        self._monitors = [m for m in monitors if m.endpoint == endpoint.name and m.retrain is not None]
+        self._station = f"{system}/{station}"
+        self._champion = champion
+        self._monitors = [m for m in monitors if m.endpoint == station and m.retrain is not None]
         self._evaluations = {m.name: Evaluations(items, system=system, monitor=m.name) for m in self._monitors}
         self._refresh = refresh
         self._spec_version = spec_version
@@ -79,13 +78,13 @@ class Retrain:
         for request in lost(self.requests(), now=now):
             of = f"run '{request.run_id}'" if request.run_id else "it"
             self.finished(request.id, "failed", now, message=f"nothing was heard of {of} for a day")
-        live = live_deployment(self._endpoints, self._endpoint)
+        live = self._champion()
         if live is None:
             return self._first(now)
         requests = self.requests()
         reasons = []
         for monitor in self._monitors:
-            evaluation = self._evaluations[monitor.name].latest(live.digest)
+            evaluation = self._evaluations[monitor.name].latest(live)
             finding = None if evaluation is None else Finding(evaluation.id, evaluation.failed)
             decision = decide(finding, requests, now=now, policy=_policy(monitor.retrain))
             if decision.retrain and finding is not None:
@@ -95,7 +94,7 @@ class Retrain:
 
     def requests(self) -> list[Request]:
         """All requests, oldest first."""
-        return [Request.from_json(item.value) for item in self._items.list(COLLECTION, prefix=f"{self._endpoint}/")]
+        return [Request.from_json(item.value) for item in self._items.list(COLLECTION, prefix=f"{self._station}/")]
 
     def pending(self) -> list[Request]:
         """Requests that no run has taken yet."""
@@ -127,7 +126,7 @@ class Retrain:
 
     def _first(self, now: datetime) -> Decided:
         if self._refresh is None or not self._refresh.first:
-            return Decided(None, "there is no deployment yet, and the first data start no training")
+            return Decided(None, "there is no model yet, and the first data start no training")
         rows, oldest, newest = self._arrived()
         if rows < self._refresh.first_rows:
             return Decided(
@@ -141,7 +140,7 @@ class Retrain:
         basis = (self._spec_version, f"{rows} rows, newest {newest.isoformat() if newest else 'unknown'}")
         blocked = may_train_first(requests, basis, now=now, policy=policies[0])
         if blocked:
-            return Decided(None, f"there is no deployment yet, but {blocked}")
+            return Decided(None, f"there is no model yet, but {blocked}")
         why = f"first training: table '{self._table.name}' has {rows} rows"
         return self._ask(requests, why, "", (), now, basis=basis)
 
@@ -167,7 +166,7 @@ class Retrain:
         basis: tuple[str, str] = ("", ""),
     ) -> Decided:
         number = int(requests[-1].id.rpartition("/")[2]) + 1 if requests else 1
-        request = Request(f"{self._endpoint}/{number:08d}", reason, evaluation_id, checks, now, basis=basis)
+        request = Request(f"{self._station}/{number:08d}", reason, evaluation_id, checks, now, basis=basis)
         try:
             self._items.put(COLLECTION, request.id, request.to_json(), expected_version=0)
         except ConflictError:
@@ -177,7 +176,7 @@ class Retrain:
     def _get(self, request_id: str) -> tuple[Item, Request]:
         item = self._items.get(COLLECTION, request_id)
         if item is None:
-            raise NotFoundError(f"There is no retraining request '{request_id}' for endpoint '{self._endpoint}'.")
+            raise NotFoundError(f"There is no retraining request '{request_id}' for '{self._station}'.")
         return item, Request.from_json(item.value)
 
     def _put(self, item: Item, request: Request) -> Request:

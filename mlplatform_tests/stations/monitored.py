@@ -41,6 +41,7 @@ from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.live import live_digest
 from mlplatform.stations.monitor import Monitor
 from mlplatform.stations.retrain import Retrain
 
@@ -112,11 +113,11 @@ class World:
         monitor = MonitorSpec.model_validate({**self.spec.model_dump(), "retrain": retrain})
         return Retrain(
             self.items,
-            self.endpoints,
             self.warehouse,
-            self.endpoint,
             self.table,
             system=SYSTEM,
+            station=self.endpoint.name,
+            champion=lambda: live_digest(self.endpoints, f"{SYSTEM}/{self.endpoint.name}"),
             monitors=[monitor],
             refresh=self.system.all(RefreshSpec)[0],
         )

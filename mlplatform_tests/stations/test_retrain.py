@@ -124,7 +124,7 @@ def test_a_run_that_was_never_heard_of_again_does_not_hold_up_the_next_for_ever(
 
 
 def test_an_unknown_request_is_named(world: World) -> None:
-    with pytest.raises(NotFoundError, match="no retraining request 'x' for endpoint 'stock_prices/stock_prices'"):
+    with pytest.raises(NotFoundError, match="no retraining request 'x' for 'stock_prices/stock_prices'"):
         world.retrain().launched("x", "run-1")
 
 
@@ -177,4 +177,4 @@ def test_a_failed_first_training_waits_for_the_cool_down(world: World) -> None:
     first = retrain.decide(later(6)).request
     assert first is not None
     retrain.finished(first.id, "failed")
-    assert "there is no deployment yet, but the cool-down" in retrain.decide(later(10)).reason
+    assert "there is no model yet, but the cool-down" in retrain.decide(later(10)).reason
