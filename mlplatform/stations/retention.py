@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from mlplatform.core.loads.erasure import Erased, Erasure
+from mlplatform.core.loads.erasure import Condition, Erased, Erasure
 from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import LOADED_AT
 from mlplatform.ports.object_store import ObjectStore
@@ -61,16 +61,14 @@ def expire_rows(warehouse: Warehouse, table: TableSpec, now: datetime) -> Erased
     waiting = warehouse.query(
         "SELECT quarantine_id FROM _quarantine WHERE table_name = ? AND quarantined_at < ?", [name, before]
     )
-    records = tuple(waiting.column("quarantine_id").to_pylist())
+    records = tuple(str(name) for name in waiting.column("quarantine_id").to_pylist())
     if not rows and not records:
         return Erased(0, 0)
     return warehouse.erase(
         Erasure(
             id=f"retention-{now.astimezone(UTC):%Y%m%dT%H%M%S%f}",
             table=name,
-            column=column,
-            comparison="before",
-            value=before.replace(tzinfo=UTC),
+            conditions=(Condition(column, "before", before.replace(tzinfo=UTC)),),
             reason=f"older than {table.retention_days:g} days",
             erased_at=now,
             records=records,

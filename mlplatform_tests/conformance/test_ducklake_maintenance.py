@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.core.loads.erasure import Erasure
+from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.errors import NotFoundError
 from mlplatform.stations.maintenance import Maintenance
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, ducklake_case
@@ -97,7 +97,9 @@ def test_upkeep_is_due_at_an_erasure_from_snapshots_and_once_more_when_its_files
     station = Maintenance(loaded.warehouse, pinned=list, max_commits=1000)
     now = datetime.now(UTC)
     assert not station.due(now)
-    loaded.warehouse.erase(Erasure("e", "prices", "ticker", "equal", "T1", "asked for", now, from_snapshots=True))
+    loaded.warehouse.erase(
+        Erasure("e", "prices", (Condition("ticker", "equal", "T1"),), "asked for", now, from_snapshots=True)
+    )
     assert station.due(now)
     station.run(now)
     assert not station.due(now + HOUR)

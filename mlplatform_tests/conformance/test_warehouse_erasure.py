@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.core.loads.erasure import Erased, Erasure
+from mlplatform.core.loads.erasure import Condition, Erased, Erasure
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import NotFoundError
 from mlplatform_tests.conformance.object_stores import ministack_server
@@ -18,7 +18,7 @@ from mlplatform_tests.conformance.warehouses import HEADER, Case, case, ducklake
 __all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ERASURE = Erasure("e1", "prices", "ticker", "equal", "B", "asked for", NOW)
+ERASURE = Erasure("e1", "prices", (Condition("ticker", "equal", "B"),), "asked for", NOW)
 ROWS = HEADER + b"A,,1,,2020-01-01\nB,,2,,2020-01-01\nB,,3,,2020-01-02\nA,,4,,2020-01-03\n"
 SEEN = TableSchema("seen", (Column("id", "bigint", nullable=False), Column("at", "timestamp", nullable=False)))
 
@@ -44,7 +44,7 @@ def test_the_same_erasure_again_takes_nothing_and_writes_nothing(case: Case) -> 
 def test_a_number_is_compared_as_text(case: Case) -> None:
     case.warehouse.create(SEEN)
     case.load("in/s.csv", b"id,at\n7,2026-01-01 00:00:00\n77,2026-01-01 00:00:00\n", schema=SEEN)
-    assert case.warehouse.erase(Erasure("e2", "seen", "id", "equal", "7", "asked for", NOW)).rows == 1
+    assert case.warehouse.erase(Erasure("e2", "seen", (Condition("id", "equal", "7"),), "asked for", NOW)).rows == 1
     assert case.rows("SELECT id FROM seen") == [(77,)]
 
 
@@ -52,7 +52,7 @@ def test_rows_before_a_moment_go_and_those_at_it_stay(case: Case) -> None:
     case.warehouse.create(SEEN)
     case.load("in/s.csv", b"id,at\n1,2026-01-01 11:59:59\n2,2026-01-01 12:00:00\n", schema=SEEN)
     until = datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
-    assert case.warehouse.erase(Erasure("e3", "seen", "at", "before", until, "retention", NOW)).rows == 1
+    assert case.warehouse.erase(Erasure("e3", "seen", (Condition("at", "before", until),), "retention", NOW)).rows == 1
     assert case.rows("SELECT id FROM seen") == [(2,)]
 
 
@@ -72,7 +72,7 @@ def test_loads_go_on_after_an_erasure(case: Case) -> None:
 
 def test_a_table_or_column_that_is_not_there_is_named(case: Case) -> None:
     with pytest.raises(NotFoundError, match="no column 'name'; it has: ticker, change"):
-        case.warehouse.erase(replace(ERASURE, column="name"))
+        case.warehouse.erase(replace(ERASURE, conditions=(Condition("name", "equal", "B"),)))
     with pytest.raises(NotFoundError, match="no table 'people'"):
         case.warehouse.erase(replace(ERASURE, table="people"))
 
@@ -99,7 +99,9 @@ def test_an_erasure_from_snapshots_leaves_no_file_that_holds_the_row(lake: Case,
     pinned = lake.warehouse.unload({"u": "SELECT 1 AS one"}, lake.store)["u"].engine_version
     assert pinned is not None
     assert holding(data, b"Zebedee") == 1
-    lake.warehouse.erase(Erasure("e4", "people", "name", "equal", "Zebedee", "asked for", NOW, from_snapshots=True))
+    lake.warehouse.erase(
+        Erasure("e4", "people", (Condition("name", "equal", "Zebedee"),), "asked for", NOW, from_snapshots=True)
+    )
     now = datetime.now(UTC)
     first = lake.warehouse.maintain(now=now, keep=timedelta(days=7), pinned=[pinned])
     assert first.kept_versions == ()
@@ -114,7 +116,7 @@ def test_an_erasure_from_snapshots_leaves_no_file_that_holds_the_row(lake: Case,
 def test_retention_leaves_a_pinned_snapshot_readable(lake: Case) -> None:
     pinned = lake.warehouse.unload({"u": "SELECT 1 AS one"}, lake.store)["u"].engine_version
     assert pinned is not None
-    lake.warehouse.erase(Erasure("e5", "people", "name", "equal", "Zebedee", "retention", NOW))
+    lake.warehouse.erase(Erasure("e5", "people", (Condition("name", "equal", "Zebedee"),), "retention", NOW))
     done = lake.warehouse.maintain(now=datetime.now(UTC), keep=timedelta(0), pinned=[pinned])
     assert done.kept_versions == (pinned,)
     assert lake.warehouse.query("SELECT count(*) AS n FROM people", at=pinned).to_pylist() == [{"n": 51}]

@@ -13,7 +13,6 @@ from mlplatform.adapters.warehouse.ducklake_tables import columns_of, create_boo
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.sql import identifier, literal
-from mlplatform.errors import NotFoundError
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
 
 def erase(writer: duckdb.DuckDBPyConnection, erasure: Erasure) -> Erased:
     """See `ports.warehouse.Warehouse.erase`. Raises DuckDB's own errors: a conflict where another commit was first."""
-    there = columns_of(writer, erasure.table)
-    if not there:
-        raise NotFoundError(f"The warehouse has no table '{erasure.table}'.")
-    if erasure.column not in there:
-        raise NotFoundError(
-            f"Table '{erasure.table}' has no column '{erasure.column}'; it has: {', '.join(there)}.",
-            next_step="Name one of them.",
-        )
+    erasure.check_columns(columns_of(writer, erasure.table))
     return transaction(writer, lambda: _erase(writer, erasure))
 
 
@@ -37,7 +29,7 @@ def _erase(writer: duckdb.DuckDBPyConnection, erasure: Erasure) -> Erased:
     # Touching the table's own row makes a load at the same moment conflict on any catalogue.
     writer.execute("UPDATE w.main._guards SET epoch = epoch WHERE table_name = ? AND shard = ?", [erasure.table, LOADS])
     gone = writer.execute(
-        f"DELETE FROM w.main.{identifier(erasure.table)} WHERE {erasure.where()}", [erasure.parameter()]
+        f"DELETE FROM w.main.{identifier(erasure.table)} WHERE {erasure.where()}", erasure.parameters()
     ).fetchone()
     records = 0
     if erasure.records:

@@ -7,23 +7,15 @@ from mlplatform.adapters.warehouse.redshift_sql import literal
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.sql import identifier
-from mlplatform.errors import NotFoundError
 
 
 def erase(connection: RedshiftConnection, tables: RedshiftTables, erasure: Erasure) -> Erased:
     """See `ports.warehouse.Warehouse.erase`."""
-    there = tables.columns(erasure.table)
-    if not there:
-        raise NotFoundError(f"The warehouse has no table '{erasure.table}'.")
-    if erasure.column not in there:
-        raise NotFoundError(
-            f"Table '{erasure.table}' has no column '{erasure.column}'; it has: {', '.join(there)}.",
-            next_step="Name one of them.",
-        )
+    erasure.check_columns(tables.columns(erasure.table))
     with connection.transaction():
         tables.lock_books()
         rows = connection.count(
-            f"DELETE FROM {tables.name(erasure.table)} WHERE {erasure.where()}", [erasure.parameter()]
+            f"DELETE FROM {tables.name(erasure.table)} WHERE {erasure.where()}", erasure.parameters()
         )
         records = 0
         if erasure.records:

@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from mlplatform.core.sql import identifier
+from mlplatform.errors import NotFoundError
 
-COMPARISONS = {"equal": "CAST({column} AS VARCHAR) = ?", "before": "{column} < ?"}
+_SQL = {"equal": "CAST({column} AS VARCHAR) = ?", "before": "{column} < ?"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``equal``: the column as text is `value`; ``before``: the column, a time, is earlier than `value`."""
+
+    column: str
+    comparison: Literal["equal", "before"]
+    value: str | datetime
+
+    def sql(self) -> str:
+        """The condition; its one ``?`` is `parameter`."""
+        return _SQL[self.comparison].format(column=identifier(self.column))
+
+    def parameter(self) -> Any:
+        """What the column is compared with; times without a zone, in UTC."""
+        return self.value.astimezone(UTC).replace(tzinfo=None) if isinstance(self.value, datetime) else self.value
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """What leaves one table: the rows whose `column` compares so with `value`, and the named quarantined records.
+    """What leaves one table: the rows that meet every condition, and the named quarantined records.
 
     Attributes:
         id: names it in the book `_erasures`.
-        comparison: ``equal``: the column as text is `value`; ``before``: the column, a time, is earlier than `value`.
+        conditions: at least one.
         records: quarantine ids of the table's records that go with it.
         from_snapshots: whether earlier snapshots must stop showing the rows too, also those that a model pins.
     """
 
     id: str
     table: str
-    column: str
-    comparison: Literal["equal", "before"]
-    value: str | datetime
+    conditions: tuple[Condition, ...]
     reason: str
     erased_at: datetime
     records: tuple[str, ...] = ()
     from_snapshots: bool = False
 
     def where(self) -> str:
-        """The condition as SQL; its one ``?`` is `parameter`."""
-        return COMPARISONS[self.comparison].format(column=identifier(self.column))
+        """The conditions as SQL, one ``?`` for each of `parameters`."""
+        return " AND ".join(condition.sql() for condition in self.conditions)
 
-    def parameter(self) -> Any:
-        """What the condition compares with; times without a zone, in UTC."""
-        return self.value.astimezone(UTC).replace(tzinfo=None) if isinstance(self.value, datetime) else self.value
+    def parameters(self) -> list[Any]:
+        """What is bound to the ``?`` of `where`."""
+        return [condition.parameter() for condition in self.conditions]
+
+    def check_columns(self, there: Collection[str]) -> None:
+        """That the table, whose columns are `there`, has those of the conditions. Raises NotFoundError."""
+        if not there:
+            raise NotFoundError(f"The warehouse has no table '{self.table}'.")
+        for condition in self.conditions:
+            if condition.column not in there:
+                raise NotFoundError(
+                    f"Table '{self.table}' has no column '{condition.column}'; it has: {', '.join(there)}.",
+                    next_step="Name one of them.",
+                )
 
     def row(self, erased: Erased, *, snapshots: bool) -> dict[str, Any]:
         """The book's row (see `core.tables.books.ERASURES`); `snapshots`: whether the warehouse keeps any."""
