@@ -1,0 +1,1 @@
+"""`drift.*`: profile and verdict of a window, beside a bare DuckDB query, Evidently and NannyML."""

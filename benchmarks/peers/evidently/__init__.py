@@ -1,0 +1,1 @@
+"""Evidently, https://docs.evidentlyai.com."""

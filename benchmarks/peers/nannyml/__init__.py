@@ -1,0 +1,1 @@
+"""NannyML, https://nannyml.readthedocs.io."""
