@@ -1,4 +1,4 @@
-"""`mlplatform init | plan | destroy`: a project of one's own, what an edit would change, and an end."""
+"""`mlplatform init | schema | plan | apply | destroy`: a project of one's own, what an edit would change, and an end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from mlplatform.cli.output import Json, show
+from mlplatform.errors import NotFoundError
 
 if TYPE_CHECKING:
     from mlplatform.spec.scaffold import Project
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def register(app: App) -> None:
     """Add these commands to `app`."""
     app.command(init)
+    app.command(schema)
     app.command(plan)
     app.command(apply)
     app.command(destroy)
@@ -48,6 +50,28 @@ def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
         ]
     )
     show(made, as_json=json, text=text)
+    return 0
+
+
+def schema(folder: Path | None = None, *, json: Json = False) -> int:
+    """Write the JSON Schema of `defs.yaml` and of profiles anew, by which editors complete and check: after an upgrade.
+
+    Parameters
+    ----------
+    folder
+        Where to write system.json and profile.json; default: `schema/` of the project around this folder.
+    """
+    from mlplatform.platform.locate import project_folder
+    from mlplatform.spec.json_schema import FOLDER, write_schemas
+
+    project = project_folder()
+    if folder is None and project is None:
+        raise NotFoundError(
+            f"There is no project at or above '{Path.cwd()}'.",
+            next_step="Name a folder: mlplatform schema FOLDER.",
+        )
+    written = write_schemas(folder or (project or Path.cwd()) / FOLDER)
+    show({"files": written}, as_json=json, text="\n".join(map(str, written)))
     return 0
 
 

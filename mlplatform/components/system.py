@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlplatform.platform.locate import project_folder
 from mlplatform.spec.scaffold import write_system
 
 
@@ -14,7 +15,8 @@ class SystemScaffolder(dg.Scaffolder):
     """Writes `defs.yaml` and its query file."""
 
     def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
-        write_system(Path(request.target_path))
+        folder = Path(request.target_path)
+        write_system(folder, project=project_folder(folder))
 
 
 @dg.scaffold_with(SystemScaffolder)

@@ -11,8 +11,10 @@ class CaptureSpec(Strict):
     """What is kept of requests and answers."""
 
     sample: float = Field(default=1.0, ge=0, le=1, description="Share of requests captured.")
-    mask: list[str] = Field(default_factory=list, description="Fields replaced by a keyed hash.")
-    drop: list[str] = Field(default_factory=list, description="Fields left out.")
+    mask: list[str] = Field(
+        default_factory=list, examples=[["ticker_symbol"]], description="Fields replaced by a keyed hash."
+    )
+    drop: list[str] = Field(default_factory=list, examples=[["change"]], description="Fields left out.")
     retention_days: float = Field(default=30, gt=0, description="Days captured requests are kept.")
 
 

@@ -48,8 +48,8 @@ class FeatureSpec(Strict):
         default="flag",
         description="What a category unknown to training does: its own code and a flag in the answer, or refused.",
     )
-    minimum: float | None = Field(default=None, description="Smallest value accepted in a request.")
-    maximum: float | None = Field(default=None, description="Largest value accepted in a request.")
+    minimum: float | None = Field(default=None, examples=[0], description="Smallest value accepted in a request.")
+    maximum: float | None = Field(default=None, examples=[120], description="Largest value accepted in a request.")
     description: str = Field(default="", description="Shown in the endpoint's API docs.")
 
 

@@ -17,10 +17,10 @@ HIGHER_IS_BETTER: dict[str, bool] = {
 class RangeSpec(Strict):
     """A hyperparameter's range: `low` … `high` (whole numbers if both are), or `choices`."""
 
-    low: float | None = Field(default=None, description="Smallest value tried.")
-    high: float | None = Field(default=None, description="Largest value tried.")
+    low: float | None = Field(default=None, examples=[0.05], description="Smallest value tried.")
+    high: float | None = Field(default=None, examples=[0.3], description="Largest value tried.")
     log: bool = Field(default=False, description="Whether values are spread by their logarithm.")
-    choices: list[str] = Field(default_factory=list, description="The values tried.")
+    choices: list[str] = Field(default_factory=list, examples=[["gbtree", "dart"]], description="The values tried.")
 
     @model_validator(mode="after")
     def _one_form(self) -> RangeSpec:
@@ -62,7 +62,8 @@ class GateSpec(Strict):
     )
     segment_tolerance: float | None = Field(
         default=None,
-        description="Largest worsening accepted in any segment (in the metric's unit); None = segments only inform.",
+        examples=[0.05],
+        description="Largest worsening accepted in any segment (in the metric's unit); null = segments only inform.",
     )
     margin: float = Field(
         default=0.0, ge=0, description="How much better than the champion it must be, in the metric's unit."

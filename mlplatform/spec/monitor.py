@@ -27,7 +27,7 @@ class DriftSpec(Strict):
         default="psi", description="How far a feature's distribution is from training's."
     )
     threshold: float = Field(default=0.2, gt=0, description="Where the check fails, for features without their own.")
-    thresholds: dict[str, float] = Field(default_factory=dict, description="By feature.")
+    thresholds: dict[str, float] = Field(default_factory=dict, examples=[{"change": 0.4}], description="By feature.")
     completeness: float = Field(
         default=0.05, ge=0, le=1, description="Largest fall of a feature's share of non-NULL values."
     )

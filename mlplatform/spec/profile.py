@@ -29,10 +29,12 @@ Port = Literal[
 class Connection(Strict):
     """A named connection: which adapter of which port, with that adapter's settings. Secrets are named, never written here."""
 
-    port: Port = Field(description="What it is used for.")
-    adapter: str = Field(description="Which system it speaks to.")
+    port: Port = Field(examples=["warehouse"], description="What it is used for.")
+    adapter: str = Field(examples=["ducklake"], description="Which system it speaks to.")
     settings: dict[str, Any] = Field(
-        default_factory=dict, description="The adapter's own settings; secrets are named in them, never written."
+        default_factory=dict,
+        examples=[{"targets": ["team_chat"]}],
+        description="The adapter's own settings; secrets are named in them, never written.",
     )
 
 
@@ -57,13 +59,15 @@ class WorkerSpec(Strict):
 class Profile(Strict):
     """One file under `profiles/`."""
 
-    name: str = Field(description="As the file is called.")
+    name: str = Field(examples=["local"], description="As the file is called.")
     stage: Literal["dev", "stage", "prod"] = Field(default="dev", description="Which stage it is for.")
     connections: dict[str, Connection] = Field(description="By name; a `defs.yaml` names one, never a technology.")
     addresses: Addresses = Field(default_factory=Addresses)
     worker: WorkerSpec = Field(default_factory=WorkerSpec)
     systems: dict[str, dict[str, str]] = Field(
-        default_factory=dict, description="By system: connection name used in its YAML → connection of this profile."
+        default_factory=dict,
+        examples=[{"churn": {"warehouse": "lake"}}],
+        description="By system: connection name used in its YAML → connection of this profile.",
     )
 
     def connection(self, name: str, *, port: Port, system: str | None = None) -> Connection:

@@ -12,9 +12,12 @@ class ParametersSpec(Strict):
 
     as_of: str | None = Field(
         default=None,
+        examples=["2026-01-31"],
         description="Only rows whose window column is at most this value (ISO text for days). Default: all.",
     )
-    window_last: int | None = Field(default=None, gt=0, description="Another window than the feature set's.")
+    window_last: int | None = Field(
+        default=None, gt=0, examples=[500], description="Another window than the feature set's."
+    )
 
 
 class RefreshSpec(StationSpec):
@@ -25,7 +28,9 @@ class RefreshSpec(StationSpec):
     """
 
     endpoint: str | None = Field(default=None, description="Name of the endpoint to refresh, with its model.")
-    model: str | None = Field(default=None, description="Instead: name of a model that no endpoint serves.")
+    model: str | None = Field(
+        default=None, examples=["survival"], description="Instead: name of a model that no endpoint serves."
+    )
     schedule: str | None = Field(default="0 6 * * *", description="Cron expression; null = no schedule.")
     timezone: str = Field(default="UTC", description="In which the schedule is read.")
     parameters: ParametersSpec = Field(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform.errors import ConflictError, SpecError
+from mlplatform.spec.json_schema import FOLDER, SYSTEM_FILE, schema_line, write_schemas
 from mlplatform.spec.station import check_name
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -22,8 +23,11 @@ class Project:
     next_steps: tuple[str, ...]
 
 
-def write_system(folder: Path) -> list[Path]:
+def write_system(folder: Path, *, project: Path | None = None) -> list[Path]:
     """Write a working system named after `folder` into it; the files written.
+
+    Args:
+        project: the project's folder, whose JSON Schema the YAML names, for editors; made where it is not there.
 
     Raises:
         SpecError: the folder's name is no system name.
@@ -35,11 +39,18 @@ def write_system(folder: Path) -> list[Path]:
         raise SpecError(str(error), next_step="Choose another name for the system.") from error
     if (folder / "defs.yaml").exists():
         raise ConflictError(f"'{folder}' has a defs.yaml already.", next_step="Choose another name for the system.")
-    return _write(TEMPLATES / "system", folder, {"my_system": name})
+    files = _write(TEMPLATES / "system", folder, {"my_system": name})
+    if project is not None:
+        schema = project / FOLDER / SYSTEM_FILE
+        if not schema.is_file():
+            write_schemas(schema.parent)
+        path = folder / "defs.yaml"
+        path.write_text(schema_line(path, schema) + path.read_text("utf-8"), "utf-8")
+    return files
 
 
 def make_project(name: str, folder: Path) -> Project:
-    """Write a project: package with `definitions.py` and one system under `defs/`, profile, workspace, `.env`, a test.
+    """Write a project: package with `definitions.py` and one system under `defs/`, profile, workspace, `.env`, the schemas for editors, a test.
 
     Raises:
         SpecError: `name` is no package name.
@@ -53,8 +64,8 @@ def make_project(name: str, folder: Path) -> Project:
         raise ConflictError(f"'{folder}' is there and not empty.", next_step="Choose another folder with --folder.")
     home = folder / ".mlplatform"
     files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(home)})
-    system = folder / name / "defs" / f"{name}_system"
-    files += write_system(system)
+    files += write_schemas(folder / FOLDER)
+    files += write_system(folder / name / "defs" / f"{name}_system", project=folder)
     names = tuple(sorted(str(f.relative_to(folder)) for f in files))
     steps = (
         f"cd {folder}",

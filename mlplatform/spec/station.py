@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+NAME = "[a-z][a-z0-9_]{0,62}"
 
 
 def check_name(value: str) -> str:
     """`value`, if it is a name. Raises ValueError."""
-    if not _NAME.fullmatch(value):
+    if not re.fullmatch(NAME, value):
         raise ValueError(f"'{value}' is no name; expected a lower-case letter, then at most 62 of a-z, 0-9, _")
     return value
 
@@ -32,4 +32,6 @@ class StationSpec(Strict):
 
     name: Name = Field(description="Name within the system; the asset key is <system>/<name>.")
     description: str = Field(default="", description="One or two sentences for people; shown in the UI.")
-    owners: list[str] = Field(default_factory=list, description="team:NAME or an e-mail address.")
+    owners: list[str] = Field(
+        default_factory=list, examples=[["team:data", "ada@example.org"]], description="team:NAME or an e-mail address."
+    )

@@ -15,6 +15,7 @@ class DeliverySpec(Strict):
     max_size_mib: float = Field(default=5.0, gt=0, description="MiB of records in one landing object at most.")
     transform: str | None = Field(
         default=None,
+        examples=["my_project.records:clean"],
         description="'package.module:function' that maps one record's bytes to bytes, or None to filter it out.",
     )
 

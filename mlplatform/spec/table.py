@@ -20,8 +20,10 @@ class ColumnSpec(Strict):
     )
     nullable: bool = Field(default=True, description="Whether a record may leave it out.")
     minimum: float | None = Field(default=None, description="Smallest value accepted.")
-    maximum: float | None = Field(default=None, description="Largest value accepted.")
-    domain: list[str] = Field(default_factory=list, description="The only values accepted; empty = any.")
+    maximum: float | None = Field(default=None, examples=[120], description="Largest value accepted.")
+    domain: list[str] = Field(
+        default_factory=list, examples=[["A", "B"]], description="The only values accepted; empty = any."
+    )
     description: str = Field(default="", description="Shown with the asset's columns.")
 
     @field_validator("type")
@@ -43,7 +45,9 @@ class FormatSpec(Strict):
         default='"', max_length=1, description="Around a field of CSV that holds a delimiter or a line's end."
     )
     header: bool = Field(default=True, description="Whether CSV begins with the columns' names.")
-    null: str = Field(default="", description="The unquoted text that stands for NULL in CSV.")
+    null: str = Field(
+        default="", examples=["NA"], description="The unquoted text that stands for NULL in CSV; none = an empty field."
+    )
 
     def format(self) -> Format:
         """The loader's form."""
@@ -90,7 +94,9 @@ class TableSpec(StationSpec):
         "is quarantined, and no monitor judges it. null = any.",
     )
     sources: list[SourceSpec] = Field(default_factory=list)
-    existing: str | None = Field(default=None, description="Name of a table that others load; no sources then.")
+    existing: str | None = Field(
+        default=None, examples=["sales_daily"], description="Name of a table that others load; no sources then."
+    )
     on_changed_object: Literal["refuse", "replace", "append"] = Field(
         default="refuse",
         description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end (plain CSV and JSON lines, whose old bytes must be unchanged).",
@@ -102,6 +108,7 @@ class TableSpec(StationSpec):
     retention_days: float | None = Field(
         default=None,
         gt=0,
+        examples=[730],
         description="Days a row is kept after its event time, without one after its load, and a record in quarantine; the "
         "worker deletes what is older. null = for ever.",
     )

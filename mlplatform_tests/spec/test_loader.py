@@ -77,8 +77,8 @@ def test_a_missing_key_points_at_its_station(system: Path) -> None:
 
 
 def test_broken_yaml_names_the_line(system: Path) -> None:
-    edit(system, "  shards: 2", "  shards: [2")
-    with pytest.raises(SpecError, match=r"defs\.yaml:9: not readable as YAML"):
+    line = edit(system, "  shards: 2", "  shards: [2")
+    with pytest.raises(SpecError, match=rf"defs\.yaml:{line + 1}: not readable as YAML"):
         load_system(system)
 
 
