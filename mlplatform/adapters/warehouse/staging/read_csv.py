@@ -51,7 +51,7 @@ def stage_csv(job: Job, source: Source, format: CsvFormat) -> Staged:  # noqa: A
     expected = arrived - job.plan.skip_rows
     broken: dict[int, list[tuple[str, str]]] = {}
     if rows + len(rejected) < expected and checks:
-        broken = _broken(job, reader, checks)
+        broken = _broken(job, reader, columns, checks)
     if rows + len(rejected) + len(broken) != expected:
         raise DataError(
             f"the object has {expected} records by its line ends, the parser found {rows + len(rejected) + len(broken)}: "
@@ -124,17 +124,20 @@ def _rejected(job: Job) -> dict[int, _Rejected]:
     return found
 
 
-def _broken(job: Job, reader: str, checks: list[Check]) -> dict[int, list[tuple[str, str]]]:
+def _broken(job: Job, reader: str, columns: tuple[str, ...], checks: list[Check]) -> dict[int, list[tuple[str, str]]]:
     """Records that break a rule: number among those the parser accepted (from 0) → what they break."""
     for table in (_REJECTS, _SCANS):
         job.connection.execute(f"DROP TABLE IF EXISTS {table}")
     job.connection.execute("SET preserve_insertion_order = true")
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
+    # The parser refuses a value only in columns that are asked for: without all of them it would accept, and number,
+    # records that it refused when they were loaded.
+    every = f"hash({', '.join(map(identifier, columns))}) AS every"
     rows = job.connection.execute(
-        f"SELECT number, failed FROM (SELECT row_number() OVER () - 1 AS number, "
+        f"SELECT number, failed, every FROM (SELECT row_number() OVER () - 1 AS number, {every}, "
         f"list_filter([{failures}], lambda x: x IS NOT NULL) AS failed FROM {reader}) WHERE len(failed) > 0"
     ).fetchall()
-    return {number: [(checks[i].column, checks[i].code) for i in failed] for number, failed in rows}
+    return {number: [(checks[i].column, checks[i].code) for i in failed] for number, failed, _ in rows}
 
 
 def _cut_out(
