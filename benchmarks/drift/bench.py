@@ -89,7 +89,13 @@ def _beside(options: Options, name: str, title: str, statistic: str, *, bar: flo
     note = "ours reads the warehouse's files; the peer's frames are in memory before it is timed; same features found"
     return [
         row(
-            f"drift.{name}", about, "s", *series(pairs, "seconds"), peer_name=title, bar=Bar("peer / ours", "least", bar), note=note
+            f"drift.{name}",
+            about,
+            "s",
+            *series(pairs, "seconds"),
+            peer_name=title,
+            bar=Bar("peer / ours", "least", bar),
+            note=note,
         ),
         row(f"drift.{name}.memory", f"{about}: memory at the peak", "MiB", *series(pairs, "peak_mib"), peer_name=title),
     ]

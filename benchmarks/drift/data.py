@@ -18,7 +18,9 @@ def write_parts(folder: Path, rows: int, *, moved: bool, seed: float) -> list[Pa
         connection.execute(f"SELECT setseed({seed})")
         shift = [0.5 if moved and k % 3 == 0 else 0.0 for k in range(len(FEATURES))]
         # Three uniform numbers: near enough to a bell, and made in a tenth of the time.
-        columns = ", ".join(f"random() + random() + random() + {s} AS {name}" for name, s in zip(FEATURES, shift, strict=True))
+        columns = ", ".join(
+            f"random() + random() + random() + {s} AS {name}" for name, s in zip(FEATURES, shift, strict=True)
+        )
         for first in range(0, rows, PART_ROWS):
             part = folder / f"part-{first // PART_ROWS:03d}.parquet"
             some = min(PART_ROWS, rows - first)

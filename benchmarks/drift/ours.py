@@ -51,7 +51,12 @@ class Watch:
         """Judge the table's rows against the baseline; the features that drifted."""
         sample = take_profile(self._warehouse.query, table, self._baseline)
         drifts = judge(
-            self._baseline, sample, statistic="psi" if statistic == "psi" else "js", threshold=0.1, thresholds={}, completeness=0.01
+            self._baseline,
+            sample,
+            statistic="psi" if statistic == "psi" else "js",
+            threshold=0.1,
+            thresholds={},
+            completeness=0.01,
         )
         return {"drifted": sorted(check_drift(self._expectations, drifts, suite="bench/drift", run="bench").failed)}
 

@@ -1,0 +1,1 @@
+"""`refresh.freshness`: from a record's put on the stream to its row in the table."""
