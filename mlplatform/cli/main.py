@@ -22,10 +22,12 @@ STANDARD_INPUT = "/dev/stdin"
 def command_line() -> App:
     """The application with every command."""
     from mlplatform.cli.data import register as data
+    from mlplatform.cli.erase import register as erase
     from mlplatform.cli.models import register as models
     from mlplatform.cli.project import register as project
     from mlplatform.cli.serve import register as serve
     from mlplatform.cli.state import register as state
+    from mlplatform.cli.test import register as test
 
     app = App(
         name="mlplatform",
@@ -39,7 +41,7 @@ def command_line() -> App:
         version_flags=["--version"],
         default_parameter=Parameter(negative=()),
     )
-    for register in (data, models, serve, state, project):
+    for register in (data, models, serve, state, project, erase, test):
         register(app)
     return app
 
