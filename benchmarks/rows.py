@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
@@ -66,8 +66,7 @@ class Row:
         ours_spread, peer_spread: smallest and largest of the rounds.
         ratio: median over the rounds of the ratio that the bar is about (ours / peer without a bar), each taken
             within its round, so that a machine that slows down in mid-run moves both sides.
-        versions: of what was measured, by name.
-        quick: measured with small sizes and few rounds, to try the benchmark out; such a row proves nothing.
+        commit, date: of the measurement.
     """
 
     id: str
@@ -83,9 +82,8 @@ class Row:
     holds: bool | None
     rounds: int
     note: str = ""
-    quick: bool = False
+    commit: str = ""
     date: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.drift.data import write_parts
-from benchmarks.machine import versions
 from benchmarks.options import Options
 from benchmarks.peers.environment import environment
 from benchmarks.processes import Warm, warm
@@ -116,8 +115,3 @@ def _prepare(options: Options, ours: Warm, scratch: Path, rows: int) -> tuple[li
 
 def _verdict(ours: Warm, statistic: str) -> dict[str, float]:
     return ours.ask("verdict", table="judged", statistic=statistic)
-
-
-def packages() -> dict[str, str]:
-    """Versions of what judges on our side."""
-    return versions("duckdb", "great-expectations")

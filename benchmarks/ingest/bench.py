@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 from benchmarks.ingest.data import write_csv
-from benchmarks.machine import versions
 from benchmarks.options import Options
 from benchmarks.processes import Warm, warm
 from benchmarks.rounds import paired
@@ -64,7 +63,7 @@ def _measure(
     name = f"ingest.copy_ratio.{size}" + (".keyed" if keyed else "")
     mine, theirs = Series.of([o["rate"] for o, _ in pairs]), Series.of([p["rate"] for _, p in pairs])
     checks = "schema checks, quarantine, receipt and ledger on"
-    found = [
+    return [
         row(
             name,
             f"Load of {rows:,} rows" + (", rows unique by key" if keyed else ""),
@@ -86,9 +85,3 @@ def _measure(
             note="resident set of the whole process",
         ),
     ]
-    return found
-
-
-def packages() -> dict[str, str]:
-    """Versions of what loads on both sides."""
-    return versions("duckdb", "pyarrow")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-COLUMNS = [
+COLUMNS: list[dict[str, Any]] = [
     {"name": "ticker_symbol", "nullable": False},
     {"name": "sector", "nullable": False},
     {"name": "change", "type": "double"},

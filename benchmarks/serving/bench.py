@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import httpx
 
-from benchmarks.machine import versions
 from benchmarks.options import Options
 from benchmarks.rounds import paired, series
 from benchmarks.rows import Bar, Row, row
@@ -83,8 +82,3 @@ def _measure(options: Options, peer: Peer, ours: Call, theirs: Call, clients: in
             )
         )
     return rows
-
-
-def packages() -> dict[str, str]:
-    """Versions of what serves on our side."""
-    return versions("mlplatform", "onnxruntime", "uvicorn", "litestar")

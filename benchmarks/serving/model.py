@@ -38,7 +38,7 @@ def make_model(folder: Path, *, trees: int = TREES, rows: int = 5000, seed: int 
     values = rng.normal(size=(rows, FEATURES))
     target = values[:, 0] * 3 + np.sin(values[:, 1]) * values[:, 2] + rng.normal(size=rows) * 0.1
     inputs = [InputField(name, "double", missing="keep", minimum=-1000.0, maximum=1000.0) for name in NAMES]
-    table = pa.table({name: values[:, k] for k, name in enumerate(NAMES)})
+    table = pa.table({name: values[:, k].tolist() for k, name in enumerate(NAMES)})
     fitted = fit(inputs, table)
     matrix = Encoder(inputs, fitted).table(table).matrix
     booster = xgboost.train(
