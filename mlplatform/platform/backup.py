@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlplatform.adapters.object_store.file_etag import keep_etag
 from mlplatform.errors import ConflictError, NotFoundError, StateError
 from mlplatform.spec.home import STATE_VERSION, Home
 
@@ -162,5 +163,9 @@ def _unpack(source: Path, target: Path) -> dict[str, Any]:
     for name, expected in index["files"].items():
         if not (target / name).is_file() or _sha256(target / name) != expected:
             raise StateError(f"'{name}' in the backup '{source}' is damaged.", next_step="Restore an earlier backup.")
+        if PurePosixPath(name).parts[0] == Home(target).objects.name:
+            # It is known to be whole, so that the store need not wait whether somebody still writes it.
+            with (target / name).open("rb") as file:
+                keep_etag(file.fileno(), expected)
     (target / INDEX).unlink()
     return dict(index)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.errors import ConflictError, NotFoundError, StateError
 from mlplatform.platform.backup import INDEX, backup, restore
 from mlplatform.spec.home import Home, open_home
@@ -40,6 +41,13 @@ def test_what_is_restored_is_what_was_there_without_logs(home: Home, tmp_path: P
     assert SqliteItemStore(Home(restored).items).get("things", "a").value == {"n": 1}  # type: ignore[union-attr]
     assert (restored / "objects" / "x" / "data.csv").read_text() == "a,b\n1,2\n"
     assert not (restored / "logs").exists()
+
+
+def test_restored_objects_are_there_at_once(home: Home, tmp_path: Path) -> None:
+    backup(home, tmp_path / "b.tar", now=NOW)
+    restore(tmp_path / "b.tar", tmp_path / "other")
+    listed = DirectoryObjectStore(Home(tmp_path / "other").objects, settle_s=3600).list("x/")
+    assert [(info.key, info.size_bytes) for info in listed] == [("x/data.csv", 8)]
 
 
 def test_a_database_is_whole_though_it_is_written_to(home: Home, tmp_path: Path) -> None:
