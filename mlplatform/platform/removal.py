@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLLECTIONS = ("evaluations", "retrain_requests", "run_candidates", "data_tests", "refused_runs")
 """Item collections whose keys begin with the system's name."""
 
-ROOMS = ("unload", "jobs", "reports", "capture", "_capture")
+ROOMS = ("unload", "jobs", "reports", "capture", "_capture", "_replay")
 """First parts of object keys under which each system has a folder of its name."""
 
 

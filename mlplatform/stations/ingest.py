@@ -80,6 +80,11 @@ class Ingest:
         self._claims: dict[str, int] | None = {} if claim else None
         self._created = False
 
+    @property
+    def spec(self) -> TableSpec:
+        """The table it loads."""
+        return self._spec
+
     def create(self) -> None:
         """Makes the table, or brings it to the schema."""
         self._warehouse.create(self._schema)

@@ -16,7 +16,7 @@ from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.stations.retrain import COLLECTION as REQUESTS
-from mlplatform.stations.snapshot_parts import read_parts
+from mlplatform.stations.snapshot_parts import read_manifest, read_parts
 from mlplatform.stations.verdict import VERDICTS
 
 CapturedState = Literal[
@@ -50,6 +50,7 @@ class LineageRecord:
             one that was, so everything else in the record holds for what such an id would have come from.
         request: the retraining request that the deploying run answered, with the evaluation that caused it, or None.
         parts: the exact training rows, as objects with their hashes.
+        erased: erasures that took rows out of them since: id, time, rows. The snapshot's id stays that of what was trained on.
         verdict: what the gate said of this model, or None.
     """
 
@@ -69,6 +70,7 @@ class LineageRecord:
     trained_to: str | None
     snapshot: Mapping[str, Any]
     parts: tuple[StoredPart, ...]
+    erased: tuple[Mapping[str, Any], ...]
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
     verdict: Mapping[str, Any] | None
@@ -106,6 +108,8 @@ class LineageRecord:
         for part in self.parts:
             gone = "" if part.present else ", GONE"
             lines.append(f"             {part.channel}: {part.key}, {part.rows} rows, sha256 {part.sha256[:12]}{gone}")
+        for note in self.erased:
+            lines.append(f"             {note['rows']} rows were erased at {note['at']} (erasure {note['erasure']})")
         return "\n".join(lines)
 
 
@@ -165,6 +169,7 @@ class Lineage:
             trained_to=manifest.trained_to,
             snapshot=manifest.snapshot,
             parts=self._parts(manifest),
+            erased=tuple(read_manifest(self._store, manifest.snapshot).get("erased", [])),
             metrics={**version.metrics, **manifest.metrics},
             parameters=manifest.parameters,
             verdict=None if verdict is None else verdict.value,

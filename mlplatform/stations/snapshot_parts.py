@@ -15,6 +15,19 @@ def read_parts(store: ObjectStore, snapshot: Mapping[str, Any]) -> list[tuple[st
     """(channel, part) of each object that a package's `snapshot` names, in the manifest's order.
 
     Raises:
+        NotFoundError, StateError: as `read_manifest` does.
+    """
+    channels = read_manifest(store, snapshot)["channels"]
+    try:
+        return [(str(channel), Part(**part)) for channel, parts in channels.items() for part in parts]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StateError(f"snapshot manifest '{snapshot['manifest']}' is damaged: {error!r}.") from error
+
+
+def read_manifest(store: ObjectStore, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest that a package's `snapshot` names: ``channels`` with their parts, and ``erased``, if rows were since.
+
+    Raises:
         NotFoundError: the snapshot's manifest is gone.
         StateError: it is damaged.
     """
@@ -24,7 +37,7 @@ def read_parts(store: ObjectStore, snapshot: Mapping[str, Any]) -> list[tuple[st
     with store.open(key) as stream:
         text = stream.read()
     try:
-        channels = json.loads(text)["channels"]
-        return [(str(channel), Part(**part)) for channel, parts in channels.items() for part in parts]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        manifest = dict(json.loads(text))
+        return {**manifest, "channels": dict(manifest["channels"])}
+    except (ValueError, KeyError, TypeError) as error:
         raise StateError(f"snapshot manifest '{key}' is damaged: {error!r}.") from error

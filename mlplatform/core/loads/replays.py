@@ -10,9 +10,14 @@ STREAM = "stream"
 _ROOT = "_replay"
 
 
+def replays_folder(system: str, table: str) -> str:
+    """The folder of all replay objects of a table."""
+    return f"{_ROOT}/{system}/{table}/"
+
+
 def replay_folder(system: str, table: str, origin: str) -> str:
     """The folder of replay objects that hold records of the batch `origin`."""
-    return f"{_ROOT}/{system}/{table}/{origin}/"
+    return f"{replays_folder(system, table)}{origin}/"
 
 
 def origin_of(key: str) -> str | None:

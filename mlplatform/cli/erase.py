@@ -1,0 +1,59 @@
+"""`mlplatform erase`: a person's rows, out of everything that holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cyclopts import App
+
+from mlplatform.cli.output import Json, show
+from mlplatform.errors import DataError
+
+
+def register(app: App) -> None:
+    """Add these commands to `app`."""
+    app.command(erase)
+
+
+def erase(system: str, subject: str, *, reason: str = "", yes: bool = False, json: Json = False) -> int:
+    """Erase whom a row is about: table, quarantine, landing objects, capture, feature sets, snapshots. Says what first.
+
+    Parameters
+    ----------
+    system
+        The system's name.
+    subject
+        Column and value, as in customer_id=4711. Rows whose column, as text, is the value go. May run beside 'serve'.
+    reason
+        Noted with the erasure; the value itself is not.
+    yes
+        Do it. Without it nothing is erased.
+    """
+    from mlplatform.core.loads.subject import Subject
+    from mlplatform.platform import open_platform
+    from mlplatform.platform.erasure import erase as run
+    from mlplatform.platform.erasure import places
+
+    column, equals, value = subject.partition("=")
+    if not (column and equals and value):
+        raise DataError(f"'{subject}' is no subject.", next_step="Name column and value, as in customer_id=4711.")
+    stations = open_platform().system(system)
+    whom = Subject(column, value)
+    name = ""
+    if yes:
+        name, found = run(stations, whom, reason=reason, now=datetime.now(UTC))
+    else:
+        found = places(stations, whom)
+    gone = [f"  {p.what}: {p.count} {p.unit}" for p in found if not p.kept]
+    lines = [
+        f"{'Erased' if yes else 'Would erase'} from system '{system}':",
+        *(gone or ["  nothing: no place holds a row of the subject"]),
+        "Stays:",
+        *(f"  {p.what}: {f'{p.count} {p.unit}: ' if p.count else ''}{p.kept}" for p in found if p.kept),
+    ]
+    if yes:
+        lines.append(f"Erasure {name}. The files that held it are deleted within about two hours, by the worker.")
+    else:
+        lines.append(f"Nothing was erased. To do it: mlplatform erase {system} {subject} --yes")
+    show({"system": system, "erasure": name, "erased": yes, "places": found}, as_json=json, text="\n".join(lines))
+    return 0
