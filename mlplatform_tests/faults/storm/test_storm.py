@@ -1,0 +1,75 @@
+"""Kill −9 at random moments, of everything there is, while records stream and clients call: afterwards all adds up.
+
+A failure prints the seed, the kills, and where the logs are; ``MLPLATFORM_STORM_SEED`` runs a seed again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mlplatform_tests.faults.storm import accounts
+from mlplatform_tests.faults.storm.storm import Storm
+
+PROGRAMS = (
+    "supervisor",
+    "worker",
+    "gateway worker",
+    "dagster daemon",
+    "code server",
+    "run",
+    "job",
+    "producer",
+    "operator",
+)
+PAGES = ("dagster dev", "webserver", "tracker")
+
+
+def victims(seed: int, kinds: Sequence[str], count: int) -> list[str]:
+    """`count` victims in random order, each kind as often as any other."""
+    every = list(kinds) * (count // len(kinds) + 1)
+    rng = random.Random(seed)
+    head = every[: len(kinds)]
+    rest = every[len(kinds) : count]
+    rng.shuffle(head)
+    rng.shuffle(rest)
+    return head + rest
+
+
+def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) -> None:
+    """Let a storm rage, and see that everything adds up."""
+    seed = int(os.environ.get("MLPLATFORM_STORM_SEED") or secrets.randbelow(10_000))
+    storm = Storm(root, seed=seed, ui=ui)
+    try:
+        storm.rage(victims(seed, kinds, count))
+        storm.calm()
+        assert storm.installation.stop() == 0
+        assert not storm.installation.processes(), "processes are left"
+        storm.installation.site.platform.asset_events.sweep()
+        said = {
+            "table": accounts.check_table(storm.installation, accounts.check_stream(storm.installation, seed)),
+            "generation, version": accounts.check_models(storm.installation),
+            "captured, gap": accounts.check_captured(storm.installation, storm.callers.answered),
+            "runs": dict(accounts.check_runs(storm.installation)),
+        }
+        assert not storm.callers.wrong
+        assert storm.callers.answered
+        print(said)
+    finally:
+        print(storm)
+        storm.end()
+
+
+def test_ten_kills(tmp_path: Path) -> None:
+    storm_of(tmp_path, PROGRAMS, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_hundred_kills(tmp_path: Path) -> None:
+    storm_of(tmp_path, [*PROGRAMS, *PAGES], 100, ui=True)
