@@ -8,7 +8,6 @@ search chose, since the newest rows say most about the days to come; transforms 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -22,6 +21,7 @@ from mlplatform.core.packages.writer import MODEL_FILES, seal_package
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.contract import Job, run_job
+from mlplatform.entrypoints.package_files import greatest, write_baseline, write_json, write_split
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
 from mlplatform.entrypoints.xgboost_search import check_parameters, predict, search, train
 
@@ -69,9 +69,9 @@ def _train(job: Job) -> None:
     runtime, difference = _write_model(booster, job.model_dir, held_out, plan)
     log(f"runtime {runtime}")
     write_transforms(job.model_dir, fitted)
-    _write_json(job.model_dir / "split.json", {"split": plan.split, **_reach(plan, both)})
-    _write_json(job.model_dir / "baseline.json", _baseline(job, plan))
-    _write_json(
+    write_split(job, plan, both)
+    write_baseline(job, plan)
+    write_json(
         job.model_dir / "evaluation.json",
         {
             "metric": plan.metric,
@@ -93,7 +93,7 @@ def _train(job: Job) -> None:
         snapshot=plan.snapshot,
         training_job=job.name,
         code_version=plan.code_version,
-        trained_to=_greatest(tables.values(), plan.window_column),
+        trained_to=greatest(tables.values(), plan.window_column),
         parameters=chosen.parameters,
         metrics=metrics,
     )
@@ -136,37 +136,6 @@ def _write_model(booster: Any, directory: Path, held_out: Rows, plan: TrainingPl
     return "xgboost", difference
 
 
-def _reach(plan: TrainingPlan, fitted_on: pa.Table) -> dict[str, Any]:
-    """Up to where the rows went that the model itself was trained on (held-out ones reach further in a split by time)."""
-    return {"column": plan.window_column, "fitted_to": _greatest([fitted_on], plan.window_column)}
-
-
-def _greatest(tables: Any, name: str | None) -> str | None:
-    import pyarrow.compute as pc
-
-    if name is None:
-        return None
-    values = [pc.max(table.column(name)).as_py() for table in tables]
-    present = [value for value in values if value is not None]
-    return str(max(present)) if present else None
-
-
-def _baseline(job: Job, plan: TrainingPlan) -> dict[str, Any]:
-    """The profile of the rows the model was trained on: what monitors compare later rows with."""
-    import duckdb
-
-    from mlplatform.core.drift.profile import Field
-    from mlplatform.core.drift.profile_sql import take_baseline
-    from mlplatform.core.sql import literal
-
-    files = [*job.parquet("train"), *job.parquet("validation")]
-    relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
-    fields = [Field(field.name, "category" if field.type == "varchar" else "numeric") for field in plan.inputs]
-    # One thread: sums of parts in another order differ in their last digit, and so would the package's digest.
-    with duckdb.connect(config={"threads": 1}) as connection:
-        return take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), relation, fields).to_json()
-
-
 def _write_held_out(
     directory: Path, table: pa.Table, predicted: npt.NDArray[np.float64], classes: Sequence[str]
 ) -> None:
@@ -179,10 +148,6 @@ def _write_held_out(
     for name, values in columns.items():
         table = table.append_column(name, pa.chunked_array([values]))
     pq.write_table(table, directory / "held_out.parquet")
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "utf-8")
 
 
 def _log(line: str) -> None:
