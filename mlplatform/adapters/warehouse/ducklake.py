@@ -33,6 +33,7 @@ from mlplatform.core.tables.books import BOOKS, check_names
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.versions import EngineVersion
 from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
 
 if TYPE_CHECKING:
@@ -148,6 +149,11 @@ class DuckLakeWarehouse:
         from mlplatform.adapters.warehouse.ducklake_maintenance import maintain
 
         return maintain(self._engine, now=now, keep=keep, pinned=pinned, on_progress=on_progress or (lambda _: None))
+
+    def versions(self) -> list[EngineVersion]:
+        """Every snapshot of the catalogue that has not expired."""
+        found = self.query("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").to_pylist()
+        return [EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC)) for row in found]
 
     def close(self) -> None:
         """Ends the connections. The next call opens them again."""
