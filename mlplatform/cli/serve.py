@@ -42,10 +42,13 @@ def serve(*, ui: bool = False) -> int:
     from mlplatform.serving.gateway_workers import gateway_programs
     from mlplatform.serving.listening import check_free, listen
     from mlplatform.serving.supervisor import Supervisor, refuse_if_running
+    from mlplatform.serving.supervisor_lock import SupervisorLock
 
     logging.getLogger("mlplatform").setLevel(logging.INFO)
     platform = open_platform()
     refuse_if_running(platform.home)
+    # Before ports are asked for and runs are looked at: what a killed supervisor left holds the ones and is the others.
+    lock = SupervisorLock.take(platform.home.run)
     addresses = platform.profile.addresses
     print(
         f"Home {platform.home.root}, profile {platform.profile.name}, systems: {', '.join(platform.specs) or 'none'}",
@@ -70,7 +73,7 @@ def serve(*, ui: bool = False) -> int:
             print(f"Ready.\n{table(_addresses(platform, ui=ui))}", flush=True)
 
     try:
-        Supervisor(programs, run=platform.home.run, logs=platform.home.logs, on_change=tell).run()
+        Supervisor(programs, run=platform.home.run, logs=platform.home.logs, lock=lock, on_change=tell).run()
     finally:
         listening.close()
     return 0

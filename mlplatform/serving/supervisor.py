@@ -1,39 +1,39 @@
 """The supervisor behind `mlplatform serve`: starts programs, starts again what dies, and takes all with it when it ends.
 
-One a home, held by a lock file. It is single-threaded, so that its children can be told to end when it does: also
-after a ``kill -9`` (Linux), and what should survive that is swept by the next supervisor.
+One a home, held by a lock (`supervisor_lock`). It is single-threaded, so that its children can be told to end when it
+does: also after a ``kill -9`` (Linux), and what should survive that is swept by the next supervisor.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from mlplatform.errors import ConflictError, TimedOutError
-from mlplatform.serving.descendants import kill_all, session_members
+from mlplatform.errors import TimedOutError
 from mlplatform.serving.keeper import Keeper
 from mlplatform.serving.program import Program, ProgramStatus
 from mlplatform.serving.supervisor_file import SupervisorStatus, read_status, refuse_if_running, write_status
-from mlplatform.spec.process_name import is_alive, process_name
+from mlplatform.serving.supervisor_lock import SupervisorLock
+from mlplatform.spec.process_name import process_name
 
 __all__ = ["Supervisor", "http_ready", "read_status", "refuse_if_running"]
 
 STEP_S = 0.1
-LOCK = "supervisor.lock"
 log = logging.getLogger(__name__)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
-    """Runs programs, their logs under `logs`, lock and status file under `run`; use it from the main thread."""
+    """Runs programs, their logs under `logs`, lock and status file under `run`; use it from the main thread.
+
+    It takes the lock when it starts, unless it is given one.
+    """
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Supervisor:
         *,
         run: Path,
         logs: Path,
+        lock: SupervisorLock | None = None,
         on_change: Callable[[tuple[ProgramStatus, ...]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,7 +49,7 @@ class Supervisor:
         self._clock = clock
         self._keepers = [Keeper(p, logs / f"{p.name}.log", clock=clock) for p in programs]
         self._on_change = on_change
-        self._lock: IO[str] | None = None
+        self._lock = lock
         self._started_at = ""
         self._written: tuple[ProgramStatus, ...] | None = None
         self._signal = 0
@@ -73,14 +74,12 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def start(self) -> None:
-        """Take the lock, sweep what a killed supervisor left, start every program.
+        """Take the lock (which sweeps what a killed supervisor left), start every program.
 
         Raises:
             ConflictError: another supervisor holds this home; names its pid.
         """
-        self._run.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
-        self._sweep()
+        self._lock = self._lock or SupervisorLock.take(self._run)
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         for keeper in self._keepers:
             keeper.start()
@@ -124,42 +123,8 @@ class Supervisor:
                     keeper.kill()
             time.sleep(STEP_S / 2 if left else 0)
         self._write()
-        self._lock.close()
+        self._lock.release()
         self._lock = None
-
-    def _take_lock(self) -> None:
-        path = self._run / LOCK
-        lock = path.open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder = lock.read().strip().partition("-")[0] or "?"
-            lock.close()
-            raise ConflictError(
-                f"'mlplatform serve' runs already on '{self._run.parent}', as process {holder}.",
-                next_step=f"Use that one (mlplatform status), or stop it: kill {holder}",
-            ) from error
-        lock.truncate(0)
-        lock.write(process_name())
-        lock.flush()
-        os.set_inheritable(lock.fileno(), False)
-        self._lock = lock
-
-    def _sweep(self) -> None:
-        """Kill what a killed supervisor's programs left: told to end by the system, they may hang or have children."""
-        found = read_status(self._run)
-        for program in found.programs if found else ():
-            if program.process is None:
-                continue
-            pid = int(program.process.partition("-")[0])
-            alive = is_alive(program.process)
-            # A pid that another process has by now says nothing; an ended leader's (also a zombie's) is still its own.
-            taken = not alive and _lives(pid)
-            left = [] if taken else [*([pid] if alive else []), *session_members(pid)]
-            if left:
-                log.warning("%s of an earlier supervisor was still there (%s); killed", program.name, left)
-                kill_all(left)
 
     def _write(self) -> None:
         if self.programs == self._written:
@@ -183,11 +148,3 @@ def http_ready(url: str, *, timeout_s: float = 0.3) -> Callable[[], bool]:
         return False
 
     return ask
-
-
-def _lives(pid: int) -> bool:
-    try:
-        process_name(pid)
-    except ProcessLookupError:
-        return False
-    return True
