@@ -76,6 +76,14 @@ class Monitor(MonitorSpec, Station):
                     description=f"{self.quality.metric} of predicted against arrived {features.target}.",
                 )
             )
+        if self.corrections:
+            specs.append(
+                dg.AssetCheckSpec(
+                    "corrections",
+                    asset=key,
+                    description="Rows of its training that came late, were corrected or erased since.",
+                )
+            )
         if self.drift:
             specs += [
                 dg.AssetCheckSpec(

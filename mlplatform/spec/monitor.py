@@ -45,10 +45,18 @@ class QualitySpec(Strict):
     minimum_rows: int = Field(default=50, gt=0, description="A window with fewer rows is not judged.")
 
 
+class CorrectionsSpec(Strict):
+    """Rows that the champion learned from, or would have, that came late, were corrected or were erased since."""
+
+    max_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the rows it was trained on where the check fails."
+    )
+
+
 class RetrainSpec(Strict):
     """Which failed checks ask for a retraining, and how often at most."""
 
-    checks: list[Literal["quality", "drift"]] = Field(
+    checks: list[Literal["quality", "drift", "corrections"]] = Field(
         default=["quality"], description="Checks whose failure asks for a retraining."
     )
     cooldown_s: float = Field(default=3600, ge=0, description="Seconds between two requests at least.")
@@ -63,6 +71,7 @@ class MonitorSpec(StationSpec):
     window: TumblingSpec
     drift: DriftSpec | None = Field(default_factory=DriftSpec)
     quality: QualitySpec | None = None
+    corrections: CorrectionsSpec | None = None
     retrain: RetrainSpec | None = None
 
     @model_validator(mode="after")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlplatform.core.drift.profile import Profile
 from mlplatform.core.packages.manifest import Manifest, read_package
@@ -38,6 +40,10 @@ class Champion:
                 f"The package of {deployment.model} version {deployment.version} does not say where its training rows end."
             )
         return trained_to
+
+    def snapshot(self, deployment: Deployment) -> Mapping[str, Any]:
+        """The SnapshotRef, as JSON, of the rows that it was trained on."""
+        return self._package(deployment)[1].snapshot
 
     def baseline(self, deployment: Deployment) -> Profile:
         """The profile of the training rows. Raises StateError where the package holds none."""

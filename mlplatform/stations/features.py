@@ -14,7 +14,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.core.features.unload_sql import Window, no_rows_query, unload_queries, without_target_query
+from mlplatform.core.features.unload_sql import (
+    Window,
+    no_rows_query,
+    unload_queries,
+    window_first_query,
+    without_target_query,
+)
 from mlplatform.core.loads.snapshot import SnapshotRef, snapshot_id
 from mlplatform.core.training.split import CHANNELS, HashSplit, Split, TimeSplit, split_to_json
 from mlplatform.errors import DataError, NotFoundError, SpecError
@@ -97,6 +103,8 @@ class Features:
         )
         manifest = {
             "id": ref.id,
+            "built_at": now.isoformat(),
+            "window_first": self._window_first(window, first.engine_version),
             "queries": queries,
             "channels": {channel: [asdict(part) for part in unloaded[channel].parts] for channel in CHANNELS},
         }
@@ -169,6 +177,14 @@ class Features:
                     f"Feature set '{spec.name}' has no {channel} rows beside {rows['train']} training rows.",
                     next_step="Widen the window, or raise the split's share.",
                 )
+
+    def _window_first(self, window: Window | None, version: str | None) -> str | None:
+        """The smallest value of the window, as text; None without a window."""
+        if window is None:
+            return None
+        at = version if self._warehouse.capabilities.snapshots else None
+        found = self._warehouse.query(window_first_query(self._query, window), at=at).column("first")[0].as_py()
+        return None if found is None else str(found)
 
     def _without_target(self, window: Window | None, version: str | None) -> int:
         sql = without_target_query(self._query, target=self._spec.target, window=window)

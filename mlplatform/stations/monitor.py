@@ -24,13 +24,15 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
-from mlplatform.spec.monitor import MonitorSpec, QualitySpec
+from mlplatform.spec.monitor import CorrectionsSpec, MonitorSpec, QualitySpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.champion_package import Champion
+from mlplatform.stations.corrections_check import check_corrections
 from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
 from mlplatform.stations.predictions import Pairs, captured, scored
 from mlplatform.stations.quality_check import QualityCheck, check_quality, quality_reports, refused
+from mlplatform.stations.snapshot_parts import read_manifest
 from mlplatform.stations.window_rows import WindowRows
 
 
@@ -159,6 +161,10 @@ class Monitor:
             )
             checks += verdict.outcomes
             failed += ["drift"] * bool(verdict.failed)
+        if self._spec.corrections is not None:
+            corrected = self._corrections(self._spec.corrections, deployment)
+            checks.append(corrected)
+            failed += ["corrections"] * (not corrected.passed)
         before = self._evaluations.latest(deployment.digest)
         since = datetime.fromisoformat(before.judged_at if before else deployment.created_at)
         late_rows = self._rows.late(upto=window.after, since=since)
@@ -240,6 +246,18 @@ class Monitor:
         self._report(f"{reports}/constraints.json", sagemaker.constraints(baseline, threshold=spec.threshold))
         self._report(f"{reports}/constraint_violations.json", sagemaker.violations(baseline, sample, drifts))
         return drifts
+
+    def _corrections(self, spec: CorrectionsSpec, deployment: Deployment) -> CheckOutcome:
+        snapshot = self._champion.snapshot(deployment)
+        manifest = read_manifest(self._store, snapshot)
+        loaded = None
+        if manifest.get("built_at"):
+            loaded = self._rows.late(
+                first=manifest["window_first"],
+                upto=self._trained_to(deployment),
+                since=datetime.fromisoformat(manifest["built_at"]),
+            )
+        return check_corrections(spec, manifest, trained_rows=int(snapshot["rows"]), since_loaded=loaded)
 
     def _unknown(self, deployment: Deployment, relation: str, drifts: list[FeatureDrift]) -> dict[str, list[str]]:
         """Categories that the baseline never had, by feature; asked for only where there are some."""

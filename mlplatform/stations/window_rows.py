@@ -45,16 +45,17 @@ class WindowRows:
         (row,) = self._rows(f"SELECT {self._cast(value)} > {self._cast(self._latest(now))} AS ahead")
         return bool(row["ahead"])
 
-    def late(self, *, upto: str, since: datetime) -> int | None:
-        """Rows at or before `upto` that were loaded after `since`; None where others load the table, and do not say when."""
+    def late(self, *, upto: str, since: datetime, first: str | None = None) -> int | None:
+        """Rows from `first` up to `upto` that were loaded after `since`; None where others load the table, and do not say when."""
         if self._table.existing is not None:
             return None
         table = identifier(self._table.schema_().name)
         loaded = (
             f"_loaded_at > CAST({literal(since.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS TIMESTAMP)"
         )
+        begun = "" if first is None else f" AND {self._column} >= {self._cast(first)}"
         (row,) = self._rows(
-            f"SELECT count(*) AS late FROM {table} WHERE {self._column} <= {self._cast(upto)} AND {loaded}"  # noqa: S608
+            f"SELECT count(*) AS late FROM {table} WHERE {self._column} <= {self._cast(upto)}{begun} AND {loaded}"  # noqa: S608
         )
         return int(row["late"])
 

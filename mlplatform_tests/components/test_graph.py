@@ -36,6 +36,7 @@ CHECKS = {
     ("stock_features", "data_tests"): True,
     ("stock_model_candidate", "gate"): True,
     ("stock_monitor", "quality"): False,
+    ("stock_monitor", "corrections"): False,
     ("stock_monitor", "drift_ticker_symbol"): False,
     ("stock_monitor", "drift_sector"): False,
     ("stock_monitor", "drift_change"): False,

@@ -202,7 +202,12 @@ def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str) -> Snap
     data = sink.getvalue().to_pybytes()
     part = Part(f"{prefix}train/part-0.parquet", len(rows), len(data), hashlib.sha256(data).hexdigest())
     store.put(part.key, data)
-    store.put(f"{prefix}manifest.json", json.dumps({"channels": {"train": [asdict(part)]}}).encode())
+    manifest = {
+        "built_at": now().isoformat(),
+        "window_first": str(min(rows["trading_day"])),
+        "channels": {"train": [asdict(part)]},
+    }
+    store.put(f"{prefix}manifest.json", json.dumps(manifest).encode())
     return SnapshotRef(snapshot_id("SELECT", [part], 1), f"{prefix}manifest.json", 1, "7", len(rows))
 
 

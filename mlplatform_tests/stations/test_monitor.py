@@ -84,7 +84,7 @@ def test_a_good_window_passes_with_evidence(world: World) -> None:
     assert evaluation.quality is not None
     assert evaluation.quality > 0.95
     checks = {c.name: c for c in evaluation.checks}
-    assert list(checks) == ["quality", "drift_ticker_symbol", "drift_sector", "drift_change"]
+    assert list(checks) == ["quality", "drift_ticker_symbol", "drift_sector", "drift_change", "corrections"]
     assert checks["quality"].metadata["segments"][0]["segment"] == "sector"
     assert checks["drift_change"].metadata["statistic"] == "psi"
     with world.store.open(f"{evaluation.reports}model_quality/statistics.json") as stream:
@@ -105,6 +105,7 @@ def test_moved_features_fail_drift_and_wrong_answers_fail_quality(world: World) 
         "drift_ticker_symbol": True,
         "drift_sector": True,
         "drift_change": False,
+        "corrections": True,
     }
     assert "population stability index" in checks["drift_change"].description
     assert [d["feature"] for d in evaluation.drift if not d["passed"]] == ["change"]

@@ -40,6 +40,11 @@ def without_target_query(query: str, *, target: str, window: Window | None) -> s
     return f"{rows} AND q.{identifier(target)} IS NULL"
 
 
+def window_first_query(query: str, window: Window) -> str:
+    """One SELECT of the window's smallest value."""
+    return _rows(query, window, ranked=False, select=f"MIN(q.{identifier(window.column)}) AS first")
+
+
 def no_rows_query(query: str) -> str:
     """A SELECT that gives the query's columns and no row."""
     return f"SELECT * FROM (\n{_body(query)}\n) AS q WHERE 1 = 0"  # noqa: S608
