@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from mlplatform.platform import connections
+from mlplatform.platform.locate import make_importable
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
@@ -73,6 +74,8 @@ class DataStations:
         from mlplatform.stations.delivery import Delivery
 
         spec, store = self.spec.get(StreamSpec, stream), self.platform.store
+        if spec.delivery.transform is not None:
+            make_importable(self.platform.defs)
         return self._once("delivery", stream, lambda: Delivery(self.stream(stream), store, spec, system=self.spec.name))
 
     def ingest(self, table: str) -> Ingest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +92,13 @@ def definitions_module(defs: Path) -> str:
         package = package.parent
         names.insert(0, package.name)
     return ".".join([*names, "definitions"])
+
+
+def make_importable(defs: Path) -> None:
+    """Let the code of the project around `defs` be imported, from wherever this process was started."""
+    folder = str(working_folder(defs))
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def working_folder(defs: Path) -> Path:

@@ -1,0 +1,119 @@
+"""Code that the how-tos show works as they say: a container of one's own, a transformation, an adapter's skeleton."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlplatform.platform import SystemStations, open_platform
+from mlplatform.platform.line import build_features, register_candidate, train_candidate
+from mlplatform.spec.scaffold import make_project
+from mlplatform_tests.docs.walkthrough import Block, blocks, reader
+
+REPOSITORY = Path(__file__).parents[2]
+HOW_TO = REPOSITORY / "docs" / "how-to"
+EXAMPLE = REPOSITORY / "examples" / "passengers"
+
+
+def of(page: str) -> list[Block]:
+    return blocks(HOW_TO / page, REPOSITORY)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project, and this process in it."""
+    made = make_project("my_project", tmp_path / "my_project")
+    monkeypatch.chdir(made.folder)
+    return made.folder
+
+
+def stations(folder: Path, system: str) -> SystemStations:
+    env = {"MLPLATFORM_HOME": str(folder / ".mlplatform"), "MLPLATFORM_DEFS": str(folder / "my_project" / "defs")}
+    return open_platform(env).system(system)
+
+
+@pytest.fixture
+def forest(folder: Path) -> SystemStations:
+    """The tutorial's system with the page's container, and the first list in its table."""
+    page = of("own-container.md")
+    for block in page:
+        if block.title:
+            reader(folder, {}).follow(block)
+    change = next(yaml.safe_load(b.text) for b in page if b.language == "yaml")["attributes"]
+    system = folder / "my_project" / "defs" / "passengers"
+    system.mkdir()
+    (system / "features.sql").write_text((EXAMPLE / "features.sql").read_text())
+    documents = list(yaml.safe_load_all((EXAMPLE / "defs.yaml").read_text()))
+    model = next(d["attributes"] for d in documents if d["type"] == "mlplatform.Model")
+    model.pop("search")
+    model.update(change)
+    (system / "defs.yaml").write_text(yaml.safe_dump_all(documents))
+    runpy.run_path(str(EXAMPLE / "lists.py"))
+    found = stations(folder, "passengers")
+    found.platform.store.put("passengers/lists/first.csv", Path("data/first.csv").read_bytes())
+    found.ingest("passengers").create()
+    found.ingest("passengers").run()
+    return found
+
+
+@pytest.mark.slow
+def test_a_container_of_ones_own_trains_what_the_gate_judges_and_the_registry_takes(forest: SystemStations) -> None:
+    build_features(forest, "passenger_features", parameters={}, run_id="run", request=None)
+    lines: list[str] = []
+    step = train_candidate(forest, "survival", run_id="run", request=None, on_log=lines.append)
+    assert step.checks[0].passed, step.checks[0].description
+    assert step.metadata["roc_auc"] > 0.8
+    assert any(line.startswith("[0] test:roc_auc:") for line in lines)
+    register_candidate(forest, "survival", run_id="run")
+    version = forest.registry("survival").champion()
+    assert version is not None
+    model = forest.platform.runtimes.load(
+        forest.platform.tracking.package(version.model, version.digest), digest=version.digest
+    )
+    woman = {"class": "1", "sex": "female", "age": 30.0, "family": 0, "fare": 80.0, "deck": "B", "port": "C"}
+    man = {**woman, "class": "3", "sex": "male", "fare": None, "deck": None}
+    answers = model.predict_rows([woman, man])
+    assert [a.value for a in answers] == ["true", "false"]
+    assert all(abs(sum((a.probabilities or {}).values()) - 1) < 1e-5 for a in answers)
+
+
+@pytest.fixture
+def shop(folder: Path) -> Iterator[SystemStations]:
+    """The scaffolded system with the page's transformation."""
+    page = of("own-transform.md")
+    for block in page:
+        if block.title:
+            reader(folder, {}).follow(block)
+    stream = next(yaml.safe_load(b.text) for b in page if b.language == "yaml")["attributes"]
+    path = folder / "my_project" / "defs" / "my_project_system" / "defs.yaml"
+    documents = list(yaml.safe_load_all(path.read_text()))
+    documents[0]["attributes"].update(stream)
+    path.write_text(yaml.safe_dump_all(documents))
+    path_before = list(sys.path)
+    yield stations(folder, "my_project_system")
+    sys.path[:] = path_before
+    for name in [n for n in sys.modules if n.partition(".")[0] == "my_project"]:
+        del sys.modules[name]
+
+
+def test_a_transformation_of_ones_own_changes_filters_and_loses_nothing(shop: SystemStations) -> None:
+    row = {"id": "a", "happened_on": "2026-01-01", "category": "x", "amount": 1250, "target": 2.0, "name": "Ada"}
+    records = [row, {"kind": "heartbeat", "id": "h"}, {**row, "id": "b", "amount": "much"}]
+    results = shop.producer("my_project_system_stream").put([json.dumps(r).encode() for r in records])
+    assert not any(r.error_code for r in results)
+    shop.delivery("my_project_system_stream").deliver(datetime.now(UTC) + timedelta(minutes=1))
+    shop.ingest("my_project_system_table").create()
+    receipts = shop.ingest("my_project_system_table").run()
+    counts = [sum(getattr(r, n) for r in receipts) for n in ("arrived", "loaded", "quarantined", "filtered")]
+    assert counts == [3, 1, 1, 1]
+    loaded = shop.warehouse().query("SELECT id, amount FROM my_project_system_table").to_pylist()
+    assert loaded == [{"id": "a", "amount": 12.5}]
+    waiting = shop.quarantine("my_project_system_table").list(limit=5)
+    assert "transformation failed: TypeError" in waiting[0].reason
