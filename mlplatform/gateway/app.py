@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from mlplatform.errors import BugError, NotFoundError, PlatformError
@@ -119,12 +120,18 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
                     await task
             await asyncio.to_thread(capture.close)
 
-    @get("/ping", summary="Whether this worker takes calls", tags=["State"], cache=False)
+    not_yet = ResponseSpec(data_container=None, description="It does not take calls yet.", media_type=MediaType.TEXT)
+
+    @get(
+        "/ping",
+        summary="Whether this worker takes calls",
+        tags=["State"],
+        media_type=MediaType.TEXT,
+        responses={HTTP_503_SERVICE_UNAVAILABLE: not_yet},
+    )
     async def ping() -> Response[bytes]:
         """200 once every desired model was loaded or found to be broken (SageMaker's health check)."""
-        return Response(
-            b"", media_type="text/plain", status_code=HTTP_200_OK if ready.is_set() else HTTP_503_SERVICE_UNAVAILABLE
-        )
+        return Response(b"", status_code=HTTP_200_OK if ready.is_set() else HTTP_503_SERVICE_UNAVAILABLE)
 
     @get("/health", summary="What this worker serves", tags=["State"])
     async def health() -> Health:

@@ -13,9 +13,11 @@ ERRORS = {
     "400": "A row, field or header does not fit; the message names it.",
     "401": "The API key is missing or not valid.",
     "404": "No such endpoint; the message lists those there are.",
+    "409": "Several endpoints could be meant; the message says how to name one.",
     "413": "The body is larger than the endpoint takes.",
     "415": "The content type is neither application/json nor text/csv.",
     "500": "The gateway failed; look for the request id in its log.",
+    "503": "Not now, say because a model is still being fetched; try again after the seconds in Retry-After.",
 }
 _JSON, _CSV, _CSV_HEADER = "application/json", "text/csv", "text/csv; header=present"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mlplatform.core.features.fitted import read_transforms
 from mlplatform.core.rollout import slot as slots
-from mlplatform.errors import ConflictError, NotFoundError, PlatformError
+from mlplatform.errors import ConflictError, NotFoundError, PlatformError, UnavailableError
 from mlplatform.ports.endpoints import Served
 from mlplatform.serving.served_model import ServedModel, endpoint_spec, example_row
 
@@ -59,6 +59,7 @@ class ModelServer:
         Raises:
             NotFoundError: none, with those that are served.
             ConflictError: several systems have an endpoint of that name.
+            UnavailableError: it is deployed, and its model cannot be loaded for now.
         """
         found = self._routes.get(route)
         if found is not None:
@@ -69,8 +70,14 @@ class ModelServer:
                 f"Several systems serve an endpoint '{route}': {', '.join(same)}.",
                 next_step=f"Call /predict/{same[0]}, with its system's name.",
             )
+        deployed = [slot for name, slot in self._slots.items() if route in (name, name.partition("/")[2])]
+        if any(not slot.failed for slot in deployed):
+            said = "".join(f" {slot.message}" for slot in deployed if slot.message)
+            raise UnavailableError(
+                f"Endpoint '{route}' is deployed and not loaded yet.{said}", next_step="Try again in a moment."
+            )
         there = ", ".join(sorted(m.spec.name for m in self._models.values())) or "none"
-        failed = [f" {s.message}" for name, s in self._slots.items() if route in (name, name.partition("/")[2])]
+        failed = [f" {slot.message}" for slot in deployed]
         raise NotFoundError(f"No endpoint '{route[:120]}' is served; there are: {there}.{''.join(failed)}")
 
     def models(self) -> list[ServedModel]:
@@ -78,11 +85,13 @@ class ModelServer:
         return [self._models[name] for name in sorted(self._models)]
 
     def only(self) -> ServedModel:
-        """The one endpoint there is. Raises ConflictError where there are several, NotFoundError where there is none."""
+        """The one endpoint there is. Raises as `get` does; ConflictError also where there are several."""
         models = self.models()
         if len(models) == 1:
             return models[0]
         if not models:
+            if len(self._slots) == 1:
+                return self.get(*self._slots)
             raise NotFoundError("No endpoint is served.", next_step="Deploy a model version.")
         raise ConflictError(
             f"Several endpoints are served: {', '.join(m.name for m in models)}.",

@@ -96,6 +96,10 @@ def test_a_package_that_is_away_for_now_is_tried_again(site: Site) -> None:
     asyncio.run(models.start())
     assert site.endpoints.state(NAME).status == "Updating"
     assert "The tracker is away." in site.endpoints.state(NAME).message
+    with pytest.raises(UnavailableError, match=r"'prices' is deployed and not loaded yet\. The tracker is away\."):
+        models.get("prices")
+    with pytest.raises(UnavailableError, match="deployed and not loaded yet"):
+        models.only()
     asyncio.run(models.start())
     assert tries == [digest, digest]
     assert site.endpoints.state(NAME).status == "InService"
