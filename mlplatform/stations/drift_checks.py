@@ -43,8 +43,8 @@ def check_drift(
     """
     import pyarrow as pa
 
-    rows = pa.Table.from_pylist([d.to_json() for d in drifts])
-    for column in ("value", "psi", "js", "linf", "ks", "ks_robust", "expected_psi"):
+    rows = pa.Table.from_pylist([_judged(d) for d in drifts])
+    for column in ("value", "completeness_fall", "psi", "js", "linf", "ks", "ks_robust", "expected_psi"):
         # A column of NULLs alone has no type, and an engine cannot compare it.
         rows = rows.set_column(rows.column_names.index(column), column, rows.column(column).cast(pa.float64()))
     report = expectations.check(
@@ -57,6 +57,16 @@ def check_drift(
         outcomes.append(_outcome(drift, passed, page, (unknown or {}).get(drift.feature, [])))
     failed = tuple(d.feature for d, o in zip(drifts, outcomes, strict=True) if not o.passed)
     return DriftChecks(tuple(outcomes), failed, page)
+
+
+def _judged(drift: FeatureDrift) -> dict[str, Any]:
+    """The row that is expected to keep the thresholds; what chance explains is not judged (NULL)."""
+    row = drift.to_json()
+    return (
+        row
+        | ({"value": None} if drift.by_chance else {})
+        | ({"completeness_fall": None} if drift.fall_by_chance else {})
+    )
 
 
 def _value_expectation(drift: FeatureDrift) -> ExpectationSpec:
@@ -88,8 +98,10 @@ def _outcome(drift: FeatureDrift, passed: bool, page: str | None, unknown: list[
     if drift.value is None:
         said = "no values to compare"
     else:
-        sign = ">" if drift.drifted else "≤"
+        sign = ">" if drift.value > drift.threshold else "≤"
         said = f"{_MOVED[drift.statistic]} {drift.value:.3g} {sign} {drift.threshold:g}"
+        if drift.by_chance and sign == ">":
+            said += ", which so few values can show by chance"
     if drift.incomplete:
         said += (
             f"; {drift.completeness_fall:.1%} fewer values than at training, {drift.completeness_threshold:.1%} allowed"

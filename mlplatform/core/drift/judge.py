@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mlplatform.core.drift.chance import by_chance
 from mlplatform.core.drift.js import js
 from mlplatform.core.drift.ks import ks, robust_ks
 from mlplatform.core.drift.linf import linf
@@ -23,7 +24,9 @@ class FeatureDrift:
         statistic, value, threshold: what was judged; value None where a sample has no values to compare.
         psi, js, linf, ks, ks_robust: all of them, as evidence; ks is None for categories, which have no order.
         expected_psi: PSI that samples of these sizes show by chance alone, (bins−1)·(1/n+1/m) (Yurdakul & Naranjo 2020).
+        by_chance: whether samples of these sizes may differ so though nothing moved (χ² at 99.9 %); then nothing drifted.
         completeness_fall: baseline's share of non-NULL values less this sample's; may be negative.
+        fall_by_chance: the same of the completeness.
         unknown: share of values that are in none of the baseline's categories beyond the baseline's own share of such.
     """
 
@@ -42,16 +45,18 @@ class FeatureDrift:
     completeness_fall: float
     completeness_threshold: float
     unknown: float = 0.0
+    by_chance: bool = False
+    fall_by_chance: bool = False
 
     @property
     def drifted(self) -> bool:
-        """Whether the statistic is above its threshold."""
-        return self.value is not None and self.value > self.threshold
+        """Whether the statistic is above its threshold, and chance does not explain it."""
+        return self.value is not None and self.value > self.threshold and not self.by_chance
 
     @property
     def incomplete(self) -> bool:
-        """Whether more values are missing than the threshold allows."""
-        return self.completeness_fall > self.completeness_threshold
+        """Whether more values are missing than the threshold allows, and chance does not explain it."""
+        return self.completeness_fall > self.completeness_threshold and not self.fall_by_chance
 
     @property
     def passed(self) -> bool:
@@ -93,11 +98,12 @@ def _judge(
     fall = reference.completeness - sample.completeness
     used: Statistic = "linf" if statistic == "ks" and reference.kind == "category" else statistic
     values: dict[str, float | None] = dict.fromkeys(("psi", "js", "linf", "ks", "ks_robust", "expected_psi"), None)
-    unknown = 0.0
+    unknown, chance = 0.0, False
     r, c = reference.histogram(), sample.histogram()
     n, m = reference.present, sample.present
     if n and m:
         values |= {"psi": psi(r, c), "js": js(r, c), "linf": linf(r, c)}
+        chance = by_chance(r, c)
         bins = sum(1 for a, b in zip(r, c, strict=True) if a or b)
         values["expected_psi"] = (bins - 1) * (1 / n + 1 / m)
         if reference.kind == "numeric":
@@ -115,5 +121,12 @@ def _judge(
         completeness_fall=fall,
         completeness_threshold=completeness,
         unknown=unknown,
+        by_chance=chance,
+        fall_by_chance=_by_chance_missing(reference, sample),
         **values,
     )
+
+
+def _by_chance_missing(reference: FeatureProfile, sample: FeatureProfile) -> bool:
+    counts = [[f.present, f.rows - f.present] for f in (reference, sample)]
+    return all(map(any, counts)) and by_chance(*counts)

@@ -82,8 +82,9 @@ def test_constraints_suggest_completeness_sign_and_domain(query: Query) -> None:
 
 
 def judged(query: Query, rows: str) -> dict[tuple[str, str], str]:
-    baseline = take_baseline(query, f"(SELECT * FROM {SAMPLE})", FIELDS)
-    sample = take_profile(query, f"(SELECT * FROM (VALUES {rows}) AS t(amount, plan))", baseline)
+    """Each row a hundred times: four rows alone differ by chance."""
+    baseline = take_baseline(query, f"(SELECT t.* FROM {SAMPLE}, range(100))", FIELDS)
+    sample = take_profile(query, f"(SELECT t.* FROM (VALUES {rows}) AS t(amount, plan), range(100))", baseline)
     drifts = judge(baseline, sample, threshold=0.2, completeness=0.05)
     found: list[dict[str, Any]] = violations(baseline, sample, drifts)["violations"]
     return {(v["feature_name"], v["constraint_check_type"]): v["description"] for v in found}
