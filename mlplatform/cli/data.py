@@ -16,6 +16,10 @@ from mlplatform.errors import DataError
 if TYPE_CHECKING:
     from mlplatform.platform import SystemStations
 
+RECEIPT = ("key", "outcome", "arrived", "loaded", "quarantined", "duplicates", "filtered", "loaded_at", "reason")
+WAITING = ("quarantine_id", "reason", "source", "offset", "raw")
+"""What people are shown of a receipt, and of a record in quarantine; `--json` has all."""
+
 quarantine = App(name="quarantine", help="Records that did not fit: list them, and replay them after a fix.")
 
 
@@ -94,7 +98,8 @@ def objects(prefix: str = "", *, limit: Count = 100, json: Json = False) -> int:
     """
     from mlplatform.platform import open_platform
 
-    show(list(islice(open_platform().store.list(prefix), limit)), as_json=json)
+    found = list(islice(open_platform().store.list(prefix), limit))
+    show(found, as_json=json, columns=("key", "size_bytes", "modified"))
     return 0
 
 
@@ -149,7 +154,7 @@ def receipts(table: str, *, limit: Count = 20, json: Json = False) -> int:
         At most so many.
     """
     stations, name = _loaded_table(table)
-    show(stations.receipts(name, limit=limit), as_json=json)
+    show(stations.receipts(name, limit=limit), as_json=json, columns=RECEIPT)
     return 0
 
 
@@ -165,7 +170,7 @@ def list_quarantine(table: str, *, limit: Count = 50, json: Json = False) -> int
         At most so many.
     """
     stations, name = _loaded_table(table)
-    show(stations.quarantine(name).list(limit=limit), as_json=json)
+    show(stations.quarantine(name).list(limit=limit), as_json=json, columns=WAITING)
     return 0
 
 
@@ -187,7 +192,11 @@ def replay(
     """
     stations, name = _loaded_table(table)
     done = stations.quarantine(name).replay(ids or None)
-    show(done, as_json=json)
+    text = (
+        f"{done.records} taken: {done.loaded} loaded, {done.quarantined} in quarantine again, "
+        f"{done.duplicates} there already"
+    )
+    show(done, as_json=json, text=text)
     return 0
 
 

@@ -200,7 +200,8 @@ def requests(system: str, *, json: Json = False) -> int:
     from mlplatform.platform import open_platform
 
     found = [r for retrain in open_platform().system(system).retrains() for r in retrain.requests()]
-    show([r.to_json() for r in found], as_json=json)
+    columns = ("id", "status", "reason", "requested_at", "finished_at", "message")
+    show([r.to_json() for r in found], as_json=json, columns=columns)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -19,6 +20,10 @@ from mlplatform.errors import DataError, NotFoundError, PlatformError
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON document instead of text.")]
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Seconds = Annotated[float, Parameter(validator=Number(gt=0))]
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00")
+"""A time in UTC as JSON has it; people get it without fractions of a second."""
 
 
 def plain(value: Any) -> Any:
@@ -41,12 +46,15 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def show(data: Any, *, as_json: bool, text: str | None = None) -> None:
-    """Print `data`: as JSON, else `text`, else a table of its rows."""
+def show(data: Any, *, as_json: bool, text: str | None = None, columns: Sequence[str] = ()) -> None:
+    """Print `data`: as JSON, else `text`, else a table of its rows; of `columns` only, where they are named."""
     if as_json:
         print(json.dumps(plain(data), ensure_ascii=False))
         return
-    print(text if text is not None else table(plain(data)))
+    if text is None:
+        rows = plain(data)
+        text = table([{name: row[name] for name in columns} for row in rows] if columns else rows)
+    print(text)
 
 
 def table(rows: Any) -> str:
@@ -80,7 +88,8 @@ def _cell(value: Any) -> str:
         return ", ".join(f"{k}={_cell(v)}" for k, v in value.items())
     if isinstance(value, list):
         return ", ".join(_cell(v) for v in value)
-    return str(value)
+    text = str(value)
+    return _TIME.sub(r"\1 \2Z", text) if _TIME.fullmatch(text) else text
 
 
 def complain(error: PlatformError, *, as_json: bool) -> None:

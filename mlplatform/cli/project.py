@@ -91,7 +91,9 @@ def plan(system: str | None = None, *, json: Json = False) -> int:
     lines: list[str] = []
     for item in plans:
         head = (
-            "not applied yet" if item.new else ("removed from defs/" if item.gone else f"{len(item.changes)} changes")
+            "not applied yet"
+            if item.new
+            else ("removed from defs/" if item.gone else f"{len(item.changes)} change{'s' * (len(item.changes) != 1)}")
         )
         lines.append(f"{item.system}: {head if item.changes or item.new or item.gone else 'as it is'}")
         lines += [

@@ -23,7 +23,7 @@ EXAMPLE = REPOSITORY / "examples" / "passengers"
 
 
 def of(page: str) -> list[Block]:
-    return blocks(HOW_TO / page, REPOSITORY)
+    return blocks(HOW_TO / page)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mlplatform.serving.listening import free_port
 from mlplatform_tests.docs.walkthrough import Block, Walkthrough, blocks, reader, says
 
 REPOSITORY = Path(__file__).parents[2]
-TUTORIAL = blocks(REPOSITORY / "docs" / "tutorial.md", REPOSITORY)
+TUTORIAL = blocks(REPOSITORY / "docs" / "tutorial.md")
 EXAMPLE = REPOSITORY / "examples" / "passengers"
 SYSTEM = "titanic/defs/passengers/"
 
