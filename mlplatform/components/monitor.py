@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlplatform.components.due_run import due_run
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import Station, common, key_of, system_of
 from mlplatform.platform.line import judge_windows
@@ -53,14 +54,17 @@ class Monitor(MonitorSpec, Station):
             minimum_interval_seconds=30,
             description="Judges windows that are full, where no worker does.",
         )
-        def due(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
+        def due(
+            context: dg.SensorEvaluationContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.SensorResult | dg.SkipReason:
             opened = platform.open()
             if opened.worker_alive():
                 return dg.SkipReason("The worker judges windows.")
-            windows = opened.system(system.name).monitor(self.name).due(datetime.now(UTC))
+            now = datetime.now(UTC)
+            windows = opened.system(system.name).monitor(self.name).due(now)
             if not windows:
                 return dg.SkipReason("No window is full.")
-            return dg.SensorResult(run_requests=[dg.RunRequest(run_key=windows[-1].id, asset_selection=[key])])
+            return due_run(context.instance, f"{system.name}_{self.name}_due", key, windows[-1].id, now=now)
 
         return dg.Definitions(assets=[monitor], sensors=[due])
 

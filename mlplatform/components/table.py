@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlplatform.components.due_run import due_run
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import Station, column_schema, common, key_of, system_of
 from mlplatform.platform.line import load_evidence
@@ -59,16 +60,19 @@ class Table(TableSpec, Station):
             minimum_interval_seconds=10,
             description="Loads what arrived, where no worker does.",
         )
-        def arrivals(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
+        def arrivals(
+            context: dg.SensorEvaluationContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.SensorResult | dg.SkipReason:
             opened = platform.open()
             if opened.worker_alive():
                 return dg.SkipReason("The worker loads arrivals.")
             plans = opened.system(system.name).ingest(self.name).plan()
             if not plans:
                 return dg.SkipReason("No new object.")
-            names = [f"{p.key}:{p.etag}" for p in plans]
-            run_key = names[0] if len(names) == 1 else hashlib.sha256("\n".join(names).encode()).hexdigest()
-            return dg.SensorResult(run_requests=[dg.RunRequest(run_key=run_key, asset_selection=[key])])
+            # With the guard's position: an object may come to what it once was, and is loaded again.
+            names = [f"{p.key}:{p.etag}@{p.last or 0}" for p in plans]
+            due = names[0] if len(names) == 1 else hashlib.sha256("\n".join(names).encode()).hexdigest()
+            return due_run(context.instance, f"{system.name}_{self.name}_arrivals", key, due, now=datetime.now(UTC))
 
         return dg.Definitions(assets=[table], sensors=[arrivals])
 

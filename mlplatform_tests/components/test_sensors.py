@@ -58,12 +58,12 @@ def test_several_objects_are_one_run(arriving: Site) -> None:
     assert (said.run_requests, said.skip_message) == ([], "No new object.")
 
 
-def test_one_object_is_a_run_named_by_key_and_etag(arriving: Site) -> None:
+def test_one_object_is_a_run_named_by_key_etag_and_what_was_loaded_before(arriving: Site) -> None:
     arriving.put_days(200, 300)
     info = arriving.platform.store.head("stock_prices/base/00200-00300.csv")
     assert info is not None
     (request,) = arriving.tick("stock_table_arrivals").run_requests or ()
-    assert request.run_key == f"{info.key}:{info.etag}"
+    assert request.run_key == f"{info.key}:{info.etag}@2"
     assert arriving.materialize("stock_table").success
 
 
