@@ -55,18 +55,20 @@ def rehearse(
     keep
         Keep the home in this folder, to look at with MLPLATFORM_HOME.
     """
+    from mlplatform.platform.locate import defs_folder
     from mlplatform.rehearsal import Wishes, find_systems, first_failure, open_house
     from mlplatform.rehearsal import rehearse as run
 
     if rows and system is None:
         raise DataError("--rows is for one system, and none is named.", next_step="mlplatform test SYSTEM --rows FILE")
+    names = find_systems(defs_folder(os.environ), system)
     with ExitStack() as leaving:
         home = keep or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="mlplatform-test-")))
         platform = open_house(os.environ, home.absolute())
         leaving.callback(platform.close)
         wishes = Wishes(tuple(rows or ()), count, seed, gate)
         reports = []
-        for name in find_systems(platform.defs, system):
+        for name in names:
             tell = _teller(name, quiet=json)
             reports.append(run(platform, name, wishes, now=datetime.now(UTC), on_stage=tell))
     failed = first_failure(reports)
@@ -75,6 +77,8 @@ def rehearse(
     else:
         for report in reports:
             print(_summary(report.to_json()))
+        if failed is not None and keep is None:
+            print("Paths above are gone with the home they were in; --keep FOLDER keeps it.")
     return 0 if failed is None or failed.error is None else int(failed.error["exit_code"])
 
 

@@ -79,7 +79,9 @@ def open_project(
             f"There is no state at '{found.root}'.",
             next_step="Say where it lies: mlplatform.open(home=…), or MLPLATFORM_HOME.",
         )
-    return Project(open_platform(env))
+    platform = open_platform(env)
+    _ = platform.specs  # a fault in a YAML is told here, not where a system is first asked for
+    return Project(platform)
 
 
 def _environment(outer: Mapping[str, str], project: str | Path | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.tables.sample_rows import sample_rows
 from mlplatform.errors import DataError
-from mlplatform.rehearsal.likely import likely_schema
+from mlplatform.rehearsal.likely import grouping_columns, likely_schema
 from mlplatform.rehearsal.sample import SampleFile, encode_object, encode_records, read_records
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import FormatSpec, SourceSpec, TableSpec
@@ -95,7 +95,13 @@ class Arrivals:
     def _make_up(self, table: TableSpec, sources: Sequence[SourceSpec]) -> list[str]:
         """Rows that fit, a share for each source."""
         schema = likely_schema(self.stations.spec, table)
-        rows = sample_rows(schema, self.rows, rng=random.Random(self.seed), now=self.now)  # noqa: S311 - samples
+        rows = sample_rows(
+            schema,
+            self.rows,
+            rng=random.Random(self.seed),  # noqa: S311 - samples
+            now=self.now,
+            groups=grouping_columns(self.stations.spec, table),
+        )
         open_ = [s for s in sources if not self.transformed(s)]
         if not open_:
             raise DataError(

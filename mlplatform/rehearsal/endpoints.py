@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ASKED = 1000
 """Rows that an endpoint is asked for at most."""
+CALL_ROWS = 25
+"""Rows in one call at most."""
 TOLERANCE = 1e-5
 """How far an answer may be from the model's score of the same row read from the warehouse, relative to the larger."""
 
@@ -66,7 +68,7 @@ class EndpointRehearsal:
         name = f"{self.stations.spec.name}/{endpoint.name}"
         with open_calls(self.stations.platform) as calls:
             served = calls.served(name)
-            size = served.spec.max_rows
+            size = min(CALL_ROWS, served.spec.max_rows)
             rows = [request_row(row, served) for row in table.to_pylist()]
             answers = [calls.ask(name, rows[at : at + size]) for at in range(0, len(rows), size)]
             scores = served.model.score_table(table)

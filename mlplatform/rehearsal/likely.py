@@ -39,6 +39,16 @@ def likely_schema(system: SystemSpec, table: TableSpec) -> TableSchema:
     return replace(schema, columns=tuple(columns[c.name] for c in schema.columns))
 
 
+def grouping_columns(system: SystemSpec, table: TableSpec) -> set[str]:
+    """Columns of the table whose values are held out, or resampled, together: a ticket, an order, a day."""
+    found: set[str] = set()
+    for features in system.all(FeatureSetSpec):
+        if features.table == table.name:
+            found |= set(features.split.key)
+            found |= {m.gate.by for m in system.all(ModelSpec) if m.features == features.name and m.gate.by}
+    return found
+
+
 def _expected(column: Column, expectation: ExpectationSpec) -> Column:
     kwargs: dict[str, Any] = expectation.kwargs
     if expectation.type == "expect_column_values_to_not_be_null":

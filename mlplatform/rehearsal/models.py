@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlplatform.errors import GateError
-from mlplatform.platform.line import code_version
+from mlplatform.platform.code_version import code_version
 from mlplatform.rehearsal.budget import without_threshold
 from mlplatform.rehearsal.stage import Done, Stages
 from mlplatform.rehearsal.windows import HeldBack, held_back

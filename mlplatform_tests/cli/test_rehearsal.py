@@ -142,7 +142,7 @@ def test_rows_of_ones_own_are_taken_and_judged(shell: Shell, tmp_path: Path) -> 
         f"    - {{name: amount, missing: keep}}\n{expectation}",
     )
     days = [
-        f"{i},2026-0{m}-{d:02},{'b' if i % 5 == 0 else 'a'},1.5,{i}"
+        f"{i},2024-0{m}-{d:02},{'b' if i % 5 == 0 else 'a'},1.5,{i}"
         for i, (m, d) in enumerate([(m, d) for m in (1, 2, 3, 4) for d in range(1, 29)])
     ]
     (tmp_path / "churn_table.csv").write_text("\n".join(["id,happened_on,category,amount,target", *days]) + "\n")

@@ -12,7 +12,7 @@ from mlplatform.spec.scaffold import write_system
 from mlplatform_tests.cli.commands import OWN
 from mlplatform_tests.spec.editing import edit
 
-NOW = datetime(2026, 5, 17, 12, tzinfo=UTC)
+NOW = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
 
 @dataclass

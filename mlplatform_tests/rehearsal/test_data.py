@@ -42,7 +42,6 @@ MANY = """
     - {prefix: shop/lines/, suffix: .jsonl.gz, format: {type: jsonl}}
     - {prefix: shop/parquet/, format: {type: parquet}}
 """
-ROW = {"id": 1, "at": "2026-05-01 10:00:00", "kind": "a", "amount": 5.0}
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ def test_a_table_that_others_load_is_filled_under_the_name_it_has_there(house: H
 def test_the_systems_own_sample_is_taken_where_there_is_one(house: House) -> None:
     folder = house.write("shop", ORDERS.replace("SOURCES", MANY)) / "sample"
     folder.mkdir()
-    (folder / "orders.csv").write_text("id;at;kind;amount\n1;2026-05-01 10:00:00;a;NA\n1;2026-05-01 10:00:00;a;NA\n")
+    (folder / "orders.csv").write_text("id;at;kind;amount\n1;2024-05-01 10:00:00;a;NA\n1;2024-05-01 10:00:00;a;NA\n")
     report = house.rehearse("shop")
     assert report.sample == (str(folder / "orders.csv"),)
     assert (stage(report, "load").rows, stage(report, "load").detail) == (1, "2 arrived in 1 object, 1 duplicates")
@@ -98,8 +97,8 @@ def test_the_systems_own_sample_is_taken_where_there_is_one(house: House) -> Non
 def test_files_may_be_named_and_packed(house: House, tmp_path: Path) -> None:
     house.write("shop", ORDERS.replace("SOURCES", MANY))
     parquet, lines = tmp_path / "orders.parquet", tmp_path / "order_stream.jsonl.gz"
-    pq.write_table(pa.table({"id": [1, 2], "at": ["2026-05-01 10:00:00"] * 2, "kind": ["a", "b"]}), parquet)
-    lines.write_bytes(gzip.compress(b'{"id": 3, "at": "2026-05-01T10:00:00", "kind": "b", "note": {"a": 1}}\n'))
+    pq.write_table(pa.table({"id": [1, 2], "at": ["2024-05-01 10:00:00"] * 2, "kind": ["a", "b"]}), parquet)
+    lines.write_bytes(gzip.compress(b'{"id": 3, "at": "2024-05-01T10:00:00", "kind": "b", "note": {"a": 1}}\n'))
     report = house.rehearse("shop", Wishes(files=(parquet, lines)))
     assert (
         stage(report, "arrive").detail
@@ -111,7 +110,7 @@ def test_files_may_be_named_and_packed(house: House, tmp_path: Path) -> None:
 def test_a_sample_row_that_does_not_fit_fails_with_its_place_and_reason(house: House) -> None:
     folder = house.write("shop", ORDERS.replace("SOURCES", MANY)) / "sample"
     folder.mkdir()
-    (folder / "orders.csv").write_text("id;at;kind;amount\n1;2026-05-01 10:00:00;a;5\n2;2026-05-01 10:00:00;c;900\n")
+    (folder / "orders.csv").write_text("id;at;kind;amount\n1;2024-05-01 10:00:00;a;5\n2;2024-05-01 10:00:00;c;900\n")
     report = house.rehearse("shop")
     failed = stage(report, "load")
     assert (report.passed, failed.status) == (False, "failed")
@@ -157,7 +156,7 @@ def test_two_tables_each_have_files_of_their_own_name(house: House, tmp_path: Pa
     second = yaml.rpartition("---")[2].replace("name: orders", "name: returns").replace("shop/", "back/")
     house.write("shop", f"{yaml}---{second}")
     file = tmp_path / "rows.csv"
-    file.write_text("id;at;kind\n1;2026-05-01 10:00:00;a\n")
+    file.write_text("id;at;kind\n1;2024-05-01 10:00:00;a\n")
     (failed,) = house.rehearse("shop", Wishes(files=(file,))).failed
     assert failed.error is not None
     assert failed.error["next_step"] == "Name the file after one: orders.csv, returns.csv, order_stream.csv."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,18 +17,27 @@ from mlplatform.core.tables.schema import Column, TableSchema
 
 CATEGORIES = 8
 NULLS = 0.04
+GROUP = 3
+"""Rows that share a value of a column of `groups`."""
 LEANING = 0.85
 """How much of a value the row's hidden number decides; the rest is chance."""
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def sample_rows(
-    schema: TableSchema, count: int, *, rng: random.Random, now: datetime, times: int = 120
+    schema: TableSchema,
+    count: int,
+    *,
+    rng: random.Random,
+    now: datetime,
+    times: int = 120,
+    groups: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """About `count` rows, JSON-able (times as ISO text), in the order of their event time.
 
     Args:
         times: distinct event times, a day apart, the newest before `now`; fewer where `count` is small.
+        groups: columns whose values each stand in a few rows only (a ticket, an order), rather than in many.
     """
     days = max(1, min(times, math.isqrt(count) * 3, count)) if schema.event_time else count
     entities = max(1, count // days)
@@ -35,6 +45,7 @@ def sample_rows(
     for place in range(days * entities if schema.event_time else count):
         hidden = rng.random()
         row = {c.name: _value(schema, c, place, entities, hidden, rng) for c in schema.columns}
+        row |= {c.name: _own(c, place // GROUP) for c in schema.columns if c.name in groups and _free(schema, c)}
         if schema.event_time:
             behind = timedelta(days=days - place // entities)
             row[schema.event_time] = _time(schema.column(schema.event_time), now - behind)
@@ -61,11 +72,22 @@ def _key(schema: TableSchema, column: Column, number: int) -> Any:
         return _typed(column, column.domain[digit % len(column.domain)])
     if column.type == "boolean":
         return number // _radix(schema, column) % 2 == 0
+    return _own(column, number)
+
+
+def _own(column: Column, number: int) -> Any:
+    """A value that no other number has."""
     if column.type in ("date", "timestamp"):
         return _time(column, _FIRST + timedelta(days=number))
     if column.type == "varchar":
         return f"{column.name}_{number:05d}"
     return _number(column, number + 1 + _bound(column.minimum, 0.0))
+
+
+def _free(schema: TableSchema, column: Column) -> bool:
+    """Whether a column's values are bound by nothing but its type."""
+    bound = column.domain or column.type in ("boolean", "json") or column.maximum is not None
+    return not bound and column.name not in (*schema.unique_key, schema.event_time)
 
 
 def _radix(schema: TableSchema, column: Column) -> int:

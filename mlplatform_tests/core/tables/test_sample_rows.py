@@ -12,7 +12,7 @@ from mlplatform.core.tables.sample_rows import sample_rows
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.core.tables.wrong_rows import wrong_rows
 
-NOW = datetime(2026, 5, 17, 12, tzinfo=UTC)
+NOW = datetime(2024, 5, 17, 12, tzinfo=UTC)
 PRICES = TableSchema(
     "prices",
     (
@@ -37,7 +37,7 @@ def test_rows_of_a_key_with_its_event_time_are_a_grid_of_entities_and_days() -> 
     tickers = {row["ticker"] for row in rows}
     assert (len(days), len(tickers), len(rows)) == (120, 16, 1920)
     assert {(row["ticker"], row["day"]) for row in rows} == {(t, d) for t in tickers for d in days}
-    assert days[-1] == "2026-05-16"
+    assert days[-1] == "2024-05-16"
     assert [row["day"] for row in rows] == sorted(row["day"] for row in rows)
 
 
@@ -87,6 +87,14 @@ def test_a_key_of_domains_alone_gives_as_many_rows_as_it_has_values() -> None:
     rows = made(TableSchema("t", columns, unique_key=("size", "sold")), 50)
     assert {(row["size"], row["sold"]) for row in rows} == {(s, b) for s in "sml" for b in (True, False)}
     assert len(rows) == 6
+
+
+def test_a_value_of_a_group_stands_in_a_few_rows_only() -> None:
+    schema = TableSchema("t", (Column("ticket"), Column("kind", domain=("a", "b")), Column("n", "bigint")))
+    rows = sample_rows(schema, 30, rng=random.Random(0), now=NOW, groups=("ticket", "kind", "n"))
+    assert [row["ticket"] for row in rows[:4]] == ["ticket_00000"] * 3 + ["ticket_00001"]
+    assert len({row["n"] for row in rows}) == 10
+    assert {row["kind"] for row in rows} <= {"a", "b", None}
 
 
 def test_wrong_rows_break_each_rule_once() -> None:
