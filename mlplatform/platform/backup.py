@@ -1,9 +1,9 @@
 """Backup and restore of a home, also while everything runs.
 
 A backup is one tar file whose first member, `backup.json`, names every other with its SHA-256. SQLite files are copied
-by SQLite's own backup, so each is consistent in itself; catalogues go before the data files they name, and those never
-change once written, so a catalogue in the backup finds its files there too. Whatever is loaded twice after a restore is
-known by its ledger.
+by SQLite's own backup, so each is consistent in itself; what they name is copied after them (see `backup_files`), and does
+not change once written. A data file that upkeep lets go stays for an hour: so long may the copy of a warehouse take.
+Whatever is delivered or loaded again after a restore is known by its position.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,13 +25,10 @@ from typing import Any
 
 from mlplatform.adapters.object_store.file_etag import keep_etag
 from mlplatform.errors import ConflictError, NotFoundError, StateError
+from mlplatform.platform.backup_files import home_files
 from mlplatform.spec.home import STATE_VERSION, Home
 
 INDEX = "backup.json"
-SKIPPED = ("run", "logs", "packages")
-"""Rooms that are made anew: locks and pids, logs, and local copies of what tracking holds."""
-
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,16 @@ class Backup:
     made_at: str
 
 
-def backup(home: Home, target: Path, *, now: datetime) -> Backup:
+def backup(home: Home, target: Path, *, now: datetime, on_file: Callable[[str], None] | None = None) -> Backup:
     """Write a backup of `home` to the file `target`; it appears whole or not at all.
+
+    Args:
+        on_file: is told the name of each file once it was copied.
 
     Raises:
         ConflictError: `target` exists.
         NotFoundError: there is no state at `home`.
+        StateError: a database is damaged.
     """
     if target.exists():
         raise ConflictError(f"'{target}' exists.", next_step="Name another file.")
@@ -59,7 +60,13 @@ def backup(home: Home, target: Path, *, now: datetime) -> Backup:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
         copy = Path(scratch) / "home"
-        hashes = {str(n): h for n in _files(home.root) if (h := _copy(home.root / n, copy / n)) is not None}
+        hashes: dict[str, str] = {}
+        for found in home_files(home):
+            digest = _copy(home.root / found.name, copy / found.name, database=found.database)
+            if digest is not None:
+                hashes[str(found.name)] = digest
+                if on_file is not None:
+                    on_file(str(found.name))
         index = {"state_version": STATE_VERSION, "made_at": now.isoformat(), "files": hashes}
         packed = Path(scratch) / "backup.tar"
         with tarfile.open(packed, "w") as tar:
@@ -102,45 +109,32 @@ def restore(source: Path, root: Path, *, replace: bool = False) -> Backup:
     return Backup(str(source), len(index["files"]), source.stat().st_size, index["state_version"], index["made_at"])
 
 
-def _files(root: Path) -> Iterator[PurePosixPath]:
-    """Files to keep, relative to `root`: SQLite files first, so that what they name is copied after them."""
-    found: list[PurePosixPath] = []
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            relative = path.relative_to(root)
-            temporary = name.startswith(".") and name != ".initialised"
-            companion = name.endswith(("-wal", "-shm", "-journal"))
-            if relative.parts[0] not in SKIPPED and not temporary and not companion and path.is_file():
-                found.append(PurePosixPath(relative.as_posix()))
-    databases = {f for f in found if _is_sqlite(root / f)}
-    yield from sorted(databases)
-    yield from sorted(set(found) - databases)
-
-
-def _is_sqlite(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(16) == _SQLITE_MAGIC
-    except FileNotFoundError:
-        return False
-
-
-def _copy(source: Path, target: Path) -> str | None:
+def _copy(source: Path, target: Path, *, database: bool) -> str | None:
     """Copy one file, consistent also while it is written to; its SHA-256, or None where it has gone since it was listed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if _is_sqlite(source):
+    try:
+        if database:
+            _copy_database(source, target)
+        else:
+            shutil.copy2(source, target)
+    except FileNotFoundError:
+        return None
+    return _sha256(target)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    source.stat()  # SQLite does not say that it is gone
+    try:
         with (
-            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
+            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=30)) as old,
             closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
-    else:
-        try:
-            shutil.copy2(source, target)
-        except FileNotFoundError:
-            return None
-    return _sha256(target)
+    except sqlite3.DatabaseError as error:
+        raise StateError(
+            f"The database '{source}' cannot be copied: {error}.",
+            next_step="See 'mlplatform state check'; where it is damaged, restore an earlier backup.",
+        ) from error
 
 
 def _sha256(path: Path) -> str:

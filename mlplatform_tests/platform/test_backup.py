@@ -71,6 +71,50 @@ def test_a_database_is_whole_though_it_is_written_to(home: Home, tmp_path: Path)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.parametrize("key", ["x/2020-journal", "x/trade-wal", "x/trade-shm", "x/data.csv-wal"])
+def test_objects_are_kept_whatever_they_are_called(home: Home, tmp_path: Path, key: str) -> None:
+    DirectoryObjectStore(home.objects).put(key, b"a\n")
+    backup(home, tmp_path / "b.tar", now=NOW)
+    restore(tmp_path / "b.tar", tmp_path / "other")
+    assert key in [info.key for info in DirectoryObjectStore(Home(tmp_path / "other").objects).list("")]
+
+
+@pytest.mark.parametrize("room", ["objects/files", "tracking/artifacts/m", "jobs/a/opt/ml/model"])
+def test_a_database_of_somebody_else_keeps_its_bytes(home: Home, tmp_path: Path, room: str) -> None:
+    path = home.root / room / "theirs.db"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE a (x)")
+        connection.execute("INSERT INTO a VALUES (1)")
+        connection.commit()
+        bytes_then = path.read_bytes()
+        backup(home, tmp_path / "b.tar", now=NOW)
+    restore(tmp_path / "b.tar", tmp_path / "other")
+    assert (tmp_path / "other" / room / "theirs.db").read_bytes() == bytes_then
+
+
+def test_what_is_half_made_or_no_object_is_left_out(home: Home, tmp_path: Path) -> None:
+    (home.objects / ".incoming").mkdir()
+    (home.objects / ".incoming" / "tmp1").write_text("half")
+    (home.objects / "x" / ".hidden").write_text("none")
+    (home.objects / "x" / "link.csv").symlink_to(home.objects / "x" / "data.csv")
+    (home.warehouse("shop") / "scratch" / "1-a").mkdir(parents=True)
+    (home.warehouse("shop") / "scratch" / "1-a" / "spill").write_text("half")
+    items = SqliteItemStore(home.items)
+    items.put("things", "b", {"n": 2})
+    backup(home, tmp_path / "b.tar", now=NOW)
+    items.close()
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert tar.getnames() == [INDEX, "items.sqlite", "state.json", "objects/x/data.csv"]
+
+
+def test_a_damaged_database_is_named(home: Home, tmp_path: Path) -> None:
+    home.items.write_bytes(home.items.read_bytes()[:1000] + bytes(1000))
+    with pytest.raises(StateError, match=r"items\.sqlite' cannot be copied: .*malformed"):
+        backup(home, tmp_path / "b.tar", now=NOW)
+
+
 def test_state_that_is_there_is_replaced_only_when_told_and_then_kept_beside(home: Home, tmp_path: Path) -> None:
     backup(home, tmp_path / "b.tar", now=NOW)
     (home.objects / "x" / "later.csv").write_text("c")
