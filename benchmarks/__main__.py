@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--scratch", type=Path, default=ROOT / ".test-env", help="disk to measure on (default: .test-env)"
     )
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing that was started is left behind
     if arguments.render:
         render(Results.read(RESULTS), DOCS)
         return 0

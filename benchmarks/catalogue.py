@@ -49,6 +49,10 @@ ALL = (
     Benchmark("start.import", _START, "imports", 0.5),
     Benchmark("start.definitions", _START, "definitions", 1),
     Benchmark("refresh.freshness", _FRESH, "freshness", 2.5),
+    Benchmark("refresh.overhead.s1", "benchmarks.overhead.bench", "s1", 3.5),
+    Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
+    Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
+    Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),
     Benchmark("refresh.half_hour", _FRESH, "half_hour", 32, full=True),
 )
 

@@ -49,6 +49,7 @@ directory_type = "project"
 
 [tool.dg.project]
 root_module = "bench_project"
+code_location_name = "bench_project"
 registry_modules = ["mlplatform"]
 """
 DEFINITIONS = '''"""The benchmark's systems, as `mlplatform init` would have it."""

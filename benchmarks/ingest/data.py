@@ -15,8 +15,8 @@ COLUMNS: list[dict[str, Any]] = [
 NAMES = [c["name"] for c in COLUMNS]
 
 
-def write_csv(path: Path, rows: int, *, seed: float = 0.5) -> None:
-    """Synthetic rows: 1,000 tickers a day, days ascending; the same arguments give the same bytes."""
+def write_csv(path: Path, rows: int, *, seed: float = 0.5, first: int = 0) -> None:
+    """Synthetic rows from number `first` on: 1,000 tickers a day, days ascending; the same arguments give the same bytes."""
     import duckdb
 
     with duckdb.connect(config={"threads": "1"}) as connection:
@@ -24,5 +24,5 @@ def write_csv(path: Path, rows: int, *, seed: float = 0.5) -> None:
         connection.execute(
             f"COPY (SELECT 'T' || lpad((i % 1000)::VARCHAR, 4, '0') AS ticker_symbol, 'Sector ' || (i % 11) AS sector, "  # noqa: S608 - numbers only
             "round(random() * 10 - 5, 4) AS change, round(random() * 400 + 10, 2) AS price, "
-            f"DATE '1980-01-01' + CAST(i // 1000 AS INTEGER) AS trading_day FROM range({rows}) AS t(i)) TO '{path}' (HEADER)"
+            f"DATE '1700-01-01' + CAST(i // 1000 AS INTEGER) AS trading_day FROM range({first}, {first + rows}) AS t(i)) TO '{path}' (HEADER)"
         )

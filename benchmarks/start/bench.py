@@ -39,8 +39,8 @@ def imports(options: Options) -> list[Row]:
     found = []
     for module, title in MODULES.items():
         options.say(title)
-        _fresh("import", module, {})
-        seconds = [_fresh("import", module, {})["seconds"] for _ in range(options.rounds())]
+        fresh("import", module, {})
+        seconds = [fresh("import", module, {})["seconds"] for _ in range(options.rounds())]
         bar = Bar("ours", "most", 0.3) if module == "mlplatform" else None
         found.append(row(f"start.import.{module}", title.capitalize(), "s", Series.of(seconds), bar=bar))
     return found
@@ -53,10 +53,10 @@ def definitions(options: Options) -> list[Row]:
     env = environment(scratch, scratch / "home") | {"MLPLATFORM_DEFS": str(ROOT / "mlplatform" / "defs")}
 
     def ours() -> Mapping[str, float]:
-        return _fresh("definitions", "mlplatform.definitions", env)
+        return fresh("definitions", "mlplatform.definitions", env)
 
     def peer() -> Mapping[str, float]:
-        return _fresh("definitions", empty, env)
+        return fresh("definitions", empty, env)
 
     ours(), peer()
     pairs = paired(ours, peer, rounds=options.rounds(), say=lambda t: options.say(f"definitions: {t}"))
@@ -91,7 +91,8 @@ def empty_project(folder: Path) -> str:
     return "empty_project.definitions"
 
 
-def _fresh(kind: str, module: str, env: Mapping[str, str]) -> Mapping[str, float]:
+def fresh(kind: str, module: str, env: Mapping[str, str]) -> Mapping[str, float]:
+    """What `benchmarks.start.load` measured in a process of its own; an empty `env` means this one's."""
     command = [sys.executable, "-m", "benchmarks.start.load", kind, module]
     done = subprocess.run(command, env=dict(env) or None, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
