@@ -3,12 +3,9 @@
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import REQUEST_TAG, Station, system_of
+from mlplatform.components.station import WILL_RETRY_TAG, Station, system_of
 from mlplatform.platform.line import run_failed
 from mlplatform.spec.notification import NotifySpec
-
-WILL_RETRY_TAG = "dagster/will_retry"
-"""Dagster's own: set on a failed run that is about to be run again."""
 
 
 class Notify(NotifySpec, Station):
@@ -21,7 +18,7 @@ class Notify(NotifySpec, Station):
             name=f"{system.name}_{self.name}_failures",
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=5,
-            description="Closes the request of a run that failed for good, and tells people.",
+            description="Tells people of a run that failed for good.",
         )
         def failures(context: dg.RunFailureSensorContext, platform: dg.ResourceParam[PlatformResource]) -> None:
             run = context.dagster_run
@@ -30,11 +27,7 @@ class Notify(NotifySpec, Station):
                 return
             if run.tags.get(WILL_RETRY_TAG) == "true":
                 return
-            run_failed(
-                platform.system(system.name),
-                run.root_run_id or run.run_id,
-                message=context.failure_event.message or "",
-                request=run.tags.get(REQUEST_TAG),
-            )
+            message = context.failure_event.message or ""
+            run_failed(platform.system(system.name), run.root_run_id or run.run_id, message=message)
 
         return dg.Definitions(sensors=[failures])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlplatform.components.platform_resource import PlatformResource
-from mlplatform.components.station import REQUEST_TAG, Station, key_of, system_of
+from mlplatform.components.station import REQUEST_TAG, WILL_RETRY_TAG, Station, key_of, system_of
 from mlplatform.platform.line import close_request, pending_requests
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
@@ -67,6 +67,20 @@ class Refresh(RefreshSpec, Station):  # type: ignore[misc]  # the field `model`,
             if request:
                 close_request(platform.system(system.name), request, message="its run was cancelled")
 
+        @dg.run_failure_sensor(
+            name=f"{system.name}_{self.name}_failed",
+            monitored_jobs=[job],
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=5,
+            description="Closes the request of a run that failed for good, so that the next one may be made.",
+        )
+        def failed(context: dg.RunFailureSensorContext, platform: dg.ResourceParam[PlatformResource]) -> None:
+            run = context.dagster_run
+            request = run.tags.get(REQUEST_TAG)
+            if request and run.tags.get(WILL_RETRY_TAG) != "true":
+                message = context.failure_event.message or ""
+                close_request(platform.system(system.name), request, message=message)
+
         schedules = []
         if self.schedule:
             schedules.append(
@@ -84,4 +98,4 @@ class Refresh(RefreshSpec, Station):  # type: ignore[misc]  # the field `model`,
                     description="The refresh, whatever the monitors say.",
                 )
             )
-        return dg.Definitions(jobs=[job], sensors=[requests, canceled], schedules=schedules)
+        return dg.Definitions(jobs=[job], sensors=[requests, canceled, failed], schedules=schedules)

@@ -25,6 +25,9 @@ DEFAULT_OWNERS = ["team:data"]
 REQUEST_TAG = "mlplatform/request"
 """Run tag with the id of the request (first training, retraining) that a run answers."""
 
+WILL_RETRY_TAG = "dagster/will_retry"
+"""Dagster's own: set on a failed run that is about to be run again."""
+
 
 class Station(dg.Component, dg.Resolvable):
     """A component whose fields are a `StationSpec`'s, read from YAML as they stand (no templates)."""

@@ -156,11 +156,11 @@ def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -
     for request in requests:
         if request.open:
             return f"request {request.id} is still {request.status}"
-    recent = [r for r in requests if now - r.requested_at < DAY]
-    if len(recent) >= policy.max_per_day:
-        return f"{len(recent)} were made in the last 24 hours, the most allowed"
     # A first training is no retraining: the model it made may fail, and be retrained, at once.
     retrainings = [r for r in requests if r.evaluation_id]
+    recent = [r for r in retrainings if now - r.requested_at < DAY]
+    if len(recent) >= policy.max_per_day:
+        return f"{len(recent)} were made in the last 24 hours, the most allowed"
     if retrainings:
         last = max(retrainings, key=lambda r: r.requested_at)
         ended = last.finished_at or last.requested_at

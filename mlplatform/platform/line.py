@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.sql import identifier
 from mlplatform.errors import NotFoundError
-from mlplatform.platform.locate import package_folder
+from mlplatform.platform.code_version import code_version
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.spec.monitor import MonitorSpec
@@ -217,10 +214,8 @@ def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> l
     return list(retrain.pending())
 
 
-def run_failed(stations: SystemStations, run_id: str, *, message: str, request: str | None) -> None:
-    """Close the request of a failed run, and tell people, unless they were told by the check that stopped it."""
-    if request:
-        close_request(stations, request, message=message)
+def run_failed(stations: SystemStations, run_id: str, *, message: str) -> None:
+    """Tell people of a failed run, unless they were told by the check that stopped it."""
     if was_refused(stations, run_id):
         return
     for notify in stations.notifies():
@@ -239,19 +234,3 @@ def retrain_of(stations: SystemStations, request: str) -> Any:
     if system != stations.spec.name or not station:
         raise NotFoundError(f"'{request}' is no request of system '{stations.spec.name}'.")
     return stations.retrain(station)
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Commit of the code that runs, with ``+changes`` where files differ from it; the package's version without git."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return f"mlplatform {version('mlplatform')}"
-    return commit + ("+changes" if changed else "")
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(package_folder()), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -188,6 +188,10 @@ def _check_model(system: SystemSpec, model: ModelSpec) -> Iterator[Fault]:
 
 def _check_endpoint(system: SystemSpec, endpoint: EndpointSpec) -> Iterator[Fault]:
     yield from _refers(system, endpoint, ModelSpec, endpoint.model, "model")
+    first = next(e for e in system.all(EndpointSpec) if e.model == endpoint.model)
+    if first is not endpoint:
+        why = f"endpoint '{first.name}' serves model '{endpoint.model}' already: a model's champion is what one endpoint serves"
+        yield Fault(endpoint.name, ("model",), f"{why}; give each endpoint a model of its own")
     models = {m.name: m for m in system.all(ModelSpec)}
     sets = {f.name: f for f in system.all(FeatureSetSpec)}
     model = models.get(endpoint.model)
@@ -215,6 +219,9 @@ def _check_monitor(system: SystemSpec, monitor: MonitorSpec) -> Iterator[Fault]:
                 ("window", "column"),
                 f"table '{table.name}' has no column '{monitor.window.column}'; it has: {', '.join(columns)}",
             )
+    if monitor.retrain and monitor.endpoint not in [r.endpoint for r in system.all(RefreshSpec)]:
+        why = f"no mlplatform.Refresh has endpoint '{monitor.endpoint}', so that nothing would answer the requests"
+        yield Fault(monitor.name, ("retrain",), why)
     for endpoint in system.all(EndpointSpec):
         if endpoint.name == monitor.endpoint:
             yield from _check_window(system, monitor, endpoint)

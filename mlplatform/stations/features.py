@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.features.unload_sql import (
     Window,
+    ahead_query,
     no_rows_query,
     unload_queries,
     window_first_query,
     without_target_query,
 )
 from mlplatform.core.loads.snapshot import SnapshotRef, snapshot_id
+from mlplatform.core.tables.schema import latest_time
 from mlplatform.core.training.split import CHANNELS, HashSplit, Split, TimeSplit, split_to_json
 from mlplatform.errors import DataError, NotFoundError, SpecError
 from mlplatform.ports.object_store import ObjectStore
@@ -69,7 +71,7 @@ class Features:
             NotFoundError: the query names a table or column that is not there.
         """
         given = dict(parameters or {})
-        window = self._window(given)
+        window = self._window(given, now)
         self._check_columns()
         split = split_of(self._spec)
         queries = unload_queries(self._query, target=self._spec.target, split=split, window=window, order=self._order())
@@ -130,7 +132,7 @@ class Features:
         """All rows of one channel."""
         return read_channel(self._store, snapshot, channel)
 
-    def _window(self, given: Mapping[str, Any]) -> Window | None:
+    def _window(self, given: Mapping[str, Any], now: datetime) -> Window | None:
         unknown = sorted(set(given) - set(PARAMETERS))
         if unknown:
             raise SpecError(f"There is no parameter '{unknown[0]}'; there are: {', '.join(PARAMETERS)}.")
@@ -140,13 +142,18 @@ class Features:
                 raise SpecError(f"'{next(iter(given))}' needs a window, and feature set '{self._spec.name}' has none.")
             return None
         types = {c.name: c.type for c in self._table.columns}
-        as_of = given.get("as_of")
-        return Window(
-            window.column,
-            int(given.get("window_last") or window.last),
-            None if as_of is None else str(as_of),
-            types.get(window.column, "varchar"),
-        )
+        kind = types.get(window.column, "varchar")
+        as_of = given.get("as_of") or self._end_of_time(window.column, kind, now)
+        last = int(given.get("window_last") or window.last)
+        return Window(window.column, last, None if as_of is None else str(as_of), kind)
+
+    def _end_of_time(self, column: str, kind: str, now: datetime) -> str | None:
+        """Where the window must end though rows lie behind, since they lie in the future; None where none does."""
+        if self._table.future_s is None or kind not in ("date", "timestamp"):
+            return None
+        latest = latest_time(now, self._table.future_s)
+        ahead = self._warehouse.query(ahead_query(self._query, column, latest, kind)).column("ahead")[0].as_py()
+        return latest if ahead else None
 
     def _check_columns(self) -> None:
         there = self._warehouse.query(no_rows_query(self._query)).column_names

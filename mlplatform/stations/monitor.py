@@ -89,7 +89,8 @@ class Monitor:
         """Full, complete windows not judged yet for the champion that serves; none where there is no deployment.
 
         Raises:
-            StateError: what was trained on or judged already ends in the future, so that nothing would ever be due.
+            StateError: what was trained on or judged already ends in the future, or far ahead of all rows that come, so
+                that nothing would ever be due.
         """
         deployment = self._champion.deployment()
         if deployment is None:
@@ -100,6 +101,8 @@ class Monitor:
         values = self._rows.values(after=after, size=size, now=now)
         if not values and self._rows.ahead(after, now=now):
             raise self._ends_in_the_future(deployment, after, now, judged=newest is not None)
+        if not values:
+            self._refuse_stray(deployment, after, since=newest.judged_at if newest else deployment.created_at)
         windows = tumble(
             values,
             model=deployment.digest,
@@ -290,6 +293,20 @@ class Monitor:
             f"on rows up to {column} {after}, and it is {now.isoformat(timespec='seconds')}.",
             next_step=f"Take the rows of the future out of table '{table}', then train and deploy a new version; if they "
             f"are meant, set future_s of '{table}' to null or more.",
+        )
+
+    def _refuse_stray(self, deployment: Deployment, after: str, *, since: str) -> None:
+        """That rows which come do not all lie before where the next window would begin. Raises StateError."""
+        overtaken = self._rows.overtaken(after, since=datetime.fromisoformat(since))
+        if overtaken < self._spec.window.size:
+            return
+        column, table = self._spec.window.column, self._table.name
+        raise StateError(
+            f"Monitor '{self._spec.name}' waits for rows behind {column} {after}, where version {deployment.version} of "
+            f"{deployment.model} was trained or judged last, and all that came since ({overtaken} values of {column}) "
+            "lie before it.",
+            next_step=f"Look for a wrong {column} in table '{table}' (the newest is one), take it out, then train and deploy "
+            "a new version.",
         )
 
     def _report(self, key: str, document: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ MAX_WINDOWS = 16
 
 
 class WindowRows:
-    """Windows over one column of a feature query's rows. Where it is the table's event time, values that have not come are none.
+    """Windows over one column of a feature query's rows. Where it is a date or timestamp, values that have not come are none.
 
     Args:
         query_sql: the feature set's query; the column must be among its outputs. Rows, provenance and so completeness
@@ -28,6 +28,7 @@ class WindowRows:
         self._table = table
         self._column = identifier(column)
         self._type = next(c.type for c in table.columns if c.name == column)
+        self._overtaken: tuple[str, int, int] | None = None
         self._source = f"(\n{query_sql.strip().rstrip(';')}\n)"
 
     def values(self, *, after: str, size: int, now: datetime) -> list[str]:
@@ -45,14 +46,36 @@ class WindowRows:
         (row,) = self._rows(f"SELECT {self._cast(value)} > {self._cast(self._latest(now))} AS ahead")
         return bool(row["ahead"])
 
+    def overtaken(self, after: str, *, since: datetime) -> int:
+        """Distinct values loaded after `since` that lie between `after` and the newest before it that was there by then.
+
+        Where they are many, `after` is a stray: time goes on behind it. History that is loaded later lies before, and is
+        not counted; where others load the table, nobody says when, and nothing is.
+        """
+        if self._table.existing is not None:
+            return 0
+        name = self._table.schema_().name
+        found = self._warehouse.query("SELECT count(*) FROM _ledger WHERE table_name = ?", [name])
+        loads = int(found.column(0)[0].as_py())
+        if self._overtaken is None or self._overtaken[:2] != (after, loads):
+            # Asked for often: the rows are only looked through where some were loaded since.
+            self._overtaken = (after, loads, self._count_overtaken(identifier(name), after, self._moment(since)))
+        return self._overtaken[2]
+
+    def _count_overtaken(self, table: str, after: str, moment: str) -> int:
+        (row,) = self._rows(
+            f"SELECT count(DISTINCT {self._column}) AS overtaken FROM {table} "  # noqa: S608
+            f"WHERE _loaded_at > {moment} AND {self._column} < {self._cast(after)} AND {self._column} > "
+            f"(SELECT max({self._column}) FROM {table} WHERE _loaded_at <= {moment} AND {self._column} < {self._cast(after)})"
+        )
+        return int(row["overtaken"])
+
     def late(self, *, upto: str, since: datetime, first: str | None = None) -> int | None:
         """Rows from `first` up to `upto` that were loaded after `since`; None where others load the table, and do not say when."""
         if self._table.existing is not None:
             return None
         table = identifier(self._table.schema_().name)
-        loaded = (
-            f"_loaded_at > CAST({literal(since.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS TIMESTAMP)"
-        )
+        loaded = f"_loaded_at > {self._moment(since)}"
         begun = "" if first is None else f" AND {self._column} >= {self._cast(first)}"
         (row,) = self._rows(
             f"SELECT count(*) AS late FROM {table} WHERE {self._column} <= {self._cast(upto)}{begun} AND {loaded}"  # noqa: S608
@@ -93,8 +116,7 @@ class WindowRows:
     @property
     def _judges_time(self) -> bool:
         table = self._table
-        timed = self._type in ("date", "timestamp") and table.event_time is not None
-        return timed and table.future_s is not None and identifier(str(table.event_time)) == self._column
+        return self._type in ("date", "timestamp") and table.future_s is not None
 
     def _latest(self, now: datetime) -> str:
         return latest_time(now, self._table.future_s or 0.0)
@@ -102,6 +124,9 @@ class WindowRows:
     def _come(self, now: datetime) -> str:
         """SQL that is true for values that have come by `now`."""
         return f"{self._column} <= {self._cast(self._latest(now))}" if self._judges_time else "true"
+
+    def _moment(self, time: datetime) -> str:
+        return f"CAST({literal(time.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS TIMESTAMP)"
 
     def _cast(self, value: str) -> str:
         return f"CAST({literal(value)} AS {self._type.upper()})"

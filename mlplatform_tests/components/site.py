@@ -142,12 +142,12 @@ class Site:
         with dg.build_sensor_context(instance=self.instance, resources=self.resources) as context:
             return self.definitions.resolve_sensor_def(f"{SYSTEM}_{sensor}").evaluate_tick(context)
 
-    def failed(self, run_id: str) -> None:
-        """Let the failure sensor see a failed run."""
+    def failed(self, run_id: str, sensor: str = "stock_notifications_failures") -> None:
+        """Let a failure sensor see a failed run."""
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
         events = [e.dagster_event for e in self.instance.all_logs(run_id) if e.dagster_event is not None]
-        name = f"{SYSTEM}_stock_notifications_failures"
+        name = f"{SYSTEM}_{sensor}"
         with dg.build_run_status_sensor_context(
             sensor_name=name,
             dagster_event=next(e for e in reversed(events) if e.is_run_failure),

@@ -85,6 +85,7 @@ def test_sensors_schedules_and_jobs_are_on(definitions: dg.Definitions) -> None:
         "stock_prices_stock_table_arrivals": on,
         "stock_prices_stock_monitor_due": on,
         "stock_prices_stock_refresh_canceled": on,
+        "stock_prices_stock_refresh_failed": on,
         "stock_prices_stock_refresh_requests": on,
         "stock_prices_stock_notifications_failures": on,
     }

@@ -89,16 +89,23 @@ def test_a_failed_run_closes_its_request_and_is_told_once(arriving: Site, asked:
     assert arriving.request(asked.id).status == "launched"
     for _ in range(2):
         arriving.failed(result.run_id)
+    assert arriving.request(asked.id).status == "launched"
+    arriving.failed(result.run_id, "stock_refresh_failed")
     assert arriving.request(asked.id).status == "failed"
     assert arriving.told() == ["[stock_prices] A run of stock_prices failed"]
 
 
 def test_a_failed_run_that_is_about_to_be_retried_keeps_its_request(arriving: Site) -> None:
     told = len(arriving.told())
-    result = arriving.materialize("stock_features", config={"as_of": "1980-01-01"})
+    asked = Request("stock_prices/stock_prices/00000099", "a check failed", "m/g1.w1", ("quality",), datetime.now(UTC))
+    arriving.platform.items.put("retrain_requests", asked.id, asked.to_json())
+    result = arriving.refresh(asked.id, config={"as_of": "1980-01-01"})
     arriving.instance.add_run_tags(result.run_id, {"dagster/will_retry": "true"})
     arriving.failed(result.run_id)
+    arriving.failed(result.run_id, "stock_refresh_failed")
     assert len(arriving.told()) == told
+    assert arriving.request(asked.id).status == "launched"
+    arriving.platform.items.delete("retrain_requests", asked.id)
 
 
 def test_full_windows_are_the_workers_while_it_lives_and_else_a_run(arriving: Site) -> None:

@@ -34,6 +34,11 @@ def request(hours: float, **changes: Any) -> Request:
     return Request(**{**made, **changes})
 
 
+def test_a_first_training_counts_neither_in_the_cap_nor_for_the_cool_down() -> None:
+    first = request(0.1, evaluation_id="", status="done", finished_at=ago(0.05))
+    assert decide(FAILED, [first], now=NOW, policy=Policy(("quality",), timedelta(hours=1), 1)).retrain
+
+
 def test_a_failed_check_that_is_named_asks() -> None:
     assert decide(FAILED, [], now=NOW, policy=POLICY) == Decision(
         True, "evaluation m/g1.w4 failed quality", ("quality",)

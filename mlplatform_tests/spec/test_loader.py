@@ -90,6 +90,19 @@ def test_every_fault_of_a_file_is_told_at_once(system: Path) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_a_monitor_that_asks_needs_a_refresh_that_answers(system: Path) -> None:
+    edit(system, "  endpoint: stock_prices\n  schedule", "  model: stock_model\n  schedule")
+    with pytest.raises(SpecError, match=r"attributes\.retrain: no mlplatform\.Refresh has endpoint 'stock_prices'"):
+        load_system(system)
+
+
+def test_a_model_is_served_by_one_endpoint(system: Path) -> None:
+    second = "---\ntype: mlplatform.Endpoint\nattributes: {name: canary, model: stock_model, prediction: price}\n"
+    system.write_text(system.read_text() + second)
+    with pytest.raises(SpecError, match="endpoint 'stock_prices' serves model 'stock_model' already"):
+        load_system(system)
+
+
 def test_a_query_that_is_no_select_is_refused(system: Path) -> None:
     (system.parent / "features.sql").write_text("DROP TABLE stock_table")
     with pytest.raises(SpecError, match="expected exactly one SELECT"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -111,6 +112,18 @@ def test_before_the_first_build_there_is_no_snapshot(tmp_path: Path) -> None:
         NotFoundError, match=r"Feature set 'stock_features' of system 'stock_prices' was never built\. Materialize"
     ):
         Line(tmp_path).features.latest()
+
+
+def test_rows_of_the_future_are_in_no_window_though_the_table_has_them(line: Line) -> None:
+    query = line.query
+    try:
+        line.query = f"{query} UNION ALL SELECT CAST('2999-01-01' AS DATE), ticker_symbol, sector, change, price FROM stock_table"
+        snapshot = line.features.build(datetime(2026, 1, 1, tzinfo=UTC))
+    finally:
+        line.query = query
+    days = line.features.read(snapshot, "train").column("trading_day").to_pylist()
+    assert max(days).year < 2026
+    assert snapshot.ref.rows == 5000
 
 
 def test_a_missing_column_is_named_with_those_there_are(line: Line) -> None:

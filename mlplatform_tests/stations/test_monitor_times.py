@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from mlplatform.core.drift.windows import Window
@@ -103,3 +104,31 @@ def test_rows_that_come_too_late_are_counted_once(world: World) -> None:
 
 def take(rows: Iterator[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return [next(rows) for _ in range(count)]
+
+
+def test_one_stray_row_that_lies_ahead_of_all_that_come_is_a_trouble_and_not_silence(world: World) -> None:
+    stray = make_days(400, 1)
+    days = make_days(0, 50)
+    world.load(records(days) + records(stray))
+    world.deploy(pd.concat([days, stray]))
+    monitor = world.monitor(window=WINDOW)
+    assert monitor.due(later()) == []
+    world.load(records(make_days(50, SIZE)))
+    with pytest.raises(StateError, match=r"all that came since \(10 values of trading_day\) lie before it"):
+        monitor.due(later())
+
+
+def test_history_that_is_loaded_later_is_no_trouble(world: World) -> None:
+    world.load(records(make_days(100, 50)))
+    world.deploy(make_days(100, 50))
+    world.load(records(make_days(0, 100)))
+    assert world.monitor(window=WINDOW).due(later()) == []
+
+
+def test_the_future_is_told_by_the_windows_column_whatever_the_event_time(world: World) -> None:
+    world.table = world.table.model_copy(update={"event_time": None})
+    world.load(records(make_days(0, 50)) + future_row())
+    far = pd.DataFrame(future_row())
+    world.deploy(pd.concat([make_days(0, 50), far]))
+    with pytest.raises(StateError, match="was trained on rows up to trading_day 2999-12-31"):
+        world.monitor(window=WINDOW).due(now())

@@ -40,6 +40,13 @@ def without_target_query(query: str, *, target: str, window: Window | None) -> s
     return f"{rows} AND q.{identifier(target)} IS NULL"
 
 
+def ahead_query(query: str, column: str, latest: str, kind: str) -> str:
+    """One SELECT of whether rows have a `column` (of SQL type `kind`) later than `latest`."""
+    name = identifier(column)
+    rows = f"SELECT MAX(q.{name}) AS newest FROM (\n{_body(query)}\n) AS q"  # noqa: S608
+    return f"SELECT newest > CAST({literal(latest)} AS {kind.upper()}) AS ahead FROM ({rows}) AS n"  # noqa: S608
+
+
 def window_first_query(query: str, window: Window) -> str:
     """One SELECT of the window's smallest value."""
     return _rows(query, window, ranked=False, select=f"MIN(q.{identifier(window.column)}) AS first")
