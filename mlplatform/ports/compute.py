@@ -85,12 +85,22 @@ class Compute(Protocol):
         """
         ...
 
+    def container_digest(self, container: str) -> str:
+        """SHA-256 hex of what the container consists of (an image's own digest, where it is one): another content,
+        another digest. Raises NotFoundError."""
+        ...
+
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob's shape. Raises NotFoundError."""
         ...
 
     def stop(self, name: str) -> None:
         """Stop the job (SIGTERM to its process group, grace, SIGKILL); no error where it has ended."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Stop the job if it runs, and forget it with all that lies here of it; no error where there is none. Its artifacts
+        in the object store stay."""
         ...
 
     def list(self) -> list[str]:

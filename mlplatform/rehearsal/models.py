@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mlplatform.errors import GateError
+from mlplatform.errors import GateError, JobError
 from mlplatform.platform.code_version import code_version
 from mlplatform.rehearsal.budget import without_threshold
 from mlplatform.rehearsal.stage import Done, Stages
@@ -81,7 +81,13 @@ class ModelRehearsal:
 
     def _train(self, model: ModelSpec) -> Done:
         snapshot = self._snapshots[model.features]
-        trained = self.stations.training(model.name).train(snapshot, run_id=RUN, code_version=code_version())
+        try:
+            trained = self.stations.training(model.name).train(snapshot, run_id=RUN, code_version=code_version())
+        except JobError as error:
+            if self.binding:
+                raise
+            hint = "Its rows are made up, and nullable columns have no value in some: a row like that may really come."
+            raise JobError(error.message, next_step=f"{error.next_step} {hint}") from error
         self._candidates[model.name] = trained.candidate
         rows = snapshot.rows["train"] + snapshot.rows["validation"]
         return Done(rows, f"container {model.container}, {trained.peak_memory_mib:.0f} MiB, {_spent(model)}")

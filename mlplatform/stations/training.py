@@ -1,6 +1,6 @@
 """Training: a job in its container, and its package staged as a candidate.
 
-A job is named by what goes into it: rows, plan, hyperparameters, code. The same inputs again join the running job or
+A job is named by what goes into it: rows, plan, hyperparameters, code, and the container's content. The same inputs again join the running job or
 take the finished one's package; after a failure the next attempt has a name of its own.
 """
 
@@ -70,10 +70,11 @@ class Training:
             JobError: the job failed; with the failure file's text and where its log is.
             TimedOutError: it ran longer than the model's limit.
         """
-        plan = self.plan(snapshot, code_version)
+        container = f"{self._model.container}@{self._compute.container_digest(self._model.container)[:16]}"
+        plan = self.plan(snapshot, f"{code_version} {container}".strip())
         hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
         content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
-        key = _digest([content, hyperparameters, self._model.container])
+        key = _digest([content, hyperparameters])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
         self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
         result = self._compute.run(
@@ -105,6 +106,7 @@ class Training:
                 tags={
                     "dagster_run_id": run_id,
                     "code_version": code_version,
+                    "container": container,
                     "snapshot": snapshot.ref.id,
                     "training_job": result.name,
                     "trained_to": manifest.trained_to or "",
@@ -118,7 +120,7 @@ class Training:
         return Trained(candidate, result.name, metrics, result.peak_memory_mib)
 
     def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
-        """What the job is asked to train."""
+        """What the job is asked to train, by which code."""
         model, search = self._model, self._model.search
         ranges = {
             name: SearchRange(r.low, r.high, r.log, tuple(r.choices)) for name, r in sorted(search.ranges.items())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.csv as pacsv
 
+from mlplatform.adapters.compute.container import container_folders
 from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.endpoints.local import LocalEndpoints
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
@@ -87,7 +88,8 @@ class Line:
         self.warehouse = DuckLakeWarehouse(self.root / "warehouse", threads=2)
         self.endpoints = LocalEndpoints(self.root / "endpoints")
         self.tracking = MlflowTracking(self.root / "tracking", self.root / "packages")
-        self.compute = SubprocessCompute(self.root / "jobs", self.store)
+        self.containers = (self.root / "containers", *container_folders())
+        self.compute = SubprocessCompute(self.root / "jobs", self.store, containers=self.containers)
 
     def load_days(self, first: int, last: int) -> int:
         """Load trading days into `stock_table`; returns the rows loaded."""

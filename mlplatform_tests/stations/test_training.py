@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,27 @@ def test_other_code_or_hyperparameters_are_another_job(line: Line, snapshot: Fea
     shallow = line.train(snapshot)
     assert shallow.job != first.job
     assert shallow.metrics["test_r2"] < first.metrics["test_r2"]
+
+
+def test_an_edited_container_is_another_job(line: Line, snapshot: FeatureSnapshot) -> None:
+    own = line.root / "containers" / "mine"
+    shutil.copytree(next(folder for folder in line.containers if folder.is_dir()) / "xgboost", own)
+    line.model_spec["container"] = "mine"
+    first = line.train(snapshot)
+    assert line.train(snapshot).job == first.job
+    dockerfile = own / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().rsplit("ENTRYPOINT", 1)[0] + 'ENTRYPOINT ["python", "train.py"]\n')
+    (own / "train.py").write_text("import sys\nsys.exit('edited')\n")
+    with pytest.raises(JobError, match="AlgorithmError: edited"):
+        line.train(snapshot)
+
+
+def test_the_package_says_which_container_made_it(line: Line, snapshot: FeatureSnapshot) -> None:
+    candidate = line.train(snapshot).candidate
+    container = f"xgboost@{line.compute.container_digest('xgboost')[:16]}"
+    manifest = read_package(line.tracking.package("stock_prices.stock_model", candidate.digest))
+    assert manifest.code_version == f"{'c' * 40} {container}"
+    assert candidate.tags["container"] == container
 
 
 def test_a_search_tries_the_given_values_first_and_ends_with_the_best(line: Line, snapshot: FeatureSnapshot) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ import mlplatform
 from mlplatform.errors import NotFoundError, SpecError
 
 _ENTRYPOINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
+_CACHES = frozenset({".venv", ".git", "__pycache__"})
 _PYTHON = frozenset({"python", "python3"})
 
 
@@ -56,3 +59,19 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         return Container(folder, tuple(command))
     there = sorted({p.parent.name for root in folders for p in root.glob("*/Dockerfile")})
     raise NotFoundError(f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.")
+
+
+def content_digest(folder: Path) -> str:
+    """SHA-256 hex over the files below `folder`, but for caches and its ``.venv`` (its requirements stand for that one)."""
+    found, seen = hashlib.sha256(), {folder.resolve()}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        inner = {name: Path(root, name).resolve() for name in sorted(folders)}
+        # A link to a folder that was met (its own parent, say) would have no end.
+        folders[:] = [n for n, at in inner.items() if n not in _CACHES and not n.endswith("_cache") and at not in seen]
+        seen.update(inner.values())
+        for path in (Path(root, name) for name in sorted(files)):
+            if path.is_file():
+                program = b"x" if path.stat().st_mode & 0o100 else b"-"
+                content = hashlib.sha256(path.read_bytes()).digest()
+                found.update(os.fsencode(path.relative_to(folder)) + b"\0" + program + content)
+    return found.hexdigest()

@@ -7,6 +7,7 @@ and marks it Failed, so that it can be run again under another name.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -19,7 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.adapters.compute.artifacts import store_artifacts
-from mlplatform.adapters.compute.container import Container, container_folders, find_container
+from mlplatform.adapters.compute.container import (
+    Container,
+    container_folders,
+    content_digest,
+    find_container,
+)
 from mlplatform.adapters.compute.description import (
     ENDED,
     first_description,
@@ -76,6 +82,10 @@ class SubprocessCompute:
         description = self._run(job, container, tree, say) if self._claim(job, tree) else self._join(tree, say)
         return _checked(tree, description)
 
+    def container_digest(self, container: str) -> str:
+        """Of the folder's files: names, content, and which are programs. Raises NotFoundError."""
+        return content_digest(find_container(container, self._containers).folder)
+
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob's shape. Raises NotFoundError."""
         return self._current(self._tree(name))
@@ -92,6 +102,15 @@ class SubprocessCompute:
             if time.monotonic() > deadline:
                 raise TimedOutError(f"Job '{name}' did not stop within {self._grace_s + 30:.0f} s.")
             time.sleep(_POLL_S)
+
+    def remove(self, name: str) -> None:
+        """Stop the job if it runs, and forget it; no error where there is none."""
+        with contextlib.suppress(NotFoundError):
+            self.stop(name)
+            # Aside first: a folder that lost a part of itself would still be a job.
+            grave = Path(tempfile.mkdtemp(dir=self._root, prefix=".removed-"))
+            self._tree(name).root.rename(grave / name)
+            shutil.rmtree(grave)
 
     def list(self) -> list[str]:
         """Names of all jobs, newest first."""

@@ -65,6 +65,7 @@ class Manifest:
         runtime: what serves it (`onnx` after the conversion agreed with the original on held-out rows).
         files: file name → SHA-256 hex, all files but `model.json`.
         snapshot: the SnapshotRef (as JSON) of the rows it was trained, validated and held out on.
+        code_version: of the code that asked for the job, and the container with its digest.
         trained_to: the greatest value of the window's column among the rows, as text; monitors start behind it.
         parameters: hyperparameters as used. metrics: of the held-out rows, by name.
     """
