@@ -74,6 +74,20 @@ def test_rows_and_tables_are_encoded_alike(rows: list[dict[str, Any]]) -> None:
         assert found == expected
 
 
+ODD = st.one_of(_number(), st.integers(), st.booleans(), st.just(10**400), st.just("7"))
+
+
+@given(st.fixed_dictionaries({"kind": _text(), "place": _text(), "kept": ODD, "filled": ODD, "needed": ODD}))
+def test_a_row_alone_is_encoded_as_among_others(row: dict[str, Any]) -> None:
+    alone, among = _encoded(ENCODER.rows, [row]), _encoded(ENCODER.rows, [row, GOOD])
+    if isinstance(among, str):
+        assert alone == among
+    else:
+        assert isinstance(alone, Encoded)
+        np.testing.assert_array_equal(alone.matrix, among.matrix[:1])
+        assert (alone.matrix.dtype, alone.flags) == (np.float32, among.flags[:1])
+
+
 def test_known_unseen_and_missing_values_become_their_numbers() -> None:
     encoded = ENCODER.rows(
         [GOOD, {**GOOD, "kind": "zebra", "place": None, "kept": None, "filled": None}, {**GOOD, "filled": math.nan}]
