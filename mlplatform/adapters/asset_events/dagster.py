@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
 from mlplatform.errors import StateError
 from mlplatform.ports.asset_events import CheckOutcome
 
@@ -49,7 +50,8 @@ class DagsterAssetEvents:
         self, asset: Sequence[str], *, metadata: Mapping[str, Any], checks: Sequence[CheckOutcome] = ()
     ) -> None:
         """See `ports.asset_events.AssetEvents`."""
-        import dagster as dg
+        with DRIVER_IMPORTS:
+            import dagster as dg
 
         key = dg.AssetKey(list(asset))
         self._instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=self.shown(metadata)))
@@ -67,7 +69,8 @@ class DagsterAssetEvents:
 
     def shown(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """See `ports.asset_events.AssetEvents`."""
-        from mlplatform.adapters.asset_events.shown import shown
+        with DRIVER_IMPORTS:
+            from mlplatform.adapters.asset_events.shown import shown
 
         return dict(shown(metadata))
 
@@ -101,16 +104,18 @@ class DagsterAssetEvents:
     @cached_property
     def _instance(self) -> DagsterInstance:
         self.prepare()
-        from dagster import DagsterInstance
+        with DRIVER_IMPORTS:
+            from dagster import DagsterInstance
 
-        return DagsterInstance.from_config(str(self._home))
+            return DagsterInstance.from_config(str(self._home))
 
     @contextmanager
     def _open(self) -> Iterator[DagsterInstance]:
-        from dagster import DagsterInstance
-
         try:
-            instance = DagsterInstance.from_config(str(self._home))
+            with DRIVER_IMPORTS:
+                from dagster import DagsterInstance
+
+                instance = DagsterInstance.from_config(str(self._home))
         except OSError as error:
             raise StateError(f"The Dagster instance at '{self._home}' cannot be opened: {error}.") from error
         with instance:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
 from mlplatform.errors import SpecError
 from mlplatform.ports.expectations import ExpectationReport, ExpectationResult
 from mlplatform.spec.feature_set import ExpectationSpec
@@ -85,7 +86,7 @@ def _run(gx: Any, suite: str, configured: list[Any], table: pa.Table, run: str, 
 
 
 def _import() -> Any:
-    with warnings.catch_warnings():
+    with DRIVER_IMPORTS, warnings.catch_warnings():
         # It imports a module of Python's that is deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations as gx

@@ -29,6 +29,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
 from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import ConflictError, GateError, NotFoundError, PlatformError, StateError, UnavailableError
 from mlplatform.ports.tracking import Candidate, ModelVersion, TrackedRun
@@ -160,11 +161,23 @@ class MlflowTracking:
                 self._client.set_tag(run_id, name, value)
             self._log(run_id, {}, metrics or {})
 
+    def archive(self, model: str, *, mark: str) -> None:
+        """Rename the registered model, then its runs; one that was broken off is asked for again."""
+        with self._writing(f"archiving '{model}'"):
+            for alias in self._aliases(model):
+                self._client.delete_registered_model_alias(model, alias)
+            if self._client.search_registered_models(filter_string=f"name = '{model}'"):
+                self._client.rename_registered_model(model, f"{mark}{model}")
+            experiments = [e.experiment_id for e in self._client.search_experiments()]
+            while runs := self._client.search_runs(experiments, filter_string=f"tags.`{_MODEL}` = '{model}'"):
+                for run in runs:
+                    self._client.set_tag(run.info.run_id, _MODEL, f"{mark}{model}")
+
     @cached_property
     def _client(self) -> Any:
         # Read when MLflow is imported: it reports home otherwise.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        with warnings.catch_warnings():
+        with DRIVER_IMPORTS, warnings.catch_warnings():
             # Deprecations between MLflow and what it is built on; nothing a caller could change.
             warnings.simplefilter("ignore")
             from mlflow.tracking import MlflowClient
