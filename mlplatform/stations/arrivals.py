@@ -134,11 +134,14 @@ def ranges(
     Listing starts at the range loaded last, so that one that overlaps it is seen.
 
     Raises:
-        StateError: records between two ranges are in no landing object.
+        StateError: records between two ranges are in no landing object; or the one loaded last is gone, and another holds
+            sequences that were loaded from it.
     """
     loaded = parse_landing_key(prefix, newest_key) if newest_key else None
     after = landing_position(prefix, shard, loaded.last if loaded else "")
     for found, info in _listed(store, prefix, shard, after):
+        if newest_key and loaded and found.last < position and found != loaded and store.head(newest_key) is None:
+            raise _other_records(shard, position, newest_key, info.key)
         if found.upto <= position:
             continue
         if position and found.last > position:
@@ -158,6 +161,16 @@ def ranges(
                 continue
         yield found, info
         position = found.upto
+
+
+def _other_records(shard: str, position: str, loaded: str, found: str) -> StateError:
+    """Skipped as loaded, the records of an older copy of the stream that goes on under the same sequences would be lost."""
+    return StateError(
+        f"Shard '{shard}' was loaded up to {position}, the last time from '{loaded}', which is gone; '{found}' holds "
+        "sequences up to there too. Stream and landing objects are older than the table, or that object was deleted.",
+        next_step="Restore warehouse, objects and stream from the same backup. If the stream is the one that was loaded, "
+        f"put an empty object back as '{loaded}': loading goes on behind {position}.",
+    )
 
 
 def _bring_back(prefix: str, shard: str, last: str, upto: str) -> str:

@@ -105,6 +105,33 @@ def test_a_range_that_is_lost_for_good_is_passed_as_the_error_says(house: House)
     assert station.run() == []
 
 
+def test_an_older_copy_of_the_stream_is_refused_and_not_taken_for_loaded(house: House) -> None:
+    house.land(0, 20)
+    loaded = house.land(20, 60)
+    house.ingest().run()
+    house.store.delete(loaded)
+    station = house.ingest()
+    assert station.run() == []
+    for last, upto in ((20, 40), (40, 70), (70, 80)):
+        house.land(last, upto)
+        with pytest.raises(StateError, match=f"loaded up to {s(60)}, the last time from '{loaded}'"):
+            station.run()
+    assert len(house.tickers()) == 60
+
+
+def test_the_object_loaded_last_may_be_put_back_empty_where_the_stream_is_the_same(house: House) -> None:
+    loaded = house.land(0, 60)
+    house.ingest().run()
+    house.store.delete(loaded)
+    house.land(0, 70)
+    with pytest.raises(StateError) as error:
+        house.ingest().run()
+    (key,) = re.findall(r"put an empty object back as '([^']+)'", str(error.value.next_step))
+    house.store.put(key, b"")
+    (receipt,) = house.ingest().run()
+    assert (receipt.loaded, receipt.duplicates, len(house.tickers())) == (10, 60, 70)
+
+
 def test_resume_after_commit_before_the_loader_knew(house: House) -> None:
     """The ledger is the truth: a loader that died behind its commit is followed by one that finds nothing to do."""
     house.land(0, 5)
