@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 export MLPLATFORM_HOME ?= $(CURDIR)/.mlplatform
 
-.PHONY: help demo ui test test-all lint types docs lock clean
+.PHONY: help demo ui test test-all bench lint types docs site lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,9 @@ test: $(VENV)/.dev ## All tests but the slow ones
 test-all: $(VENV)/.dev ## All tests
 	$(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
 
+bench: $(VENV)/.dev ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
+	$(BIN)/python -m benchmarks $(IDS) $(BENCH_ARGS)
+
 lint: $(VENV)/.dev ## Style, import contracts, locks in step with pyproject.toml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,6 +39,9 @@ types: $(VENV)/.dev ## Strict types
 
 docs: $(VENV)/.base ## Generated reference under docs/reference
 	$(BIN)/python -m mlplatform.cli.reference docs/reference
+
+site: $(VENV)/.dev docs ## The documentation as a site under site/
+	$(BIN)/mkdocs build --strict --quiet
 
 lock: $(VENV)/.uv ## Resolve the locks anew
 	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --extra redshift --extra dev --extra build -o requirements/dev.lock
@@ -73,4 +79,4 @@ $(BIN)/python -m compileall -q mlplatform;
 endef
 
 clean: ## Remove the environment and all state of this checkout
-	rm -rf $(VENV) .test-env .mlplatform build dist
+	rm -rf $(VENV) .test-env .mlplatform build dist site
