@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from mlplatform.cli.groups import DATA
 from mlplatform.cli.output import Count, Json, Seconds, read_bytes, readable, show
-from mlplatform.errors import DataError
+from mlplatform.errors import DataError, NotFoundError
 
 if TYPE_CHECKING:
     from mlplatform.platform import SystemStations
@@ -20,18 +21,20 @@ RECEIPT = ("key", "outcome", "arrived", "loaded", "quarantined", "duplicates", "
 WAITING = ("quarantine_id", "reason", "source", "offset", "raw")
 """What people are shown of a receipt, and of a record in quarantine; `--json` has all."""
 
-quarantine = App(name="quarantine", help="Records that did not fit: list them, and replay them after a fix.")
+quarantine = App(
+    name="quarantine", group=DATA, help="Records that did not fit: list them, load them again after a fix."
+)
 
 
 def register(app: App) -> None:
     """Add these commands to `app`."""
     for command in (put, upload, objects, query, receipts):
-        app.command(command)
+        app.command(command, group=DATA)
     app.command(quarantine)
 
 
 def put(stream: str, file: Path | None = None, *, record: list[str] | None = None, json: Json = False) -> int:
-    """Put records on a stream, in calls of as many as it takes at once.
+    """Put records on a stream.
 
     Parameters
     ----------
@@ -131,8 +134,17 @@ def query(
         Rows printed at most.
     """
     from mlplatform.platform import open_platform
+    from mlplatform.spec.table import TableSpec
 
-    result = open_platform().system(system).warehouse(connection).query(sql, at=at, timeout_s=timeout_s)
+    stations = open_platform().system(system)
+    try:
+        result = stations.warehouse(connection).query(sql, at=at, timeout_s=timeout_s)
+    except NotFoundError:
+        # A table that nothing was loaded into yet is empty, not missing; what is no table is not found again.
+        for table in stations.spec.all(TableSpec):
+            if table.connection == connection and not table.existing:
+                stations.ingest(table.name).create()
+        result = stations.warehouse(connection).query(sql, at=at, timeout_s=timeout_s)
     rows = result.slice(0, limit).to_pylist()
     if json:
         show({"rows": rows, "row_count": result.num_rows}, as_json=True)
@@ -144,7 +156,7 @@ def query(
 
 
 def receipts(table: str, *, limit: Count = 20, json: Json = False) -> int:
-    """The newest receipts of a table: per source object arrived = loaded + quarantined + duplicates + filtered.
+    """Say what became of every record of each object: arrived = loaded + quarantined + duplicates + filtered.
 
     Parameters
     ----------

@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 
 from cyclopts import App
 
+from mlplatform.cli.groups import DATA
 from mlplatform.cli.output import Json, show
 from mlplatform.errors import DataError
 
 
 def register(app: App) -> None:
     """Add these commands to `app`."""
-    app.command(erase)
+    app.command(erase, group=DATA)
 
 
 def erase(system: str, subject: str, *, reason: str = "", yes: bool = False, json: Json = False) -> int:
-    """Erase whom a row is about: table, quarantine, landing objects, capture, feature sets, snapshots. Says what first.
+    """Erase a person from everything: table, quarantine, landing objects, capture, feature sets, snapshots. Says what goes first.
 
     Parameters
     ----------

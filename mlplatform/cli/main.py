@@ -23,6 +23,7 @@ def command_line() -> App:
     """The application with every command."""
     from mlplatform.cli.data import register as data
     from mlplatform.cli.erase import register as erase
+    from mlplatform.cli.groups import FLAGS
     from mlplatform.cli.models import register as models
     from mlplatform.cli.project import register as project
     from mlplatform.cli.serve import register as serve
@@ -31,7 +32,11 @@ def command_line() -> App:
 
     app = App(
         name="mlplatform",
-        help="One YAML file per ML system: from a raw stream to a model that serves, is watched, and refreshes itself.",
+        help=(
+            "One YAML file per ML system: from a raw stream to a model that serves, is watched, and refreshes itself.\n\n"
+            "To begin: 'mlplatform init my_project' makes a project, 'mlplatform serve --ui' runs it, and "
+            "'mlplatform status' says how it is."
+        ),
         help_epilogue=(
             "Exit codes: 0 done, 2 wrong use, 3 YAML, 4 profile, 5 data, 6 not found, 7 conflict, 8 not allowed, "
             "9 gate, 10 try again, 11 job failed, 12 state damaged, 70 bug. "
@@ -41,6 +46,8 @@ def command_line() -> App:
         version_flags=["--version"],
         default_parameter=Parameter(negative=()),
     )
+    for flag in ("--help", "--version"):
+        app[flag].group = FLAGS
     for register in (data, models, serve, state, project, erase, test):
         register(app)
     return app

@@ -12,12 +12,14 @@ from typing import Any
 from cyclopts import App
 
 from mlplatform.cli.data import _split
+from mlplatform.cli.groups import MODELS
 from mlplatform.cli.output import Count, Json, plain, read_bytes, show
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, UnavailableError
 from mlplatform.serving.api_keys import ApiKeys
 
 keys = App(
     name="keys",
+    group=MODELS,
     help="API keys of the gateway: create, list, revoke. Several are valid at once, so they can be rotated.",
 )
 
@@ -25,7 +27,7 @@ keys = App(
 def register(app: App) -> None:
     """Add these commands to `app`."""
     for command in (models, predict, promote, rollback, lineage, evaluations, requests):
-        app.command(command)
+        app.command(command, group=MODELS)
     app.command(keys)
 
 
@@ -138,7 +140,7 @@ def promote(endpoint: str, version: int, *, allow_signature_change: bool = False
 
 
 def rollback(endpoint: str, *, to: int | None = None, json: Json = False) -> int:
-    """Serve what an earlier generation served.
+    """Serve again the version that an earlier generation served.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def rollback(endpoint: str, *, to: int | None = None, json: Json = False) -> int
 
 
 def lineage(inference_id: str, *, json: Json = False) -> int:
-    """Where one prediction came from: generation, version, training run, the exact training rows, code commit.
+    """Say where one prediction came from: generation, version, training run, the exact training rows, code commit.
 
     Parameters
     ----------
@@ -171,7 +173,7 @@ def lineage(inference_id: str, *, json: Json = False) -> int:
 
 
 def evaluations(monitor: str, *, limit: Count = 20, json: Json = False) -> int:
-    """What a monitor judged, newest last.
+    """List what a monitor judged, newest last.
 
     Parameters
     ----------
@@ -190,7 +192,7 @@ def evaluations(monitor: str, *, limit: Count = 20, json: Json = False) -> int:
 
 
 def requests(system: str, *, json: Json = False) -> int:
-    """Trainings that were asked for: the first, and those a failed evaluation caused.
+    """List trainings that were asked for: the first, and those a failed evaluation caused.
 
     Parameters
     ----------

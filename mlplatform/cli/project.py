@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
+from mlplatform.cli.groups import SYSTEMS
 from mlplatform.cli.output import Json, show
 from mlplatform.errors import NotFoundError
 
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 
 def register(app: App) -> None:
     """Add these commands to `app`."""
-    app.command(init)
-    app.command(schema)
-    app.command(plan)
-    app.command(apply)
-    app.command(destroy)
+    for command in (init, schema, plan, apply, destroy):
+        app.command(command, group=SYSTEMS)
 
 
 def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
@@ -54,7 +52,7 @@ def init(name: str, *, folder: Path | None = None, json: Json = False) -> int:
 
 
 def schema(folder: Path | None = None, *, json: Json = False) -> int:
-    """Write the JSON Schema of `defs.yaml` and of profiles anew, by which editors complete and check: after an upgrade.
+    """Write the JSON Schema files by which editors complete and check `defs.yaml` and profiles, anew after an upgrade.
 
     Parameters
     ----------
@@ -76,7 +74,7 @@ def schema(folder: Path | None = None, *, json: Json = False) -> int:
 
 
 def plan(system: str | None = None, *, json: Json = False) -> int:
-    """What the edited YAML would change on the live systems, before it happens. Exit code 7 if it cannot be done.
+    """Say what the edited YAML would change on the live systems, before it happens. Exit code 7 if it cannot be done.
 
     Parameters
     ----------
@@ -105,7 +103,7 @@ def plan(system: str | None = None, *, json: Json = False) -> int:
 
 
 def apply(system: str | None = None, *, json: Json = False) -> int:
-    """Take the YAML as it is now for the live one: what 'plan' compares with. 'serve' does it at its start.
+    """Make the edited YAML the live one, with which 'plan' compares. 'serve' does so when it starts.
 
     Parameters
     ----------

@@ -67,11 +67,19 @@ def errors_page() -> str:
         for kind in _tree(PlatformError)
     ]
     table = _table(("kind", "meaning", "exit code", "HTTP status", "retry helps"), rows)
+    example = (
+        "A message says what failed, on which object, what was expected and what was found; a line under it, what to do next where that does not go without saying:\n\n"
+        "    $ mlplatform receipts stock_prices/nowhere\n"
+        "    error: System 'stock_prices' has no mlplatform.Table 'nowhere'; it has: stock_table.\n\n"
+        "    $ mlplatform receipts stock_table\n"
+        "    error: 'stock_table' is no SYSTEM/TABLE.\n"
+        "      → Write it as SYSTEM/TABLE, e.g. stock_prices/stock_table.\n"
+    )
     note = (
         "Exit code 0 is success, 2 also stands for wrong use of a command, 130 for Ctrl-C. With `--json` an error is one JSON object on standard error: "
         '`{"error": {"code", "message", "next_step"}}`; the gateway answers in the same form.'
     )
-    return f"# Errors\n\n{GENERATED}\n{note}\n\n{table}\n"
+    return f"# Errors\n\n{GENERATED}\n{example}\n{note}\n\n{table}\n"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -208,7 +216,13 @@ def _first(text: str | None) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |\n" for row in lines)
+    return "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in lines)
+
+
+def _cell(text: str) -> str:
+    """In a cell a bar ends it, and ``<name>`` in running text would be taken for a tag; in code it stays as it is."""
+    parts = text.replace("|", "&#124;").split("`")
+    return "`".join(part if inside % 2 else part.replace("<", "&lt;") for inside, part in enumerate(parts))
 
 
 if __name__ == "__main__":

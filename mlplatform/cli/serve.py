@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
+from mlplatform.cli.groups import OPERATION
 from mlplatform.cli.output import Json, show, table
 from mlplatform.spec.home import write_atomically
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 def register(app: App) -> None:
     """Add these commands to `app`."""
-    app.command(serve)
-    app.command(status)
+    app.command(serve, group=OPERATION)
+    app.command(status, group=OPERATION)
 
 
 def serve(*, ui: bool = False) -> int:
@@ -80,7 +81,7 @@ def serve(*, ui: bool = False) -> int:
 
 
 def status(*, json: Json = False) -> int:
-    """How everything is: programs and their logs, lag, tables, endpoints, open requests. Exit code 10 if something is down."""
+    """Say how everything is: programs and their logs, lag, tables, endpoints, open requests. Exit code 10 if something is down."""
     from mlplatform.platform import open_platform
     from mlplatform.platform.status import platform_status
     from mlplatform.serving.supervisor import read_status

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from cyclopts import App
 
+from mlplatform.cli.groups import OPERATION
 from mlplatform.cli.output import Json, show
 
-state = App(name="state", help="The state under MLPLATFORM_HOME: version, migrate, backup, restore, check.")
+state = App(
+    name="state", group=OPERATION, help="The state under MLPLATFORM_HOME: version, migrate, backup, restore, check."
+)
 
 
 def register(app: App) -> None:

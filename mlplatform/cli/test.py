@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mlplatform.cli.groups import SYSTEMS
 from mlplatform.cli.output import Count, Json, show
 from mlplatform.errors import DataError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: App) -> None:
     """Add this command to `app`."""
-    app.command(rehearse, name="test")
+    app.command(rehearse, name="test", group=SYSTEMS)
 
 
 def rehearse(
@@ -64,13 +65,13 @@ def rehearse(
     names = find_systems(defs_folder(os.environ), system)
     with ExitStack() as leaving:
         home = keep or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="mlplatform-test-")))
-        platform = open_house(os.environ, home.absolute())
-        leaving.callback(platform.close)
+        house = open_house(os.environ, home.absolute())
+        leaving.callback(house.close)
         wishes = Wishes(tuple(rows or ()), count, seed, gate)
         reports = []
         for name in names:
             tell = _teller(name, quiet=json)
-            reports.append(run(platform, name, wishes, now=datetime.now(UTC), on_stage=tell))
+            reports.append(run(house, name, wishes, now=datetime.now(UTC), on_stage=tell))
     failed = first_failure(reports)
     if json:
         show({"passed": failed is None, "systems": [r.to_json() for r in reports]}, as_json=True)

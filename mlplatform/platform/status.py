@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.errors import PlatformError
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 
@@ -93,19 +94,21 @@ def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
         state = stations.platform.endpoints.state(f"{stations.spec.name}/{spec.name}")
         yield {
             "endpoint": state.endpoint,
-            "status": state.status,
+            "status": state.status if state.desired else "NoModel",
             "generation": state.live_generation,
             "version": state.desired.version if state.desired else None,
             "workers": state.workers,
-            "message": _why_none(stations, spec.name) or state.message if state.desired is None else state.message,
+            "message": _why_none(stations, spec.name) if state.desired is None else state.message,
         }
 
 
 def _why_none(stations: SystemStations, endpoint: str) -> str:
-    """Why there is no deployment yet: how the last training asked for stands or ended; "" where none was."""
+    """Why there is no deployment yet: what it waits for, or how the last training asked for stands or ended."""
     requests = stations.retrain(endpoint).requests()
     if not requests:
-        return ""
+        refresh = next((r for r in stations.spec.all(RefreshSpec) if r.endpoint == endpoint and r.first), None)
+        waits = f"; the first training starts by itself with {refresh.first_rows} rows" if refresh else ""
+        return f"no model yet{waits}"
     last = requests[-1]
     if last.open:
         return f"first training is {last.status} since {last.requested_at.isoformat(timespec='seconds')}"

@@ -99,6 +99,23 @@ def test_upload_puts_a_file_that_objects_lists(shell: Shell, tmp_path: Path) -> 
     assert shell.run("objects", "nowhere/").out == "(nothing)\n"
 
 
+def test_a_table_that_nothing_was_loaded_into_is_empty_and_not_missing(shell: Shell) -> None:
+    assert shell.run("query", "stock_prices", "SELECT count(*) AS n FROM stock_table", "--json").json["rows"] == [
+        {"n": 0}
+    ]
+    missing = shell.run("query", "stock_prices", "SELECT 1 FROM nowhere", "--json")
+    assert missing.code == 6
+    assert "no table 'nowhere'" in missing.error["message"]
+
+
+def test_people_get_of_a_receipt_what_fits_in_a_line(live: Shell) -> None:
+    head, _, line = live.run("receipts", TABLE).out.splitlines()
+    names = ["key", "outcome", "arrived", "loaded", "quarantined", "duplicates", "filtered", "loaded_at", "reason"]
+    assert head.split() == names
+    assert line.split()[:7] == ["stock_prices/base/days-0-260.csv", "loaded", "5200", "5200", "0", "0", "0"]
+    assert line.endswith("Z")
+
+
 def test_query_reads_and_only_reads(live: Shell) -> None:
     text = live.run("query", "stock_prices", "SELECT count(*) AS n FROM stock_table")
     assert text.out.split() == ["n", "────", "5200"]
