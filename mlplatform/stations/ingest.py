@@ -11,7 +11,6 @@ from typing import Any
 from mlplatform.core.loads.arrivals import decide
 from mlplatform.core.loads.erasure import Erased
 from mlplatform.core.loads.plan import Guard, JsonLinesFormat, LoadPlan, ParquetFormat, Receipt
-from mlplatform.core.loads.receipts import quarantine_id
 from mlplatform.errors import BugError, ConflictError, NotFoundError, ProfileError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.object_store import ObjectStore
@@ -276,7 +275,7 @@ class Ingest:
             appends_to=decision.appends_to,
             same_content=self._spec.on_same_content,
             refuse=refuse,
-            replays=_repaired(receipts) if wanted else (),
+            replays=self._ledger.repaired(receipts) if wanted else (),
         )
 
     def _guard(self, shard: str) -> Guard:
@@ -296,9 +295,3 @@ class Ingest:
                 next_step="This loader stops; the other one goes on.",
             )
         return found
-
-
-def _repaired(receipts: Sequence[Receipt]) -> tuple[str, ...]:
-    """Quarantine id of an object that lies there whole, and comes again: loading it is its replay."""
-    last = receipts[-1] if receipts else None
-    return (quarantine_id(last.batch_id, ""),) if last is not None and last.outcome == "unparseable" else ()

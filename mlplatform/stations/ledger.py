@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from mlplatform.core.loads.plan import Receipt
-from mlplatform.core.loads.receipts import receipt_of
+from mlplatform.core.loads.receipts import quarantine_id, receipt_of
 from mlplatform.core.loads.replays import origin_of
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.ports.warehouse import Warehouse
@@ -50,6 +50,20 @@ class Ledger:
     def newest(self, shard: str) -> Receipt | None:
         """The shard's last receipt."""
         return self._newest.get(shard)
+
+    def repaired(self, receipts: Sequence[Receipt]) -> tuple[str, ...]:
+        """Quarantine id of an object that lies there whole, and comes again: loading it is its replay.
+
+        None where the record is gone: discarded, erased, or expired.
+        """
+        if not receipts or receipts[-1].outcome != "unparseable":
+            return ()
+        name = quarantine_id(receipts[-1].batch_id, "")
+        waits = self._warehouse.query(
+            "SELECT quarantine_id FROM _quarantine WHERE table_name = ? AND quarantine_id = ? AND replayed_at IS NULL",
+            [self._table, name],
+        )
+        return (name,) if waits.num_rows else ()
 
     @property
     def shards(self) -> list[str]:

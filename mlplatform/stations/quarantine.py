@@ -1,4 +1,4 @@
-"""Quarantine: records that did not fit, and their replay after a fix, through the same loader and exactly once.
+"""Quarantine: records that did not fit, and their replay after a fix, through the same loader and exactly once; or their end.
 
 A replay writes the records it takes as one object (their own bytes, in their own format), and loads that. The records are
 marked as replayed in the transaction that loads them; those that still do not fit come back as new ones.
@@ -13,10 +13,11 @@ import hashlib
 import json
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from mlplatform.core.loads.erasure import Erasure
 from mlplatform.core.loads.landing import parse_landing_key
 from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, QuarantinedRecord, Receipt
 from mlplatform.core.loads.replays import STREAM, original_name, replay_folder
@@ -38,13 +39,14 @@ _CONFLICTS = 50
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay did: records taken, and what became of them."""
+    """What a replay did: records taken, and what became of them; `skipped`: those that cannot be read, with the reason."""
 
     records: int
     loaded: int
     quarantined: int
     duplicates: int
     receipts: tuple[Receipt, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 class Quarantine:
@@ -79,25 +81,29 @@ class Quarantine:
         return int(found.to_pylist()[0]["n"])
 
     def replay(self, ids: Sequence[str] | None = None) -> Replayed:
-        """Loads records again: those in `ids`, or all that wait now.
+        """Loads records again: those in `ids`, or all that wait now and can be read.
 
         Raises:
-            NotFoundError: an id that is not there, or an object quarantined whole that is gone.
+            NotFoundError: an id that is not there, or whose object was quarantined whole and is gone.
+            DataError: an id that no source of the table takes any more.
             ConflictError: a record that was replayed before.
         """
         self._warehouse.create(self._schema)
         todo = [*ids] if ids is not None else [r.quarantine_id for r in self.list(limit=10**9)]
         receipts: deque[Receipt] = deque()
+        skipped: dict[str, str] | None = {} if ids is None else None
         taken = 0
         conflicts = 0
         while todo:
             batch = todo[:_AT_ONCE]
             records = self._waiting(batch, strict=ids is not None and not conflicts)
             try:
-                for group in self._groups(records):
+                for group in self._groups(records, skipped):
                     receipts.append(self._load(*group))
                     taken += len(group[3])
-            except ConflictError:
+            except (ConflictError, NotFoundError):
+                if skipped is None and not receipts and not conflicts:
+                    raise
                 conflicts += 1
                 if conflicts > _CONFLICTS:
                     raise
@@ -109,7 +115,26 @@ class Quarantine:
             sum(r.quarantined for r in receipts),
             sum(r.duplicates for r in receipts),
             tuple(receipts),
+            skipped or {},
         )
+
+    def discard(self, ids: Sequence[str] | None = None, *, reason: str, now: datetime) -> int:
+        """Takes records out for good, those in `ids` or all that wait, and notes it in the book of erasures; how many.
+
+        Raises:
+            NotFoundError: an id that is not there.
+            ConflictError: a record that was replayed before.
+        """
+        self._warehouse.create(self._schema)
+        if ids is None:
+            names = [record.quarantine_id for record in self.list(limit=10**9)]
+        else:
+            names = [record.quarantine_id for record in self._waiting(list(dict.fromkeys(ids)), strict=True)]
+        if not names:
+            return 0
+        name = f"discard-{now.astimezone(UTC):%Y%m%dT%H%M%S%f}"
+        erasure = Erasure(name, self._schema.name, (), reason, now, records=tuple(names))
+        return self._warehouse.erase(erasure).records
 
     def _waiting(self, ids: Sequence[str], *, strict: bool) -> _Records:
         marks = ", ".join("?" * len(ids))
@@ -125,27 +150,31 @@ class Quarantine:
                 )
         return [r for r in found if r.replayed_at is None]
 
-    def _groups(self, records: Sequence[QuarantinedRecord]) -> _Groups:
-        """What to load on which shard: an object for each origin and format; each object quarantined whole by itself."""
+    def _groups(self, records: Sequence[QuarantinedRecord], skipped: dict[str, str] | None) -> _Groups:
+        """What to load on which shard: an object for each origin and format; each object quarantined whole by itself.
+
+        What cannot be read is noted in `skipped`, so that it holds up nothing else, or raised where that is None.
+        """
         shards = self._shards(sorted({record.batch_id for record in records})) if records else {}
         groups: _Groups = []
         lines: dict[str, _Records] = defaultdict(list)
-        tables: dict[tuple[str, SourceSpec, tuple[str, ...]], _Records] = defaultdict(list)
+        tables: dict[tuple[str, SourceSpec, CsvFormat, tuple[str, ...]], _Records] = defaultdict(list)
         for record in records:
             origin = record.batch_id if record.batch_id in shards else STREAM
-            if not record.offset:
-                info = self._object(record.source)
-                groups.append((self._shard(shards, origin), info, self._format(record.source), [record]))
-            elif record.columns:
-                tables[(origin, self._source(record.source), record.columns)].append(record)
-            else:
-                lines[origin].append(record)
-        for (origin, source, columns), members in tables.items():
-            format_ = source.format.format()
-            if not isinstance(format_, CsvFormat):
-                raise DataError(
-                    f"Records of '{members[0].source}' are CSV, and its source says {source.format.type} now."
-                )
+            try:
+                if not record.offset:
+                    info = self._object(record.source)
+                    groups.append((self._shard(shards, origin), info, self._format(record.source), [record]))
+                elif record.columns:
+                    source, csv = self._csv_source(record.source)
+                    tables[(origin, source, csv, record.columns)].append(record)
+                else:
+                    lines[origin].append(record)
+            except (NotFoundError, DataError) as error:
+                if skipped is None:
+                    raise
+                skipped[record.quarantine_id] = str(error)
+        for (origin, source, format_, columns), members in tables.items():
             header = (format_.delimiter.join(columns) + "\n").encode() if format_.header else b""
             name = f"{source.prefix}{_digest(members)}{source.suffix or '.csv'}".removesuffix(".gz")
             info = self._put(origin, name, header, members)
@@ -191,7 +220,7 @@ class Quarantine:
         if info is None:
             raise NotFoundError(
                 f"Object '{key}', quarantined whole, is gone from the object store.",
-                next_step="Put it back to replay it.",
+                next_step="Put it back to replay it, or discard the record.",
             )
         return info
 
@@ -203,6 +232,13 @@ class Quarantine:
         if inner != key and key.endswith(".jsonl"):
             return JsonLinesFormat()
         return self._source(key).format.format()
+
+    def _csv_source(self, key: str) -> tuple[SourceSpec, CsvFormat]:
+        source = self._source(key)
+        found = source.format.format()
+        if not isinstance(found, CsvFormat):
+            raise DataError(f"Records of '{key}' are CSV, and its source says {source.format.type} now.")
+        return source, found
 
     def _source(self, key: str) -> SourceSpec:
         inner = original_name(key)

@@ -63,6 +63,14 @@ def test_only_the_named_records_leave_the_quarantine(case: Case) -> None:
     assert [raw for _, _, raw in case.reasons(bad)] == [b"C,,y,,2020-01-01"]
 
 
+def test_without_a_condition_only_the_named_records_go(case: Case) -> None:
+    case.load("in/bad.csv", HEADER + b"A,,1,,2020-01-01\nB,,x,,2020-01-01\n")
+    ((name,),) = case.rows("SELECT quarantine_id FROM _quarantine")
+    assert case.warehouse.erase(replace(ERASURE, conditions=(), records=(name,))) == Erased(rows=0, records=1)
+    assert case.rows("SELECT ticker FROM prices") == [("A",)]
+    assert book(case) == [("e1", "prices", 0, 1)]
+
+
 def test_loads_go_on_after_an_erasure(case: Case) -> None:
     case.load("in/a.csv", ROWS)
     case.warehouse.erase(ERASURE)

@@ -36,7 +36,7 @@ class Erasure:
 
     Attributes:
         id: names it in the book `_erasures`.
-        conditions: at least one.
+        conditions: none: no row goes, only the records.
         records: quarantine ids of the table's records that go with it.
         from_snapshots: whether earlier snapshots must stop showing the rows too, also those that a model pins.
     """
@@ -51,7 +51,7 @@ class Erasure:
 
     def where(self) -> str:
         """The conditions as SQL, one ``?`` for each of `parameters`."""
-        return " AND ".join(condition.sql() for condition in self.conditions)
+        return " AND ".join(condition.sql() for condition in self.conditions) or "1 = 0"
 
     def parameters(self) -> list[Any]:
         """What is bound to the ``?`` of `where`."""
