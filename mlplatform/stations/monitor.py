@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from mlplatform.core.drift import sagemaker
-from mlplatform.core.drift.judge import FeatureDrift, judge
 from mlplatform.core.drift.profile import Field, Profile
-from mlplatform.core.drift.profile_sql import take_baseline, take_profile, unknown_sql
+from mlplatform.core.drift.profile_sql import take_baseline
 from mlplatform.core.drift.windows import Window, tumble
-from mlplatform.errors import ConflictError, DataError, SpecError, StateError
-from mlplatform.ports.asset_events import CheckOutcome
+from mlplatform.errors import ConflictError, SpecError, StateError
 from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.expectations import Expectations
 from mlplatform.ports.item_store import ItemStore
@@ -24,15 +19,11 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
-from mlplatform.spec.monitor import CorrectionsSpec, MonitorSpec, QualitySpec
+from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.champion_package import Champion
-from mlplatform.stations.corrections_check import check_corrections
-from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.evaluation import Evaluation, Evaluations
-from mlplatform.stations.predictions import Pairs, captured, scored
-from mlplatform.stations.quality_check import QualityCheck, check_quality, quality_reports, refused
-from mlplatform.stations.snapshot_parts import read_manifest
+from mlplatform.stations.window_checks import WindowChecks, put_report
 from mlplatform.stations.window_rows import WindowRows
 
 
@@ -66,17 +57,27 @@ class Monitor:
     ) -> None:
         self._warehouse = warehouse
         self._store = store
-        self._expectations = expectations
         self._spec = spec
         self._endpoint = endpoint
-        self._model = model
         self._features = features
         self._table = table
-        self._system = system
-        self._capture_table = capture_table or f"{endpoint.name}_capture"
         self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column)
         self._evaluations = Evaluations(items, system=system, monitor=spec.name)
         self._champion = Champion(endpoints, tracking, runtimes, endpoint=f"{system}/{endpoint.name}")
+        self._checks = WindowChecks(
+            warehouse,
+            store,
+            expectations,
+            self._champion,
+            self._rows,
+            spec,
+            endpoint,
+            model,
+            features,
+            table,
+            suite=f"{system}/{spec.name}",
+            capture_table=capture_table or f"{endpoint.name}_capture",
+        )
 
     def baseline(self, relation: str) -> Profile:
         """The profile of `relation` (what stands behind FROM) on bins of its own: what later windows are judged against."""
@@ -144,30 +145,7 @@ class Monitor:
         reports = f"reports/{evaluation_id}"
         relation = self._rows.relation(window)
         rows = int(self._warehouse.query(f"SELECT count(*) FROM {relation} AS source").column(0)[0].as_py())  # noqa: S608
-        checks: list[CheckOutcome] = []
-        failed: list[str] = []
-        quality, judged_rows = None, 0
-        if self._spec.quality is not None:
-            found, judged_rows = self._quality(self._spec.quality, deployment, relation, reports)
-            quality = found.value
-            checks.append(found.outcome)
-            failed += ["quality"] * found.failed
-        drifts: list[FeatureDrift] = []
-        if self._spec.drift is not None:
-            drifts = self._drift(deployment, relation, reports)
-            verdict = check_drift(
-                self._expectations,
-                drifts,
-                suite=f"{self._system}/{self._spec.name}",
-                run=evaluation_id.rpartition("/")[2],
-                unknown=self._unknown(deployment, relation, drifts),
-            )
-            checks += verdict.outcomes
-            failed += ["drift"] * bool(verdict.failed)
-        if self._spec.corrections is not None:
-            corrected = self._corrections(self._spec.corrections, deployment)
-            checks.append(corrected)
-            failed += ["corrections"] * (not corrected.passed)
+        judged = self._checks.judge(deployment, relation, name=evaluation_id.rpartition("/")[2], reports=reports)
         before = self._evaluations.latest(deployment.digest)
         since = datetime.fromisoformat(before.judged_at if before else deployment.created_at)
         late_rows = self._rows.late(upto=window.after, since=since)
@@ -182,98 +160,23 @@ class Monitor:
             id=evaluation_id,
             window=window,
             rows=rows,
-            judged_rows=judged_rows,
+            judged_rows=judged.quality_rows,
             model=deployment.model,
             generation=deployment.generation,
             version=deployment.version,
             digest=deployment.digest,
             judged_at=now.isoformat(),
             metric=self._spec.quality.metric if self._spec.quality else None,
-            quality=quality,
+            quality=judged.quality,
             threshold=self._spec.quality.threshold if self._spec.quality else None,
-            drift=tuple(d.to_json() for d in drifts),
-            failed=tuple(failed),
+            drift=tuple(d.to_json() for d in judged.drifts),
+            failed=judged.failed,
             reports=f"{reports}/",
-            checks=tuple(replace(c, metadata={**c.metadata, **evidence}) for c in checks),
+            checks=tuple(replace(c, metadata={**c.metadata, **evidence}) for c in judged.outcomes),
             late_rows=late_rows,
         )
-        self._report(f"{reports}/evaluation.json", evaluation.to_json())
+        put_report(self._store, f"{reports}/evaluation.json", evaluation.to_json())
         return self._evaluations.add(evaluation)
-
-    def _quality(
-        self, spec: QualitySpec, deployment: Deployment, relation: str, reports: str
-    ) -> tuple[QualityCheck, int]:
-        try:
-            pairs = self._pairs(spec, deployment, relation)
-        except DataError as error:
-            return refused(spec, str(error)), 0
-        found = check_quality(pairs, spec, target=self._features.target)
-        if found.value is not None:
-            for name, document in quality_reports(pairs, spec, found.value, task=self._model.task).items():
-                self._report(f"{reports}/model_quality/{name}", document)
-        return found, len(pairs)
-
-    def _pairs(self, spec: QualitySpec, deployment: Deployment, relation: str) -> Pairs:
-        model = self._champion.model(deployment)
-        segments = self._model.gate.segments
-        if spec.predictions == "captured":
-            return captured(
-                self._warehouse,
-                model,
-                relation,
-                self._features,
-                endpoint=self._endpoint,
-                table=self._table,
-                digest=deployment.digest,
-                capture_table=self._capture_table,
-                segments=segments,
-            )
-        return scored(self._warehouse, model, relation, self._features, segments=segments)
-
-    def _drift(self, deployment: Deployment, relation: str, reports: str) -> list[FeatureDrift]:
-        spec = self._spec.drift
-        if spec is None:
-            return []
-        baseline = self._champion.baseline(deployment)
-        histogram = self._warehouse.capabilities.histogram
-        sample = take_profile(self._warehouse.query, relation, baseline, histogram=histogram)
-        drifts = judge(
-            baseline,
-            sample,
-            statistic=spec.statistic,
-            threshold=spec.threshold,
-            thresholds=spec.thresholds,
-            completeness=spec.completeness,
-        )
-        self._report(f"{reports}/statistics.json", sagemaker.statistics(sample))
-        self._report(f"{reports}/constraints.json", sagemaker.constraints(baseline, threshold=spec.threshold))
-        self._report(f"{reports}/constraint_violations.json", sagemaker.violations(baseline, sample, drifts))
-        return drifts
-
-    def _corrections(self, spec: CorrectionsSpec, deployment: Deployment) -> CheckOutcome:
-        snapshot = self._champion.snapshot(deployment)
-        manifest = read_manifest(self._store, snapshot)
-        loaded = None
-        if manifest.get("built_at"):
-            loaded = self._rows.late(
-                first=manifest["window_first"],
-                upto=self._trained_to(deployment),
-                since=datetime.fromisoformat(manifest["built_at"]),
-            )
-        return check_corrections(spec, manifest, trained_rows=int(snapshot["rows"]), since_loaded=loaded)
-
-    def _unknown(self, deployment: Deployment, relation: str, drifts: list[FeatureDrift]) -> dict[str, list[str]]:
-        """Categories that the baseline never had, by feature; asked for only where there are some."""
-        new = [d.feature for d in drifts if d.unknown > 0]
-        baseline = self._champion.baseline(deployment) if new else None
-        return {
-            name: [
-                str(v)
-                for v in self._warehouse.query(unknown_sql(relation, baseline.feature(name))).column(0).to_pylist()
-            ]
-            for name in new
-            if baseline is not None
-        }
 
     def _trained_to(self, deployment: Deployment) -> str:
         window = self._features.window
@@ -308,6 +211,3 @@ class Monitor:
             next_step=f"Look for a wrong {column} in table '{table}' (the newest is one), take it out, then train and deploy "
             "a new version.",
         )
-
-    def _report(self, key: str, document: dict[str, Any]) -> None:
-        self._store.put(key, json.dumps(document, indent=1, default=str).encode())
