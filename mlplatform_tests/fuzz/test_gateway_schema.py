@@ -29,7 +29,7 @@ LEAN = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-FULL = settings(LEAN, max_examples=500, derandomize=False, phases=list(Phase))
+FULL = settings(LEAN, max_examples=100, derandomize=False, phases=list(Phase))
 HANG_S = 20.0
 OPERATIONS = {
     "POST /predict/rises",

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from mlplatform.core.loads.plan import Receipt
+from mlplatform.platform import SystemStations
 from mlplatform_tests.components.site import SYSTEM
 from mlplatform_tests.faults.storm.installation import BASE_DAYS, Installation
 from mlplatform_tests.faults.storm.producing import batch, journal
@@ -47,22 +48,27 @@ class Sent:
 
 def check_stream(installation: Installation, seed: int) -> Counter[bytes]:
     """The stream holds what was acknowledged, and nothing that was not sent; its records."""
-    stream = installation.site.stations.stream("stock_stream")
-    held: Counter[bytes] = Counter()
-    for shard in stream.shards():
-        after = ""
-        while page := stream.read(shard.shard, after=after, limit=1000):
-            held.update(r.data for r in page)
-            after = page[-1].sequence
+    held = stream_records(installation.site.stations)
     sent = Sent.of(installation, seed)
     assert not sent.stored - held, "acknowledged records are not on the stream"
     assert not held - sent.maybe, "records on the stream were never sent"
     return held
 
 
-def check_table(installation: Installation, held: Counter[bytes]) -> dict[str, int]:
+def stream_records(stations: SystemStations) -> Counter[bytes]:
+    """All records of the stream."""
+    stream = stations.stream("stock_stream")
+    held: Counter[bytes] = Counter()
+    for shard in stream.shards():
+        after = ""
+        while page := stream.read(shard.shard, after=after, limit=1000):
+            held.update(r.data for r in page)
+            after = page[-1].sequence
+    return held
+
+
+def check_table(stations: SystemStations, held: Counter[bytes]) -> dict[str, int]:
     """Every record of the stream is loaded, quarantined or a duplicate, each once; totals over the stream's receipts."""
-    stations = installation.site.stations
     receipts: list[Receipt] = stations.receipts("stock_table", limit=None)
     assert all(r.balanced() for r in receipts)
     streamed = [r for r in receipts if r.shard.startswith("stream/")]

@@ -1,4 +1,4 @@
-"""A producer that may be killed at any time: ``python -m … ROOT SEED``, until SIGTERM.
+"""A producer that may be killed at any time: ``python -m … ROOT SEED [PAUSE_S]``, until SIGTERM.
 
 Records follow from seed and number. A batch's number is written down before it is put, and again when it is stored; one
 that was under way when the producer died is put once more by the next.
@@ -20,7 +20,6 @@ from mlplatform_tests.components.site import SYSTEM
 from mlplatform_tests.faults.storm.installation import BASE_DAYS
 from mlplatform_tests.prices import price_rows
 
-PACE_S = 0.2
 JOURNAL = "produced.jsonl"
 
 
@@ -48,13 +47,13 @@ def journal(root: Path) -> Iterator[tuple[str, int]]:
         yield what, int(number)
 
 
-def main(root: Path, seed: int) -> int:
+def main(root: Path, seed: int, pause_s: float = 0.2) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     producer = open_platform(os.environ).system(SYSTEM).producer("stock_stream")
     number = 1 + max((n for what, n in journal(root) if what == "stored"), default=-1)
     with (root / JOURNAL).open("a") as file:
-        while not stop.wait(PACE_S):
+        while not stop.wait(pause_s):
             print(f"put {number}", file=file, flush=True)
             refused = [r for r in producer.put(batch(seed, number)) if r.error_code]
             assert not refused, refused[0].error_message
@@ -64,4 +63,4 @@ def main(root: Path, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:])))

@@ -52,7 +52,9 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) 
         assert not storm.installation.processes(), "processes are left"
         storm.installation.site.platform.asset_events.sweep()
         said = {
-            "table": accounts.check_table(storm.installation, accounts.check_stream(storm.installation, seed)),
+            "table": accounts.check_table(
+                storm.installation.site.stations, accounts.check_stream(storm.installation, seed)
+            ),
             "generation, version": accounts.check_models(storm.installation),
             "captured, gap": accounts.check_captured(storm.installation, storm.callers.answered),
             "runs": dict(accounts.check_runs(storm.installation)),
@@ -65,6 +67,7 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) 
         storm.end()
 
 
+@pytest.mark.timeout(600)
 def test_ten_kills(tmp_path: Path) -> None:
     storm_of(tmp_path, PROGRAMS, 10)
 
