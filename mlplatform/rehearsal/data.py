@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlplatform.core.tables.sample_rows import sample_rows
@@ -41,8 +42,12 @@ class _Table:
         self._arrivals = arrivals
         self._table = table
         self._sources = arrivals.sources(table)
+
+    @cached_property
+    def _ingest(self) -> Ingest:
+        stations, table = self._stations, self._table
         loaded = {"existing": None, "name": table.existing or table.name, "sources": self._sources}
-        self._ingest = Ingest(
+        return Ingest(
             stations.warehouse(table.connection),
             stations.platform.store,
             table.model_copy(update=loaded),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform.errors import NotFoundError
@@ -28,7 +29,19 @@ EMBEDDED: Mapping[Port, str] = {
 """The adapter of each port that needs this machine only."""
 
 
-def open_house(env: Mapping[str, str], home: Path) -> Platform:
+@dataclass(frozen=True)
+class House:
+    """Where a rehearsal happens, and the profile as the user has it, which nothing is opened by."""
+
+    platform: Platform
+    profile: Profile
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        self.platform.close()
+
+
+def open_house(env: Mapping[str, str], home: Path) -> House:
     """An installation at `home` with the user's systems and nothing of the user's state: no remote system is reached.
 
     Connections keep their names, so that a YAML that names one the profile lacks fails here as it would there. Secrets
@@ -38,10 +51,11 @@ def open_house(env: Mapping[str, str], home: Path) -> Platform:
         ProfileError: the user's profile is wrong.
     """
     defs = defs_folder(env)
-    profile = _embedded(load_profile(env, profile_folders(start=defs)))
+    given = load_profile(env, profile_folders(start=defs))
+    profile = _embedded(given)
     kept = {name: value for name, value in env.items() if not name.startswith("MLPLATFORM_SECRET_")}
     own = {"MLPLATFORM_HOME": str(home), "MLPLATFORM_SECRET_CAPTURE_MASK_KEY": secrets.token_hex(16)}
-    return Platform({**kept, **own}, open_home(home, profile=profile.name), profile, defs)
+    return House(Platform({**kept, **own}, open_home(home, profile=profile.name), profile, defs), given)
 
 
 def find_systems(defs: Path, name: str | None) -> list[str]:

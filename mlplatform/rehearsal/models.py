@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 from mlplatform.errors import GateError, JobError
 from mlplatform.platform.code_version import code_version
+from mlplatform.platform.translation import translated
 from mlplatform.rehearsal.budget import without_threshold
+from mlplatform.rehearsal.house import EMBEDDED
 from mlplatform.rehearsal.stage import Done, Stages
 from mlplatform.rehearsal.windows import HeldBack, held_back
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.table import TableSpec
 from mlplatform.stations.gate import Gate
 
 if TYPE_CHECKING:
     from mlplatform.platform import SystemStations
     from mlplatform.ports.tracking import Candidate
+    from mlplatform.spec.profile import Profile
     from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
 RUN = "rehearsal"
@@ -29,12 +33,14 @@ class ModelRehearsal:
     """Feature sets and models of one system.
 
     Attributes:
+        profile: the user's own: queries are also translated for the warehouses that it names.
         binding: whether the sample is the user's own, so that its data tests count; `strict`: whether gates count.
         held_back: by feature set, what its monitors will judge.
     """
 
     stations: SystemStations
     stages: Stages
+    profile: Profile
     binding: bool
     strict: bool
     held_back: dict[str, HeldBack] = field(default_factory=dict)
@@ -46,10 +52,12 @@ class ModelRehearsal:
         for features in self.stations.spec.all(FeatureSetSpec):
             name = features.name
             self.stages.run("features", name, lambda f=features: self._build(f), needs=[("load", features.table)])  # type: ignore[misc]
+            self._translate(features)
             self.stages.run("data tests", name, lambda f=features: self._test(f), needs=[("features", name)])  # type: ignore[misc]
         for model in self.stations.spec.all(ModelSpec):
             name = model.name
-            needs = [("features", model.features), ("data tests", model.features)]
+            tried = {s.stage for s in self.stages.done if s.station == model.features}
+            needs = [(s, model.features) for s in ("features", "translate", "data tests") if s in tried]
             self.stages.run("train", name, lambda m=model: self._train(m), needs=needs)  # type: ignore[misc]
             self.stages.run("gate", name, lambda m=model: self._judge(m), needs=[("train", name)])  # type: ignore[misc]
             self.stages.run("register", name, lambda m=model: self._register(m), needs=[("gate", name)])  # type: ignore[misc]
@@ -65,6 +73,21 @@ class ModelRehearsal:
         if held.size:
             told.append(f"{held.size} values of {features.window and features.window.column} held back")
         return Done(snapshot.ref.rows, ", ".join(told))
+
+    def _translate(self, features: FeatureSetSpec) -> None:
+        """Stage ``translate``, where the table lies in another engine than the one at hand: some of what that cannot run."""
+        system = self.stations.spec
+        if not self.stages.ok("features", features.name):
+            return
+        named = system.get(TableSpec, features.table).connection
+        connection = self.profile.connection(named, port="warehouse", system=system.name)
+
+        def work() -> Done:
+            translated(connection, system.query(features), system=system.name)
+            return Done(None, f"'{features.query}' can be said in the dialect of {connection.adapter}")
+
+        if connection.adapter != EMBEDDED["warehouse"]:
+            self.stages.run("translate", features.name, work)
 
     def _test(self, features: FeatureSetSpec) -> Done:
         snapshot = self._snapshots[features.name]
@@ -84,7 +107,7 @@ class ModelRehearsal:
         try:
             trained = self.stations.training(model.name).train(snapshot, run_id=RUN, code_version=code_version())
         except JobError as error:
-            if self.binding:
+            if self.binding or "found nothing" not in error.message:
                 raise
             hint = "Its rows are made up, and nullable columns have no value in some: a row like that may really come."
             raise JobError(error.message, next_step=f"{error.next_step} {hint}") from error

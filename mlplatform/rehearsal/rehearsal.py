@@ -21,6 +21,8 @@ from mlplatform.spec.loader import FILE_NAME, load_system
 
 if TYPE_CHECKING:
     from mlplatform.platform import Platform
+    from mlplatform.rehearsal.house import House
+    from mlplatform.spec.profile import Profile
     from mlplatform.spec.system import SystemSpec
 
 
@@ -60,7 +62,7 @@ class Report:
 
 
 def rehearse(
-    platform: Platform,
+    house: House,
     name: str,
     wishes: Wishes,
     *,
@@ -70,19 +72,20 @@ def rehearse(
     """Take the system `name` once through all its stations; what goes wrong stands in the report.
 
     Args:
-        platform: a house of its own (`house.open_house`); what happens stays there.
+        house: what happens stays in it.
         on_stage: told of each stage as it ends.
     """
     started = time.monotonic()
     stages = Stages(on_stage)
     found: list[SystemSpec] = []
     files: list[SampleFile] = []
-    stages.run("yaml", name, lambda: _read(platform, name, found))
+    stages.run("yaml", name, lambda: _read(house.platform, name, found))
     stages.run("sample", name, lambda: _sample(found[0], wishes, files), needs=[("yaml", name)])
     if stages.ok("sample", name):
-        stations = SystemStations(platform, cut_down(found[0]))
+        stations = SystemStations(house.platform, cut_down(found[0]))
         try:
-            _run(stations, stages, Arrivals(stations, files, wishes.rows, wishes.seed, now), strict=wishes.gate)
+            arrivals = Arrivals(stations, files, wishes.rows, wishes.seed, now)
+            _run(stations, stages, arrivals, house.profile, strict=wishes.gate)
         finally:
             stations.close()
     passed = not any(s.status == "failed" for s in stages.done)
@@ -102,9 +105,9 @@ def _sample(system: SystemSpec, wishes: Wishes, files: list[SampleFile]) -> Done
     return Done(None, names or f"rows made up from the tables' columns, seed {wishes.seed}")
 
 
-def _run(stations: SystemStations, stages: Stages, arrivals: Arrivals, *, strict: bool) -> None:
+def _run(stations: SystemStations, stages: Stages, arrivals: Arrivals, profile: Profile, *, strict: bool) -> None:
     rehearse_data(stations, arrivals, stages)
-    models = ModelRehearsal(stations, stages, binding=bool(arrivals.files), strict=strict)
+    models = ModelRehearsal(stations, stages, profile, binding=bool(arrivals.files), strict=strict)
     models.run()
     EndpointRehearsal(stations, stages, models.held_back).run()
 

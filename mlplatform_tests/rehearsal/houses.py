@@ -44,11 +44,11 @@ class House:
     def rehearse(self, name: str, wishes: Wishes | None = None) -> Report:
         inherited = {k: v for k, v in os.environ.items() if k not in OWN}
         env = {**inherited, "MLPLATFORM_DEFS": str(self.defs), "MLPLATFORM_HOME": str(self.root / "users"), **self.more}
-        platform = open_house(env, self.root / "house")
+        house = open_house(env, self.root / "house")
         try:
-            return rehearse(platform, name, wishes or Wishes(rows=400), now=NOW)
+            return rehearse(house, name, wishes or Wishes(rows=400), now=NOW)
         finally:
-            platform.close()
+            house.close()
 
 
 def stage(report: Report, name: str, station: str | None = None) -> Stage:

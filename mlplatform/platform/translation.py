@@ -1,0 +1,18 @@
+"""A feature query as the engine behind a connection would be sent it, said without that engine at hand."""
+
+from __future__ import annotations
+
+from mlplatform.spec.profile import Connection
+
+
+def translated(connection: Connection, sql: str, *, system: str) -> str:
+    """`sql`, which is in DuckDB's dialect, in that of the connection's warehouse.
+
+    Raises:
+        DataError: it says what that dialect cannot.
+    """
+    if connection.adapter != "redshift":
+        return sql
+    from mlplatform.adapters.warehouse.redshift_sql import select_sql
+
+    return select_sql(sql, f"{connection.settings.get('schema_prefix', '')}{system}")
