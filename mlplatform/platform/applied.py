@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.spec.diff import Change, diff, snapshot
@@ -24,6 +24,35 @@ class Plan:
     new: bool
     gone: bool
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a system's YAML names that lies outside its own folders: models, and prefixes of objects."""
+
+    models: frozenset[str] = frozenset()
+    prefixes: frozenset[str] = frozenset()
+
+    def __or__(self, other: Names) -> Names:
+        return Names(self.models | other.models, self.prefixes | other.prefixes)
+
+    def to_json(self) -> dict[str, list[str]]:
+        return {"models": sorted(self.models), "prefixes": sorted(self.prefixes)}
+
+
+def names_of(spec: Mapping[str, Any]) -> Names:
+    """Names in a spec's snapshot: prefixes are those that a stream delivers to or a table loads from."""
+    stations = spec["stations"].values()
+    models = {s["name"] for s in stations if s["type"] == "mlplatform.Model"}
+    delivered = {s["delivery"]["prefix"] for s in stations if isinstance(s.get("delivery"), Mapping)}
+    loaded = {p for s in stations for e in s.get("sources") or [] if isinstance(e, Mapping) and (p := e.get("prefix"))}
+    return Names(frozenset(models), frozenset(delivered | loaded))
+
+
+def ever_applied(value: Mapping[str, Any]) -> Names:
+    """Names of all that was ever live of a system, from its item."""
+    ever = value.get("ever", {})
+    return names_of(value["spec"]) | Names(frozenset(ever.get("models", ())), frozenset(ever.get("prefixes", ())))
 
 
 def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list[Plan]:
@@ -66,6 +95,8 @@ def apply_specs(platform: Platform, names: Sequence[str] | None = None, *, now: 
         spec = snapshot(platform.system(name).spec)
         item = platform.items.get(COLLECTION, name)
         if item is None or item.value["spec"] != spec:
-            platform.items.put(COLLECTION, name, {"spec": spec, "applied_at": now.isoformat()})
+            ever = names_of(spec) | (ever_applied(item.value) if item is not None else Names())
+            value = {"spec": spec, "applied_at": now.isoformat(), "ever": ever.to_json()}
+            platform.items.put(COLLECTION, name, value)
             applied.append(name)
     return applied

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.platform.applied import COLLECTION as APPLIED
+from mlplatform.platform.applied import Names, ever_applied, names_of
 from mlplatform.spec.diff import snapshot
-from mlplatform.stations.rollout import CHALLENGER, CHAMPION
+from mlplatform.stations.removed_endpoint import remove_endpoint
 from mlplatform.stations.verdict import CANDIDATES, VERDICTS
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
     from mlplatform.ports.item_store import Item
 
-COLLECTIONS = ("evaluations", "retrain_requests", "run_candidates", "data_tests", "refused_runs")
+COLLECTIONS = (
+    "data_tests",
+    "erasures",
+    "evaluations",
+    "notifications",
+    "notifications_waiting",
+    "refused_runs",
+    "retrain_requests",
+    "run_candidates",
+)
 """Item collections whose keys begin with the system's name."""
 
 ROOMS = ("unload", "jobs", "reports", "capture", "_capture", "_replay")
 """First parts of object keys under which each system has a folder of its name."""
+
+MARK = "destroyed-{at:%Y%m%dT%H%M%SZ}-"
+"""What the tracker's names of its models begin with afterwards."""
 
 
 @dataclass(frozen=True)
@@ -46,45 +59,53 @@ def what_goes(platform: Platform, name: str) -> list[Goes]:
         count = sum(1 for _ in platform.store.list(prefix))
         if count:
             found.append(Goes("objects", f"{count} under {prefix}"))
-    found += [Goes("endpoint", e) for e in platform.endpoints.list() if e.split("/")[0] == name]
+    found += [Goes("endpoint", e) for e in _endpoints(platform, name)]
+    jobs = _jobs(platform, name)
+    found += [Goes("jobs", f"{len(jobs)}, with their logs and models")] if jobs else []
     found += [
         Goes("items", f"{n} {c.replace('_', ' ')}")
         for c in COLLECTIONS
         if (n := sum(1 for _ in platform.items.list(c, prefix=f"{name}/")))
     ]
     found += [Goes("verdict", f"on {item.value['model']} {item.key[:12]}") for item in _verdicts(platform, name)]
-    found += [
-        Goes("aliases", f"of model {model}: a new system of this name has no champion")
-        for model in _models(platform, name)
-    ]
+    for model in _models(platform, name):
+        if versions := len(platform.tracking.versions(model)):
+            detail = f"{versions} of {model}: the tracker keeps them as 'destroyed-…-{model}', out of sight"
+            found.append(Goes("versions", detail))
     found += [Goes("objects", f"{p}, which system '{other}' reads too", kept=True) for p, other in shared.items()]
-    found.append(Goes("other", "its YAML; the tracker's record of its runs and models; its API keys", kept=True))
+    found.append(Goes("other", "its YAML; the tracker's record of its runs; Dagster's record; its API keys", kept=True))
     return found
 
 
 def remove_system(platform: Platform, name: str) -> None:
-    """Remove the system's state. Raises ConflictError while a worker runs, which would make it again."""
+    """Remove the system's state. Raises ConflictError while a worker runs, which would make it again.
+
+    A system of that name may be made anew: nothing of this one is loaded, compared with or served there. Its endpoints
+    go on counting their generations, so that an id that callers were given never leads to another model.
+    """
     if platform.worker_alive():
         raise ConflictError(
             "A worker is running, or was a few seconds ago, and would go on with the system.",
             next_step="Stop 'mlplatform serve' first, and try again in ten seconds.",
         )
+    now = datetime.now(UTC)
     own, _ = _prefixes(platform, name)
-    for endpoint in platform.endpoints.list():
-        if endpoint.split("/")[0] == name:
-            platform.endpoints.remove(endpoint)
+    for endpoint in _endpoints(platform, name):
+        remove_endpoint(platform.endpoints, platform.items, endpoint, now=now)
+    for job in _jobs(platform, name):
+        platform.compute.remove(job)
     for prefix in own:
         for info in list(platform.store.list(prefix)):
             platform.store.delete(info.key)
+    for model in _models(platform, name):
+        platform.tracking.archive(model, mark=MARK.format(at=now))
     for collection in COLLECTIONS:
         for item in list(platform.items.list(collection, prefix=f"{name}/")):
             platform.items.delete(collection, item.key)
     for item in _verdicts(platform, name):
         platform.items.delete(VERDICTS, item.key)
-    for model in _models(platform, name):
-        platform.items.delete(CANDIDATES, model)
-        for alias in (CHAMPION, CHALLENGER):
-            platform.tracking.set_alias(model, alias, None)
+    for item in list(platform.items.list(CANDIDATES, prefix=f"{name}.")):
+        platform.items.delete(CANDIDATES, item.key)
     for folder in _folders(platform, name):
         if folder.exists():
             shutil.rmtree(folder)
@@ -92,38 +113,61 @@ def remove_system(platform: Platform, name: str) -> None:
     platform.items.delete(APPLIED, name)
 
 
+def _endpoints(platform: Platform, name: str) -> list[str]:
+    return [endpoint for endpoint in platform.endpoints.list() if endpoint.split("/")[0] == name]
+
+
+def _jobs(platform: Platform, name: str) -> list[str]:
+    """By their tag: names of jobs are cut, and do not tell two systems apart."""
+    compute, tag = platform.compute, {"Key": "system", "Value": name}
+    return [job for job in compute.list() if tag in compute.describe(job)["Tags"]]
+
+
 def _models(platform: Platform, name: str) -> list[str]:
-    """Names in the tracker of the system's models."""
-    stations = _stations(platform).get(name, [])
-    return sorted({f"{name}.{s['name']}" for s in stations if s["type"] == "mlplatform.Model"})
+    """Names in the tracker of the system's models: of every YAML that was live, and all that were judged."""
+    judged = {str(item.value["model"]) for item in _verdicts(platform, name)}
+    judged |= {item.key for item in platform.items.list(CANDIDATES, prefix=f"{name}.")}
+    return sorted(judged | {f"{name}.{model}" for model in _ever(platform).get(name, Names()).models})
 
 
 def _verdicts(platform: Platform, name: str) -> list[Item]:
-    models = _models(platform, name)
-    return [item for item in platform.items.list(VERDICTS) if item.value.get("model") in models]
+    return [i for i in platform.items.list(VERDICTS) if str(i.value.get("model", "")).startswith(f"{name}.")]
 
 
 def _folders(platform: Platform, name: str) -> list[Path]:
     home = platform.home
-    return [home.streams / name, home.warehouse(name), home.capture / name, home.reports / name]
+    return [
+        home.streams / name,
+        home.warehouse(name),
+        home.capture / name,
+        home.reports / name,
+        home.reports / "data_docs" / name,
+    ]
 
 
-def _stations(platform: Platform) -> dict[str, list[Mapping[str, Any]]]:
-    """Every system's stations: as the YAML has them, and as they were live where that is another."""
-    live = {item.key: item.value["spec"] for item in platform.items.list(APPLIED)}
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for name, spec in [*live.items(), *((n, snapshot(s)) for n, s in platform.specs.items())]:
-        found.setdefault(name, []).extend(spec["stations"].values())
+def _ever(platform: Platform) -> dict[str, Names]:
+    """Names of every system: as the YAML has them, and as they ever were live."""
+    found = {item.key: ever_applied(item.value) for item in platform.items.list(APPLIED)}
+    for name, names in _present(platform).items():
+        found[name] = found.get(name, Names()) | names
+    return found
+
+
+def _present(platform: Platform) -> dict[str, Names]:
+    """Names of every system: as the YAML has them, and as they are live."""
+    found = {item.key: names_of(item.value["spec"]) for item in platform.items.list(APPLIED)}
+    for name, spec in platform.specs.items():
+        found[name] = found.get(name, Names()) | names_of(snapshot(spec))
     return found
 
 
 def _prefixes(platform: Platform, name: str) -> tuple[list[str], dict[str, str]]:
     """Prefixes of objects that only this system has, and those that another one reads or writes too, with its name."""
-    stations = _stations(platform)
-    if name not in stations:
-        raise NotFoundError(f"There is no system '{name}'; there are: {', '.join(sorted(stations)) or 'none'}.")
-    mine = {p for s in stations.pop(name) for p in _landing(s)}
-    others = {p: other for other, theirs in stations.items() for s in theirs for p in _landing(s)}
+    ever = _ever(platform)
+    if name not in ever:
+        raise NotFoundError(f"There is no system '{name}'; there are: {', '.join(sorted(ever)) or 'none'}.")
+    mine = ever[name].prefixes
+    others = {p: other for other, theirs in _present(platform).items() if other != name for p in theirs.prefixes}
     shared = {
         p: other
         for p in sorted(mine)
@@ -132,13 +176,6 @@ def _prefixes(platform: Platform, name: str) -> tuple[list[str], dict[str, str]]
     }
     own = mine - set(shared)
     return sorted({*own, *(f"_delivery/{p}" for p in own), *(f"{room}/{name}/" for room in ROOMS)}), shared
-
-
-def _landing(station: Mapping[str, Any]) -> set[str]:
-    """Prefixes that a stream delivers to or a table loads from."""
-    delivery, sources = station.get("delivery"), station.get("sources") or []
-    found = {delivery["prefix"]} if isinstance(delivery, Mapping) else set()
-    return found | {s["prefix"] for s in sources if isinstance(s, Mapping) and s.get("prefix")}
 
 
 def _size(path: Path) -> str:

@@ -57,7 +57,8 @@ class Endpoints(Protocol):
         """Make `deployment` the desired state.
 
         Raises:
-            ConflictError: its generation is not the current one plus one (another deploy came first).
+            ConflictError: its generation is not the current one plus one (another deploy came first). An endpoint
+                without any may begin at a later one than 1, where one of its name was removed.
         """
         ...
 

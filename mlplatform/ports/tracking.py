@@ -84,6 +84,12 @@ class Tracking(Protocol):
         """Add tags and metrics to the candidate's run."""
         ...
 
+    def archive(self, model: str, *, mark: str) -> None:
+        """Put candidates and versions of `model` out of sight, whole, under ``<mark><model>``: a model of that name starts
+        with none, and loses no alias to an old one. No error where there is nothing.
+        """
+        ...
+
 
 @runtime_checkable
 class SelfHosted(Protocol):

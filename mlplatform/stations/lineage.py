@@ -15,6 +15,7 @@ from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.ports.warehouse import Warehouse
+from mlplatform.stations.removed_endpoint import removed_endpoint
 from mlplatform.stations.retrain import COLLECTION as REQUESTS
 from mlplatform.stations.snapshot_parts import read_manifest, read_parts
 from mlplatform.stations.verdict import VERDICTS
@@ -184,7 +185,14 @@ class Lineage:
         for deployment in history:
             if deployment.generation == parsed.generation:
                 return deployment
-        there = f"it has 1 to {history[-1].generation}" if history else "it was never deployed"
+        removed = removed_endpoint(self._items, name)
+        if removed is not None and parsed.generation <= removed.generation:
+            raise NotFoundError(
+                f"Prediction '{parsed}' was made before endpoint '{name}' was destroyed at {removed.removed_at}; what it "
+                "came from went with it.",
+                next_step="A backup made before has it (mlplatform state restore).",
+            )
+        there = f"it has {history[0].generation} to {history[-1].generation}" if history else "it was never deployed"
         raise NotFoundError(f"Endpoint '{name}' has no generation {parsed.generation}; {there}.")
 
     def _version(self, deployment: Deployment) -> ModelVersion:

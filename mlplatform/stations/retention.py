@@ -1,4 +1,4 @@
-"""Retention: rows of tables by age, and unloads that no registered model was trained on, go."""
+"""Retention: rows of tables by age, and unloads and jobs that no registered model comes from, go."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from mlplatform.core.loads.erasure import Condition, Erased, Erasure
 from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import LOADED_AT
-from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.compute import Compute
+from mlplatform.ports.object_store import ObjectInfo, ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.table import TableSpec
 
 KEEP = timedelta(days=7)
-"""How long the rows of a candidate that was not registered are kept."""
+"""How long the rows and the job of a candidate that was not registered are kept."""
 
 
 def expire_unloads(
@@ -46,6 +47,37 @@ def expire_unloads(
         # The manifest goes first: without it the rest is nothing that anybody could take for a whole build.
         for key in sorted(keys, key=lambda k: not k.endswith("/manifest.json")):
             store.delete(key)
+            gone += 1
+    return gone
+
+
+def expire_jobs(
+    compute: Compute, store: ObjectStore, *, system: str, pinned: Collection[str], now: datetime, keep: timedelta = KEEP
+) -> int:
+    """Forget `system`'s jobs that ended more than `keep` ago, and delete their artifacts; how many jobs and objects went.
+
+    Args:
+        pinned: jobs that registered models come from; they stay for ever, so that lineage leads to logs and artifacts.
+    """
+    gone = 0
+    for name in compute.list():
+        job = compute.describe(name)
+        ended = job.get("TrainingEndTime")
+        if {"Key": "system", "Value": system} not in job["Tags"] or name in pinned or ended is None:
+            continue
+        if now - datetime.fromisoformat(ended) >= keep:
+            compute.remove(name)
+            gone += 1
+    # A folder for each job key, as `stations.training` names it: the plan, and what each attempt left.
+    folders: dict[str, list[ObjectInfo]] = {}
+    for info in store.list(f"jobs/{system}/"):
+        folders.setdefault("/".join(info.key.split("/")[:4]), []).append(info)
+    for infos in folders.values():
+        kept = any(part in pinned for info in infos for part in info.key.split("/")[4:5])
+        if kept or any(now - info.modified < keep for info in infos):
+            continue
+        for info in infos:
+            store.delete(info.key)
             gone += 1
     return gone
 

@@ -19,6 +19,7 @@ from mlplatform.ports.endpoints import Deployment, Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.stations.removed_endpoint import removed_endpoint
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 VERDICTS = "verdicts"
@@ -94,7 +95,7 @@ class Rollout:
             by_generation = {d.generation: d.version for d in history}
             if to not in by_generation:
                 raise NotFoundError(
-                    f"Endpoint '{self.name}' has no generation {to}; it has 1 to {history[-1].generation}."
+                    f"Endpoint '{self.name}' has no generation {to}; it has {history[0].generation} to {history[-1].generation}."
                 )
             version = by_generation[to]
         found = self._registered(version)
@@ -127,9 +128,11 @@ class Rollout:
         if current is not None and current.digest == found.digest and dict(current.settings) == settings:
             self.reconcile()
             return current
+        removed = removed_endpoint(self._items, self.name)
+        last = current.generation if current else removed.generation if removed else 0
         deployment = Deployment(
             endpoint=self.name,
-            generation=current.generation + 1 if current else 1,
+            generation=last + 1,
             model=self.model,
             version=found.version,
             digest=found.digest,

@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from mlplatform.core.retrain import Request
+from mlplatform.errors import NotFoundError
 from mlplatform.platform.applied import apply_specs
-from mlplatform.platform.removal import remove_system, what_goes
+from mlplatform.platform.removal import COLLECTIONS, remove_system, what_goes
 from mlplatform_tests.components.site import SYSTEM, Site, errors
 
 DAYS = 300
 
 
+OLD = f"stock_prices.g1.main.{uuid.UUID(int=1)}"
+NEW_NAMES = {
+    "stock_model": "price_model",
+    "stock_prices/base/": "prices/base/",
+    "name: stock_table": "name: price_table",
+    "table: stock_table": "table: price_table",
+    "FROM stock_table": "FROM price_table",
+}
+
+
+@contextmanager
+def renamed(site: Site) -> Iterator[None]:
+    """Other names of model, table and prefix in the YAML, as long as the block lasts."""
+    folder = site.root / "defs" / SYSTEM
+    texts = {path: path.read_text() for path in (folder / "defs.yaml", folder / "features.sql")}
+    for path, text in texts.items():
+        for old, new in NEW_NAMES.items():
+            text = text.replace(old, new)
+        path.write_text(text)
+    site.__dict__.pop("platform").close()
+    yield
+    for path, text in texts.items():
+        path.write_text(text)
+    site.__dict__.pop("platform").close()
+
+
 @pytest.fixture(scope="module")
 def destroyed(make_site: Callable[[], Site]) -> Site:
-    """A site whose system served a model and was destroyed, and whose table was loaded anew."""
+    """A site whose system served a model, was renamed throughout and destroyed; then made again as it was at first."""
     site = make_site()
     site.put_days(0, DAYS)
     assert site.materialize("stock_stream_landing", "stock_table").success
     first = site.refresh(site.ask().id)
     assert first.success, errors(first)
     assert site.generation() == 1
+    assert site.platform.trace(OLD).version == 1
     apply_specs(site.platform, now=datetime.now(UTC))
-    goes = " ".join(f"{g.what} {g.detail}" for g in what_goes(site.platform, SYSTEM))
-    assert "verdict on stock_prices.stock_model" in goes
-    assert "aliases of model stock_prices.stock_model" in goes
-    remove_system(site.platform, SYSTEM)
-    site.platform.close()
+    with renamed(site):
+        apply_specs(site.platform, now=datetime.now(UTC))
+        goes = " ".join(f"{g.what} {g.detail}" for g in what_goes(site.platform, SYSTEM))
+        for gone in ("verdict on stock_prices.stock_model", "versions 1 of stock_prices.stock_model", "jobs 1, with", "1 under stock_prices/base/", "data_docs/stock_prices"):  # fmt: skip
+            assert gone in goes
+        remove_system(site.platform, SYSTEM)
+        site.platform.close()
+    home = site.platform.home
+    assert [info.key for info in site.platform.store.list("")] == []
+    assert site.platform.compute.list() == []
+    assert not (home.reports / "data_docs" / SYSTEM).exists()
+    kept = {item.key for c in COLLECTIONS for item in site.platform.items.list(c)}
+    assert (kept, list(site.platform.items.list("candidates"))) == (set(), [])
     site.put_days(0, DAYS)
     assert site.materialize("stock_stream_landing", "stock_table").success
     return site
@@ -49,9 +87,20 @@ def test_its_first_training_is_a_run_of_its_own_and_deploys(destroyed: Site) -> 
     assert request.run_key == f"{asked.id}@{asked.requested_at.isoformat()}"
     result = destroyed.refresh(asked.id)
     assert result.success, errors(result)
-    assert destroyed.generation() == 1
+    assert (destroyed.generation(), destroyed.versions()) == (2, [1])
     verdict = next(iter(destroyed.platform.items.list("verdicts"))).value
     assert (verdict["outcome"], verdict["champion_digest"]) == ("first", None), json.dumps(verdict)
+
+
+def test_an_old_prediction_leads_to_no_new_model(destroyed: Site) -> None:
+    with pytest.raises(NotFoundError, match=r"was made before endpoint 'stock_prices/stock_prices' was destroyed at 2"):
+        destroyed.platform.trace(OLD)
+    assert destroyed.platform.trace(OLD.replace("g1", "g2")).version == 1
+
+
+def test_the_endpoint_can_be_materialized_by_hand_afterwards(destroyed: Site) -> None:
+    result = destroyed.materialize("stock_prices")
+    assert result.success, errors(result)
 
 
 def test_a_cancelled_run_holds_up_no_later_request(destroyed: Site) -> None:

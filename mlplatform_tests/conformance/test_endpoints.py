@@ -236,11 +236,18 @@ def test_a_desk_sees_each_change_once_it_reads(world: World) -> None:
     assert not desk.changed()
 
 
-def test_a_removed_endpoint_is_forgotten_and_may_come_again(world: World) -> None:
+def test_a_removed_endpoint_is_forgotten_and_may_count_on(world: World) -> None:
     world.endpoints.deploy(deployment(1))
     world.endpoints.remove(NAME)
     world.endpoints.remove(NAME)
     assert world.endpoints.list() == []
     assert world.endpoints.history(NAME) == []
-    world.endpoints.deploy(deployment(1))
-    assert world.endpoints.desired(NAME) == deployment(1)
+    desk = world.endpoints.desk()
+    (world.root / NAME).mkdir()
+    assert desk.desired() == {}
+    world.endpoints.deploy(deployment(7))
+    assert desk.changed()
+    assert desk.desired() == {NAME: deployment(7)}
+    assert world.endpoints.history(NAME) == [deployment(7)]
+    with pytest.raises(ConflictError, match="is at generation 7; generation 1 cannot follow it, expected 8"):
+        world.endpoints.deploy(deployment(1))

@@ -113,6 +113,32 @@ def test_without_a_pass_nothing_is_registered(
     assert tracking.versions(MODEL) == []
 
 
+def test_an_archived_model_is_kept_under_its_mark_and_one_of_its_name_starts_with_none(
+    tracking: Tracking, packages: dict[str, Path]
+) -> None:
+    digests = [_stage(tracking, packages, i) for i in range(2)]
+    before = [tracking.register(MODEL, digest, verdict=_passed(digest)) for digest in digests]
+    tracking.set_alias(MODEL, "champion", 1)
+    for _ in range(2):
+        tracking.archive(MODEL, mark="destroyed-1-")
+    assert tracking.versions(MODEL) == []
+    with pytest.raises(NotFoundError, match="has no candidate"):
+        tracking.package(MODEL, list(packages)[2])
+    with pytest.raises(NotFoundError, match="has no candidate"):
+        tracking.register(MODEL, digests[0], verdict=_passed(digests[0]))
+    kept = tracking.versions(f"destroyed-1-{MODEL}")
+    assert [(v.version, v.digest, v.run_id, v.aliases) for v in kept] == [
+        (v.version, v.digest, v.run_id, ()) for v in before
+    ]
+    digest = _stage(tracking, packages, 1)
+    made = tracking.register(MODEL, digest, verdict=_passed(digest))
+    assert (made.version, made.digest, made.aliases) == (1, digests[1], ())
+    assert made.run_id != before[1].run_id
+    tracking.archive(MODEL, mark="destroyed-2-")
+    assert len(tracking.versions(f"destroyed-1-{MODEL}")) == 2
+    assert len(tracking.versions(f"destroyed-2-{MODEL}")) == 1
+
+
 def test_a_pass_of_another_candidate_does_not_count(tracking: Tracking, packages: dict[str, Path]) -> None:
     digest = _stage(tracking, packages)
     with pytest.raises(GateError, match="about another candidate"):

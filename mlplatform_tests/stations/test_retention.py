@@ -1,4 +1,4 @@
-"""Rows go by age. Unloads that no model refers to go after a week; what a registered model was trained on stays for ever."""
+"""Rows go by age. Unloads and jobs that no model refers to go after a week; what a registered model comes from stays for ever."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.core.loads.erasure import Erased
+from mlplatform.ports.compute import JobSpec
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.capture import capture_table
-from mlplatform.stations.retention import expire_unloads
+from mlplatform.stations.retention import expire_jobs, expire_unloads
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.landed_house import House, house, spec
 
@@ -50,6 +52,40 @@ def test_old_builds_go_but_the_newest_and_what_a_model_was_trained_on(store: Dir
     pinned = (f"unload/prices/features/{BUILDS[0]}/manifest.json",)
     assert expire(store, days=8, pinned=pinned) == 2
     assert builds(store) == [BUILDS[0], BUILDS[2]]
+
+
+@pytest.fixture
+def compute(store: DirectoryObjectStore, tmp_path: Path) -> SubprocessCompute:
+    """Two jobs of system `prices`, and one of another, ended by now."""
+    container = tmp_path / "containers" / "quick"
+    container.mkdir(parents=True)
+    (container / "Dockerfile").write_text('ENTRYPOINT ["true"]\n')
+    made = SubprocessCompute(tmp_path / "jobs", store, containers=[container.parent])
+    for name, system in (("prices-m-1-a1", "prices"), ("prices-m-2-a1", "prices"), ("prices-other-a1", "prices_other")):
+        prefix = f"jobs/{system}/m/{name}/"
+        store.put(f"{prefix}spec/plan.json", b"{}")
+        made.run(JobSpec(name, "quick", {}, (), prefix, tags={"system": system}))
+    return made
+
+
+def jobs(compute: SubprocessCompute, store: DirectoryObjectStore) -> tuple[list[str], list[str]]:
+    return sorted(compute.list()), sorted({i.key.split("/")[3] for i in store.list("jobs/")})
+
+
+def test_a_fresh_job_stays(compute: SubprocessCompute, store: DirectoryObjectStore) -> None:
+    now = datetime.now(UTC) + timedelta(days=6)
+    assert expire_jobs(compute, store, system="prices", pinned=(), now=now) == 0
+    assert [len(found) for found in jobs(compute, store)] == [3, 3]
+
+
+def test_old_jobs_and_their_artifacts_go_but_those_that_a_model_comes_from(
+    compute: SubprocessCompute, store: DirectoryObjectStore
+) -> None:
+    now = datetime.now(UTC) + timedelta(days=8)
+    # A job, its plan and its two artifacts.
+    assert expire_jobs(compute, store, system="prices", pinned=["prices-m-1-a1"], now=now) == 4
+    left = ["prices-m-1-a1", "prices-other-a1"]
+    assert jobs(compute, store) == (left, left)
 
 
 def test_other_systems_and_the_records_beside_the_builds_stay(store: DirectoryObjectStore) -> None:

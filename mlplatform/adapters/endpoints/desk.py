@@ -31,6 +31,9 @@ class LocalDesk:
             folder = self._root / name
             if record_path(folder, generation + 1).exists():
                 return True
+            # The first one need not be 1, see `stations.removed_endpoint`.
+            if not generation and newest_generation(folder):
+                return True
             if generation and not record_path(folder, generation).exists():
                 return True
         return False

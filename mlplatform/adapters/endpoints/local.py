@@ -45,7 +45,7 @@ class LocalEndpoints:
     def deploy(self, deployment: Deployment) -> None:
         folder = self._folder(deployment.endpoint)
         current = newest_generation(folder)
-        if deployment.generation != current + 1:
+        if deployment.generation < 1 or (current and deployment.generation != current + 1):
             raise self._conflict(deployment, current)
         folder.mkdir(parents=True, exist_ok=True)
         data = json.dumps(deployment.to_json(), sort_keys=True).encode()
