@@ -14,7 +14,7 @@ import yaml
 
 from mlplatform.platform import SystemStations, open_platform
 from mlplatform.platform.line import build_features, register_candidate, train_candidate
-from mlplatform.spec.scaffold import make_project
+from mlplatform.spec.scaffold import make_project, write_system
 from mlplatform_tests.docs.walkthrough import Block, blocks, reader
 
 REPOSITORY = Path(__file__).parents[2]
@@ -92,12 +92,13 @@ def shop(folder: Path) -> Iterator[SystemStations]:
         if block.title:
             reader(folder, {}).follow(block)
     stream = next(yaml.safe_load(b.text) for b in page if b.language == "yaml")["attributes"]
-    path = folder / "my_project" / "defs" / "my_project_system" / "defs.yaml"
+    path = folder / "my_project" / "defs" / "churn" / "defs.yaml"
+    write_system(path.parent)
     documents = list(yaml.safe_load_all(path.read_text()))
     documents[0]["attributes"].update(stream)
     path.write_text(yaml.safe_dump_all(documents))
     path_before = list(sys.path)
-    yield stations(folder, "my_project_system")
+    yield stations(folder, "churn")
     sys.path[:] = path_before
     for name in [n for n in sys.modules if n.partition(".")[0] == "my_project"]:
         del sys.modules[name]
@@ -106,14 +107,14 @@ def shop(folder: Path) -> Iterator[SystemStations]:
 def test_a_transformation_of_ones_own_changes_filters_and_loses_nothing(shop: SystemStations) -> None:
     row = {"id": "a", "happened_on": "2026-01-01", "category": "x", "amount": 1250, "target": 2.0, "name": "Ada"}
     records = [row, {"kind": "heartbeat", "id": "h"}, {**row, "id": "b", "amount": "much"}]
-    results = shop.producer("my_project_system_stream").put([json.dumps(r).encode() for r in records])
+    results = shop.producer("churn_stream").put([json.dumps(r).encode() for r in records])
     assert not any(r.error_code for r in results)
-    shop.delivery("my_project_system_stream").deliver(datetime.now(UTC) + timedelta(minutes=1))
-    shop.ingest("my_project_system_table").create()
-    receipts = shop.ingest("my_project_system_table").run()
+    shop.delivery("churn_stream").deliver(datetime.now(UTC) + timedelta(minutes=1))
+    shop.ingest("churn_table").create()
+    receipts = shop.ingest("churn_table").run()
     counts = [sum(getattr(r, n) for r in receipts) for n in ("arrived", "loaded", "quarantined", "filtered")]
     assert counts == [3, 1, 1, 1]
-    loaded = shop.warehouse().query("SELECT id, amount FROM my_project_system_table").to_pylist()
+    loaded = shop.warehouse().query("SELECT id, amount FROM churn_table").to_pylist()
     assert loaded == [{"id": "a", "amount": 12.5}]
-    waiting = shop.quarantine("my_project_system_table").list(limit=5)
+    waiting = shop.quarantine("churn_table").list(limit=5)
     assert "transformation failed: TypeError" in waiting[0].reason
