@@ -59,7 +59,7 @@ class ModelServer:
         Raises:
             NotFoundError: none, with those that are served.
             ConflictError: several systems have an endpoint of that name.
-            UnavailableError: it is deployed, and its model cannot be loaded for now.
+            UnavailableError: it is deployed, and its model is not loaded, or cannot be.
         """
         found = self._routes.get(route)
         if found is not None:
@@ -71,14 +71,15 @@ class ModelServer:
                 next_step=f"Call /predict/{same[0]}, with its system's name.",
             )
         deployed = [slot for name, slot in self._slots.items() if route in (name, name.partition("/")[2])]
-        if any(not slot.failed for slot in deployed):
-            said = "".join(f" {slot.message}" for slot in deployed if slot.message)
+        if deployed:
+            # Why, is for who runs this platform, in the status and the log; it may name files of this machine.
+            broken = all(slot.failed for slot in deployed)
             raise UnavailableError(
-                f"Endpoint '{route}' is deployed and not loaded yet.{said}", next_step="Try again in a moment."
+                f"Endpoint '{route}' is deployed, and its model {'cannot be' if broken else 'is not yet'} loaded.",
+                next_step="Tell who runs this platform." if broken else "Try again in a moment.",
             )
         there = ", ".join(sorted(m.spec.name for m in self._models.values())) or "none"
-        failed = [f" {slot.message}" for slot in deployed]
-        raise NotFoundError(f"No endpoint '{route[:120]}' is served; there are: {there}.{''.join(failed)}")
+        raise NotFoundError(f"No endpoint '{route[:120]}' is served; there are: {there}.")
 
     def models(self) -> list[ServedModel]:
         """What is served, by name."""

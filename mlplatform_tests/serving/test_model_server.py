@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.errors import ConflictError, NotFoundError, UnavailableError
+from mlplatform.errors import ConflictError, UnavailableError
 from mlplatform.ports.endpoints import Deployment, ServingDesk
 from mlplatform.serving.capture import Capture
 from mlplatform.serving.model_server import ModelServer
@@ -71,10 +71,11 @@ def test_settings_that_cannot_be_read_fail_the_generation(site: Site) -> None:
     assert current is not None
     site.endpoints.deploy(Deployment(**{**current.to_json(), "generation": 2, "settings": {"colour": "red"}}))
     models = server(site)
-    asyncio.run(models.reconcile())
+    asyncio.run(models.start())
+    said = "settings of generation 2 of endpoint 'stock_prices/prices' are not readable: name, model, colour"
+    assert said in site.endpoints.state(NAME).message
     with pytest.raises(
-        NotFoundError,
-        match="settings of generation 2 of endpoint 'stock_prices/prices' are not readable: name, model, colour",
+        UnavailableError, match=r"^Endpoint 'prices' is deployed, and its model cannot be loaded\. Tell who"
     ):
         models.get("prices")
 
@@ -96,9 +97,11 @@ def test_a_package_that_is_away_for_now_is_tried_again(site: Site) -> None:
     asyncio.run(models.start())
     assert site.endpoints.state(NAME).status == "Updating"
     assert "The tracker is away." in site.endpoints.state(NAME).message
-    with pytest.raises(UnavailableError, match=r"'prices' is deployed and not loaded yet\. The tracker is away\."):
+    with pytest.raises(
+        UnavailableError, match=r"^Endpoint 'prices' is deployed, and its model is not yet loaded\. Try"
+    ):
         models.get("prices")
-    with pytest.raises(UnavailableError, match="deployed and not loaded yet"):
+    with pytest.raises(UnavailableError, match="is not yet loaded"):
         models.only()
     asyncio.run(models.start())
     assert tries == [digest, digest]
