@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import PlatformError
+from mlplatform.platform.connections import tracking
+from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
+    from mlplatform.ports.tracking import Tracking
     from mlplatform.spec.system import SystemSpec
 
 
@@ -29,8 +33,10 @@ class Finding:
 
 
 def checkup(platform: Platform) -> list[Finding]:
-    """Databases readable, packages as hashed, each table's ledger in balance and its rows as many as the ledger says."""
-    return [*_databases(platform.home.root), *_packages(platform.home.packages), *_tables(platform)]
+    """Databases readable, packages as hashed (each registered one where the tracker keeps it, and local copies), each
+    table's ledger in balance and its rows as many as the ledger says."""
+    home = platform.home
+    return [*_databases(home.root), *_packages(home.packages), *_versions(platform), *_tables(platform)]
 
 
 def _databases(root: Path) -> Iterator[Finding]:
@@ -57,6 +63,32 @@ def _packages(folder: Path) -> Iterator[Finding]:
             yield Finding(f"model package {path.name[:12]}", False, str(error))
         else:
             yield Finding(f"model package {path.name[:12]}", True, manifest.model)
+
+
+def _versions(platform: Platform) -> Iterator[Finding]:
+    """Registered versions, fetched from the tracker itself; a local copy, which no backup holds, would hide a loss."""
+    connection = platform.profile.connection("tracking", port="tracking")
+    with tempfile.TemporaryDirectory() as scratch:
+        fetched = tracking(connection, platform.home, platform.profile.addresses, cache=Path(scratch))
+        for system in platform.specs.values():
+            for model in system.all(ModelSpec):
+                yield from _model(fetched, f"{system.name}.{model.name}")
+
+
+def _model(fetched: Tracking, name: str) -> Iterator[Finding]:
+    try:
+        versions = fetched.versions(name)
+    except PlatformError as error:
+        yield Finding(f"model {name}", False, str(error))
+        return
+    for version in versions:
+        what = f"model {name} version {version.version}"
+        try:
+            fetched.package(name, version.digest)
+        except PlatformError as error:
+            yield Finding(what, False, str(error))
+        else:
+            yield Finding(what, True, ", ".join(version.aliases) or "registered")
 
 
 def _tables(platform: Platform) -> Iterator[Finding]:

@@ -110,14 +110,14 @@ def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path) 
     return _choose(connection, {"subprocess": subprocess})
 
 
-def tracking(connection: Connection, home: Home, addresses: Addresses) -> Tracking:
-    """`mlflow`: on SQLite under the home."""
+def tracking(connection: Connection, home: Home, addresses: Addresses, *, cache: Path | None = None) -> Tracking:
+    """`mlflow`: on SQLite under the home; `cache`: where local copies of packages lie, None = in the home."""
 
     def mlflow() -> Tracking:
         from mlplatform.adapters.tracking.mlflow import MlflowTracking
 
         ui = f"http://{addresses.host}:{addresses.tracker_port}"
-        return MlflowTracking(home.tracking, home.packages, ui_url=ui)
+        return MlflowTracking(home.tracking, cache or home.packages, ui_url=ui)
 
     return _choose(connection, {"mlflow": mlflow})
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from mlplatform.errors import PlatformError, StateError
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
@@ -15,19 +18,64 @@ if TYPE_CHECKING:
 
 
 def housekeeping(stations: SystemStations, now: datetime) -> None:
-    """Retention of streams, tables, captures and unloads, the champion's alias, upkeep of warehouses where it is due."""
+    """Retention of streams, tables, captures and unloads, the champion's alias, upkeep of warehouses where it is due.
+
+    Raises:
+        PlatformError: the first that a step raised, after all others were done. Among them StateError: packages of models
+            cannot be read; what they were trained on was kept, as far as it can be told.
+    """
+    failed: PlatformError | None = None
+    for step in _steps(stations, now):
+        try:
+            step()
+        except PlatformError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+def _steps(stations: SystemStations, now: datetime) -> Iterator[Callable[[], object]]:
     for stream in stations.spec.all(StreamSpec):
-        stations.stream(stream.name).trim(now=now)
+        yield partial(_trim, stations, stream.name, now)
     for table in stations.spec.all(TableSpec):
         if not table.existing:
-            stations.ingest(table.name).expire(now=now)
+            yield partial(_expire_rows, stations, table.name, now)
     for endpoint in stations.spec.all(EndpointSpec):
-        stations.capture(endpoint.name).expire(now=now)
-        stations.capture_ingest(endpoint.name).expire(now=now)
-        stations.rollout(endpoint.name).reconcile()
-    pinned = [str(snapshot["manifest"]) for snapshot in stations.pinned_snapshots()]
-    expire_unloads(stations.platform.store, system=stations.spec.name, pinned=pinned, now=now)
+        yield partial(_expire_capture, stations, endpoint.name, now)
+        yield partial(_reconcile, stations, endpoint.name)
+    yield partial(_expire_unloads, stations, now)
     for connection in stations.connections():
-        maintenance = stations.maintenance(connection)
-        if maintenance.due(now):
-            maintenance.run(now)
+        yield partial(_upkeep, stations, connection, now)
+
+
+def _trim(stations: SystemStations, stream: str, now: datetime) -> None:
+    stations.stream(stream).trim(now=now)
+
+
+def _expire_rows(stations: SystemStations, table: str, now: datetime) -> None:
+    stations.ingest(table).expire(now=now)
+
+
+def _expire_capture(stations: SystemStations, endpoint: str, now: datetime) -> None:
+    stations.capture(endpoint).expire(now=now)
+    stations.capture_ingest(endpoint).expire(now=now)
+
+
+def _reconcile(stations: SystemStations, endpoint: str) -> None:
+    stations.rollout(endpoint).reconcile()
+
+
+def _upkeep(stations: SystemStations, connection: str, now: datetime) -> None:
+    maintenance = stations.maintenance(connection)
+    if maintenance.due(now):
+        maintenance.run(now)
+
+
+def _expire_unloads(stations: SystemStations, now: datetime) -> None:
+    pinned = stations.pinned()
+    expire_unloads(stations.platform.store, system=stations.spec.name, pinned=pinned.manifests, now=now)
+    if pinned.broken:
+        raise StateError(
+            f"Model packages cannot be read: {'; '.join(pinned.broken)}. Their rows are kept.",
+            next_step="Restore them from a backup (mlplatform state check names the files).",
+        )

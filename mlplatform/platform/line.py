@@ -71,10 +71,12 @@ def train_candidate(
 
     Raises:
         GateError: the rows did not pass their data tests.
+        StateError: the champion, beside which it is judged, cannot be read; nothing is trained.
     """
     training = stations.training(model)
     snapshot = stations.features(stations.model_spec(model).features).latest(run_id=run_id)
     require_tested(stations, snapshot)
+    stations.gate(model).require_champion()
     trained = training.train(snapshot, run_id=run_id, code_version=code_version(), on_log=on_log)
     verdict = stations.gate(model).judge(trained.candidate, snapshot)
     candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.platform.data import DataStations
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from mlplatform.stations.maintenance import Maintenance
     from mlplatform.stations.monitor import Monitor
     from mlplatform.stations.notify import Notify
+    from mlplatform.stations.pinned import Pinned
     from mlplatform.stations.registry import Registry
     from mlplatform.stations.retrain import Retrain
     from mlplatform.stations.rollout import Rollout
     from mlplatform.stations.training import Training
+
+log = logging.getLogger(__name__)
 
 
 class SystemStations(DataStations):
@@ -239,14 +243,14 @@ class SystemStations(DataStations):
 
     def pinned_versions(self) -> list[str]:
         """Engine snapshot versions that a registered model of this system was trained on."""
-        found = {snapshot.get("engine_version") for snapshot in self.pinned_snapshots()}
-        return sorted(str(version) for version in found if version is not None)
+        found = self.pinned()
+        for broken in found.broken:
+            log.warning("upkeep keeps what can be told of a package that cannot be read: %s", broken)
+        return found.engine_versions
 
-    def pinned_snapshots(self) -> list[dict[str, Any]]:
-        """SnapshotRefs, as JSON, of the rows that registered models of this system were trained on."""
-        from mlplatform.core.packages.manifest import read_package
+    def pinned(self) -> Pinned:
+        """What registered models of this system were trained on."""
+        from mlplatform.stations.pinned import pinned
 
-        tracking = self.platform.tracking
         names = [f"{self.spec.name}.{spec.name}" for spec in self.spec.all(ModelSpec)]
-        packages = [tracking.package(name, version.digest) for name in names for version in tracking.versions(name)]
-        return [read_package(package).snapshot for package in packages]
+        return pinned(self.platform.tracking, self.platform.store, system=self.spec.name, models=names)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlplatform.core.packages.manifest import Manifest
 from mlplatform.core.training.gate import GateRules, Rows, judge
 from mlplatform.core.training.split import HashSplit, split_from_json
-from mlplatform.errors import DataError, NotFoundError
+from mlplatform.errors import DataError, NotFoundError, StateError
 from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.object_store import ObjectStore
@@ -111,6 +111,40 @@ class Gate:
             self.name, candidate.digest, tags={"verdict": verdict.outcome, "verdict_reason": verdict.reason}
         )
         return verdict
+
+    def require_champion(self) -> None:
+        """Make sure, before anything is trained, that a candidate can be judged beside the champion.
+
+        Raises:
+            StateError: the champion's package cannot be read.
+        """
+        champion = champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)
+        if champion is None:
+            return
+        try:
+            self._tracking.package(self.name, champion.digest)
+        except (NotFoundError, StateError) as error:
+            raise StateError(
+                f"A candidate of '{self.name}' cannot be judged beside the champion, version {champion.version}: "
+                f"{error.message}",
+                next_step=self._without_champion(champion),
+            ) from error
+
+    def _without_champion(self, champion: ModelVersion) -> str:
+        """What helps where the champion's package cannot be read."""
+        steps = ["Restore it from a backup"]
+        served = self._endpoints.history(self._endpoint) if self._endpoint else []
+        if any(d.version != champion.version for d in served):
+            steps.append(f"go back to an earlier version (mlplatform rollback {self._endpoint})")
+        job = champion.tags.get("training_job", "")
+        left = [
+            i.key
+            for i in self._store.list(f"jobs/{self.name.replace('.', '/', 1)}/")
+            if f"/{job}/output/model." in i.key
+        ]
+        if job and left:
+            steps.append(f"unpack there what its training job left, the object '{left[0]}'")
+        return ", or ".join(steps) + ". Nothing was trained."
 
     def verdict(self, digest: str) -> Verdict | None:
         """The newest verdict on a candidate, or None."""

@@ -123,6 +123,8 @@ class MlflowTracking:
         with _mapped(f"fetching '{model}' {digest[:12]}…"):
             # Found from the root, so that a home may move.
             source = self._root / "artifacts" / self._stored(self._required(model, digest))
+        # Looked at where it lies first, so that an error names that folder.
+        read_package(source, digest=digest)
         self._cache.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}.", dir=self._cache))
         try:
