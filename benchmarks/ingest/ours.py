@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ingest.data import COLUMNS
+from benchmarks.ingest.data import COLUMNS, NAMES
 from benchmarks.measured import answer
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.ingest import Ingest
+
+FIRST = (",".join(NAMES) + "\nT,S,0,1,1600-01-01\n").encode()
 
 
 class Loader:
@@ -25,8 +27,8 @@ class Loader:
         self._warehouse = DuckLakeWarehouse(Path(home) / "warehouse")
 
     def prepare(self, table: str, csv: str, *, keyed: bool) -> None:
-        """An empty table, and the object that is due for it."""
-        self._store.put(f"{table}/rows.csv", Path(csv))
+        """A table that has loaded before (one row), and the object that is due for it."""
+        self._store.put(f"{table}/first.csv", FIRST)
         spec = TableSpec.model_validate(
             {
                 "name": table,
@@ -37,7 +39,8 @@ class Loader:
             }
         )
         self._stations[table] = Ingest(self._warehouse, self._store, spec, system="bench", streams={})
-        self._stations[table].create()
+        self._stations[table].run()
+        self._store.put(f"{table}/rows.csv", Path(csv))
 
     def load(self, table: str) -> dict[str, Any]:
         """Plan and load all that is due."""

@@ -21,7 +21,7 @@ from mlplatform.core.retrain import Request
 from mlplatform.platform import Platform, open_platform
 
 SYSTEM, ENDPOINT = "bench", "bench/bench_endpoint"
-PATIENCE_S = 900.0
+PATIENCE_S = 600.0
 
 
 def s1(options: Options) -> list[Row]:
