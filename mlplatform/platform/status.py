@@ -55,7 +55,7 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
         if r.open
     ]
     troubles += [
-        f"endpoint {e['endpoint']}: {e['message']}" for e in endpoints if e["status"] == "Failed" and e["generation"]
+        f"endpoint {e['endpoint']}: {e['message']}" for e in endpoints if e["status"] == "Failed" and e["version"]
     ]
     return Status(not troubles, programs, streams, tables, endpoints, requests, troubles)
 

@@ -13,6 +13,8 @@ import pytest
 from mlplatform.errors import StateError
 from mlplatform.platform.housekeeping import housekeeping
 from mlplatform.platform.line import train_candidate
+from mlplatform.platform.status import platform_status
+from mlplatform.ports.endpoints import Served
 from mlplatform_tests.cli.commands import Shell
 from mlplatform_tests.cli.test_state import bad, copied
 
@@ -49,8 +51,7 @@ def test_housekeeping_does_all_else_keeps_its_rows_and_says_so(lost: Shell) -> N
     with pytest.raises(StateError, match=r"cannot be read: stock_prices\.stock_model version 1: .*Their rows are kept"):
         housekeeping(stations, datetime.now(UTC) + LATER)
     assert builds(lost) == 2
-    (trained_on,) = {ref["engine_version"] for ref in stations.pinned().snapshots if "engine_version" in ref}
-    assert stations.pinned_versions() == [trained_on]
+    (trained_on,) = stations.pinned_versions()
     assert stations.maintenance("warehouse").run(datetime.now(UTC) + LATER).kept_versions == (trained_on,)
 
 
@@ -78,3 +79,15 @@ def test_going_back_helps_where_another_version_was_served(lost: Shell) -> None:
     shutil.rmtree(lost.home / "packages", ignore_errors=True)
     with pytest.raises(StateError, match=f"mlplatform rollback {route}"):
         gate.require_champion()
+
+
+def test_an_endpoint_where_nothing_serves_is_a_trouble_of_the_status(lost: Shell) -> None:
+    platform, route = lost.platform(), "stock_prices/stock_prices"
+    desk = platform.endpoints.desk()
+    desk.acknowledge({route: Served(0, 1, "no readable model package")}, ready=True)
+    status = platform_status(platform, programs=[], now=datetime.now(UTC))
+    desk.leave()
+    (endpoint,) = [e for e in status.endpoints if e["endpoint"] == route]
+    assert (endpoint["status"], endpoint["generation"]) == ("Failed", 0)
+    assert "no readable model package" in endpoint["message"]
+    assert f"endpoint {route}: {endpoint['message']}" in status.troubles
