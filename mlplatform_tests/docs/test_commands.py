@@ -21,7 +21,7 @@ PAGES = [
     *(page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name != "tutorial.md"),
     *sorted((REPOSITORY / "docs" / "how-to").glob("*.md")),
 ]
-RUN = ("upload", "put", "query", "quarantine", "keys create", "keys list", "models", "receipts", "requests", "plan", "apply", "evaluations", "destroy", "state version", "state check")  # fmt: skip
+RUN = ("upload", "put", "query", "quarantine list", "quarantine replay", "keys create", "keys list", "models", "receipts", "requests", "plan", "apply", "evaluations", "destroy", "state version", "state check")  # fmt: skip
 """Commands that can be run on an installation that nothing serves."""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -16,6 +19,7 @@ from mlplatform.platform import SystemStations, open_platform
 from mlplatform.platform.line import build_features, register_candidate, train_candidate
 from mlplatform.spec.scaffold import make_project, write_system
 from mlplatform_tests.docs.walkthrough import Block, blocks, reader
+from mlplatform_tests.spec.editing import edit
 
 REPOSITORY = Path(__file__).parents[2]
 HOW_TO = REPOSITORY / "docs" / "how-to"
@@ -118,3 +122,54 @@ def test_a_transformation_of_ones_own_changes_filters_and_loses_nothing(shop: Sy
     assert loaded == [{"id": "a", "amount": 12.5}]
     waiting = shop.quarantine("churn_table").list(limit=5)
     assert "transformation failed: TypeError" in waiting[0].reason
+
+
+class Chat(BaseHTTPRequestHandler):
+    """A chat's webhook: keeps what was posted."""
+
+    posted: ClassVar[list[dict[str, str]]] = []
+
+    def do_POST(self) -> None:
+        self.posted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing: what was asked is in `posted`."""
+
+
+@pytest.fixture
+def chat() -> Iterator[str]:
+    """The webhook's address, as Apprise writes it."""
+    Chat.posted.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_pages_profile_tells_a_service_by_a_secret_and_keeps_the_url_out_of_the_log(
+    folder: Path, chat: str
+) -> None:
+    line = next(b.text for b in of("new-notification.md") if b.language == "yaml").splitlines()[1]
+    profile = folder / "profiles" / "local.yaml"
+    before = "  notifications: {port: notifications, adapter: apprise}"
+    edit(profile, before, f"  {line}")
+    env = {
+        "MLPLATFORM_HOME": str(folder / ".mlplatform"),
+        "MLPLATFORM_DEFS": str(folder / "my_project" / "defs"),
+        "MLPLATFORM_SECRET_TEAM_CHAT": chat,
+    }
+    platform = open_platform(env)
+    (notify,) = platform.system("my_project_system").notifies()
+    assert notify.run_failed("run-1", "no memory")
+    assert not notify.run_failed("run-1", "no memory")
+    assert [(p["title"], p["message"]) for p in Chat.posted] == [
+        ("[my_project_system] A run of my_project_system failed", "Run run-1: no memory")
+    ]
+    log = (platform.home.logs / "notifications.jsonl").read_text()
+    assert "A run of my_project_system failed" in log
+    assert "json://" not in log
