@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -189,11 +190,11 @@ def load_evidence(stations: SystemStations, table: str, receipts: Sequence[Recei
     return replace(evidence, metadata={"dagster/row_count": int(counted.column("n")[0].as_py()), **evidence.metadata})
 
 
-def load_capture(stations: SystemStations, endpoint: str) -> Evidence:
-    """Move what the endpoint's workers spooled into its table."""
+def load_capture(stations: SystemStations, endpoint: str, *, for_s: float = math.inf) -> Evidence:
+    """Move what the endpoint's workers spooled into its table, as much as is loaded in `for_s` seconds."""
     drained = stations.capture(endpoint).drain()
     ingest = stations.capture_ingest(endpoint)
-    evidence = ingest.evidence(ingest.run())
+    evidence = ingest.evidence(ingest.run(for_s=for_s))
     return type(evidence)({**evidence.metadata, "requests": drained.requests, "gap": drained.gap}, evidence.checks)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,24 +101,23 @@ class Ingest:
             self.create()
         self._ledger.refresh()
         gaps: list[StateError] = []
-        due = itertools.chain(self._stream_plans(gaps), self._object_plans())
-        plans = list(itertools.islice(due, _PLANS))
+        plans = list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS))
         if gaps and not plans:
             raise gaps[0]
         return plans
 
     def load(self, plan: LoadPlan) -> Receipt:
-        """Loads one plan. See `ports.warehouse.Warehouse.load`."""
+        """See `ports.warehouse.Warehouse.load`."""
         return self._warehouse.load(plan, self._schema, self._store)
 
-    def run(self) -> list[Receipt]:
-        """Plans and loads until nothing is due; where another loader was first, plans again.
+    def run(self, *, for_s: float = math.inf) -> list[Receipt]:
+        """Plans and loads until nothing is due, or for so many seconds (one plan at least); plans again after a conflict.
 
         Raises:
             ConflictError: another loader claimed the table, or conflicts never end.
         """
         receipts: list[Receipt] = []
-        conflicts = 0
+        conflicts, end = 0, time.monotonic() + for_s
         while plans := self.plan():
             for plan in plans:
                 try:
@@ -127,6 +128,8 @@ class Ingest:
                         raise
                     break
                 conflicts = 0
+                if time.monotonic() >= end:
+                    return receipts
         return receipts
 
     def expire(self, *, now: datetime) -> Erased:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 2.0
 HOUSEKEEPING_S = 3600.0
+TURN_S = 1.0
+"""A table is loaded for so long before the next task has its turn: one that fills as fast as it loads holds up no other."""
 
 
 def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
@@ -76,7 +78,7 @@ def _deliver(platform: Platform, system: str, stream: StreamSpec, reporter: Repo
 def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter) -> Callable[[], bool]:
     def work() -> bool:
         stations = platform.system(system)
-        receipts = stations.ingest(table.name).run()
+        receipts = stations.ingest(table.name).run(for_s=TURN_S)
         if receipts:
             evidence = load_evidence(stations, table.name, receipts)
             reporter.note((system, table.name), evidence.metadata, evidence.checks)
@@ -87,7 +89,7 @@ def _load(platform: Platform, system: str, table: TableSpec, reporter: Reporter)
 
 def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: Reporter) -> Callable[[], bool]:
     def work() -> bool:
-        evidence = load_capture(platform.system(system), endpoint.name)
+        evidence = load_capture(platform.system(system), endpoint.name, for_s=TURN_S)
         if evidence.metadata.get("loaded"):
             reporter.note((system, f"{endpoint.name}_capture"), evidence.metadata, ())
         return bool(evidence.metadata.get("loaded"))

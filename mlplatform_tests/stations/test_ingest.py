@@ -35,6 +35,14 @@ def test_files_and_delivered_ranges_under_one_prefix_are_each_loaded_once(house:
     assert house.ingest().plan() == []
 
 
+def test_a_turn_loads_one_object_at_least_and_leaves_the_rest_for_the_next(house: House) -> None:
+    first, second = house.land(0, 3), house.land(3, 5)
+    station = house.ingest()
+    assert told(station.run(for_s=0)) == [(first, "loaded", 3, 3)]
+    assert told(station.run(for_s=0)) == [(second, "loaded", 2, 2)]
+    assert station.run(for_s=0) == []
+
+
 def test_a_sample_dropped_again_under_the_same_or_a_new_key_adds_no_row(house: House) -> None:
     station = house.ingest()
     data = HEADER + b"".join(b"S%d,1\n" % i for i in range(10))
