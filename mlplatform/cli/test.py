@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from cyclopts import App, Parameter
 
 from mlplatform.cli.groups import SYSTEMS
 from mlplatform.cli.output import Count, Json, show
-from mlplatform.errors import DataError
+from mlplatform.errors import ConflictError, DataError
 
 if TYPE_CHECKING:
     from mlplatform.rehearsal import Stage
@@ -54,7 +55,7 @@ def rehearse(
     gate
         Also fail where a model misses its gate, which a sample can seldom show.
     keep
-        Keep the home in this folder, to look at with MLPLATFORM_HOME.
+        Keep the home in this new folder, to look at with MLPLATFORM_HOME.
     """
     from mlplatform.platform.locate import defs_folder
     from mlplatform.rehearsal import Wishes, find_systems, first_failure, open_house
@@ -62,6 +63,8 @@ def rehearse(
 
     if rows and system is None:
         raise DataError("--rows is for one system, and none is named.", next_step="mlplatform test SYSTEM --rows FILE")
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise ConflictError(f"'{keep}' is there and not empty.", next_step="Name a new folder with --keep.")
     names = find_systems(defs_folder(os.environ), system)
     with ExitStack() as leaving:
         home = keep or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="mlplatform-test-")))
@@ -83,7 +86,7 @@ def rehearse(
     return 0 if failed is None or failed.error is None else int(failed.error["exit_code"])
 
 
-def _teller(system: str, *, quiet: bool) -> Any:
+def _teller(system: str, *, quiet: bool) -> Callable[[Stage], None]:
     """Prints each stage as a line of a table as it ends; of a failed one also what to do about it."""
     if quiet:
         return lambda _: None

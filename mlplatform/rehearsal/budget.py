@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlplatform.spec.feature_set import FeatureSetSpec
-from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.notification import NotifySpec
 from mlplatform.spec.station import StationSpec
@@ -27,8 +27,6 @@ def cut_down(system: SystemSpec) -> SystemSpec:
 
 def without_threshold(model: ModelSpec) -> ModelSpec:
     """`model` with a gate that any model passes that has no champion beside it."""
-    from mlplatform.spec.model import HIGHER_IS_BETTER
-
     nothing = float("-inf") if HIGHER_IS_BETTER[model.gate.metric] else float("inf")
     return model.model_copy(update={"gate": model.gate.model_copy(update={"threshold": nothing})})
 

@@ -118,6 +118,15 @@ def test_all_systems_are_tested_and_a_faulty_one_hides_no_other(shell: Shell) ->
     assert done.out.count("there is no 'mlplatform.Tabel'; did you mean 'mlplatform.Table'?") == 2
 
 
+def test_a_home_that_is_there_is_not_rehearsed_in(shell: Shell) -> None:
+    shell.home.mkdir()
+    (shell.home / "state.json").write_text("{}")
+    done = shell.run("test", "churn", "--keep", str(shell.home))
+    assert done.code == 7
+    assert f"'{shell.home}' is there and not empty." in done.err
+    assert [p.name for p in shell.home.iterdir()] == ["state.json"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
