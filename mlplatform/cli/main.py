@@ -56,16 +56,13 @@ def command_line() -> App:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. `argv` defaults to the process's arguments."""
     from mlplatform.cli.output import complain, complain_of_use
-    from mlplatform.platform.locate import project_settings
 
     # A bare hyphen would be taken for an option.
     arguments = [STANDARD_INPUT if a == "-" else a for a in (sys.argv[1:] if argv is None else argv)]
     as_json = "--json" in arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for name, value in project_settings().items():
-        if os.environ.setdefault(name, value) != value and name.endswith("HOME"):
-            print(f"note: {name} is {os.environ[name]} here; dg's commands use {value}, from .env.", file=sys.stderr)
     try:
+        _take_settings()
         result = command_line()(arguments, exit_on_error=False, print_error=not as_json, result_action="return_value")
     except CycloptsError as error:
         if as_json:
@@ -89,6 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(bug, as_json=as_json)
         return exit_code(bug)
     return result if isinstance(result, int) else 0
+
+
+def _take_settings() -> None:
+    """Let a project's `.env` set what the environment does not."""
+    from mlplatform.platform.locate import project_settings
+
+    for name, value in project_settings().items():
+        if os.environ.setdefault(name, value) != value and name.endswith("HOME"):
+            print(f"note: {name} is {os.environ[name]} here; dg's commands use {value}, from .env.", file=sys.stderr)
 
 
 if __name__ == "__main__":

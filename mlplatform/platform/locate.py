@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import mlplatform
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import NotFoundError, ProfileError
+
+_FOLDERS = ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "DAGSTER_HOME")
 
 
 def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:
@@ -49,19 +52,34 @@ def project_folder(start: Path | None = None) -> Path | None:
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         path = folder / "pyproject.toml"
-        if path.is_file() and "[tool.dg.project]" in path.read_text("utf-8"):
+        if path.is_file() and b"[tool.dg.project]" in path.read_bytes():
             return folder
     return None
 
 
 def project_settings(start: Path | None = None) -> dict[str, str]:
-    """What the project's `.env` sets (``NAME=value`` a line), for commands that run in it; the environment wins over it."""
+    """What the project's `.env` sets, for commands that run in it; the environment wins over it.
+
+    It is read as Dagster reads it (python-dotenv); a relative folder is taken from where the file lies.
+
+    Raises:
+        ProfileError: it is no text.
+    """
+    from dotenv import dotenv_values
+
     project = project_folder(start)
     if project is None or not (project / ".env").is_file():
         return {}
-    lines = [line.strip() for line in (project / ".env").read_text("utf-8").splitlines()]
-    pairs = [line.removeprefix("export ").partition("=") for line in lines if "=" in line and not line.startswith("#")]
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+    path = project / ".env"
+    try:
+        values = dotenv_values(path, encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path}: expected UTF-8, found {error}.", next_step="Save it as UTF-8.") from error
+    settings = {name: value for name, value in values.items() if value is not None}
+    return {
+        name: os.path.normpath(project / Path(value).expanduser()) if name in _FOLDERS and value else value
+        for name, value in settings.items()
+    }
 
 
 def package_folder() -> Path:

@@ -156,3 +156,13 @@ def test_output_that_nobody_reads_ends_quietly(live: Shell, tmp_path: Path) -> N
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+def test_settings_that_are_no_text_are_a_wrong_profile(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.dg.project]\nroot_module = 'shop'\n")
+    (tmp_path / ".env").write_bytes("A=caf\u00e9".encode("latin-1"))
+    command = [sys.executable, "-m", "mlplatform.cli.main", "state", "version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert "expected UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mlplatform.adapters.endpoints import LocalEndpoints
 from mlplatform.errors import StateError
 from mlplatform.platform.housekeeping import housekeeping
 from mlplatform.platform.line import train_candidate
@@ -83,7 +84,7 @@ def test_going_back_helps_where_another_version_was_served(lost: Shell) -> None:
 
 def test_an_endpoint_where_nothing_serves_is_a_trouble_of_the_status(lost: Shell) -> None:
     platform, route = lost.platform(), "stock_prices/stock_prices"
-    desk = platform.endpoints.desk()
+    desk = LocalEndpoints(lost.home / "endpoints").desk()
     desk.acknowledge({route: Served(0, 1, "no readable model package")}, ready=True)
     status = platform_status(platform, programs=[], now=datetime.now(UTC))
     desk.leave()
