@@ -6,24 +6,17 @@ import json as jsonlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from mlplatform.cli.groups import DATA
 from mlplatform.cli.output import Count, Json, Seconds, read_bytes, readable, show
+from mlplatform.cli.quarantine import quarantine
+from mlplatform.cli.table_name import loaded_table, split_name
 from mlplatform.errors import DataError, NotFoundError
 
-if TYPE_CHECKING:
-    from mlplatform.platform import SystemStations
-
 RECEIPT = ("key", "outcome", "arrived", "loaded", "quarantined", "duplicates", "filtered", "loaded_at", "reason")
-WAITING = ("quarantine_id", "reason", "source", "offset", "raw")
-"""What people are shown of a receipt, and of a record in quarantine; `--json` has all."""
-
-quarantine = App(
-    name="quarantine", group=DATA, help="Records that did not fit: list them, load them again after a fix."
-)
+"""What people are shown of a receipt; `--json` has all."""
 
 
 def register(app: App) -> None:
@@ -47,7 +40,7 @@ def put(stream: str, file: Path | None = None, *, record: list[str] | None = Non
     """
     from mlplatform.platform import open_platform
 
-    system, name = _split(stream, "SYSTEM/STREAM")
+    system, name = split_name(stream, "SYSTEM/STREAM")
     stations = open_platform().system(system)
     producer, limits = stations.producer(name), stations.stream(name).capabilities
     lines: Iterator[bytes] = iter([r.encode() for r in record or []])
@@ -165,71 +158,9 @@ def receipts(table: str, *, limit: Count = 20, json: Json = False) -> int:
     limit
         At most so many.
     """
-    stations, name = _loaded_table(table)
+    stations, name = loaded_table(table)
     show(stations.receipts(name, limit=limit), as_json=json, columns=RECEIPT)
     return 0
-
-
-@quarantine.command(name="list")
-def list_quarantine(table: str, *, limit: Count = 50, json: Json = False) -> int:
-    """List quarantined records with reason, source, offset and their bytes.
-
-    Parameters
-    ----------
-    table
-        SYSTEM/TABLE.
-    limit
-        At most so many.
-    """
-    stations, name = _loaded_table(table)
-    show(stations.quarantine(name).list(limit=limit), as_json=json, columns=WAITING)
-    return 0
-
-
-@quarantine.command
-def replay(
-    table: str,
-    ids: Annotated[list[str] | None, Parameter(help="Quarantine ids; default: all.")] = None,
-    *,
-    json: Json = False,
-) -> int:
-    """Load quarantined records again, after the schema or the data was fixed; each at most once.
-
-    Parameters
-    ----------
-    table
-        SYSTEM/TABLE.
-    ids
-        Quarantine ids as listed; default: all that wait.
-    """
-    stations, name = _loaded_table(table)
-    done = stations.quarantine(name).replay(ids or None)
-    text = (
-        f"{done.records} taken: {done.loaded} loaded, {done.quarantined} in quarantine again, "
-        f"{done.duplicates} there already"
-    )
-    show(done, as_json=json, text=text)
-    return 0
-
-
-def _loaded_table(table: str) -> tuple[SystemStations, str]:
-    """The stations of SYSTEM/TABLE and the table's name; a table that nothing was loaded into yet is made, and is empty."""
-    from mlplatform.platform import open_platform
-    from mlplatform.spec.table import TableSpec
-
-    system, name = _split(table, "SYSTEM/TABLE")
-    stations = open_platform().system(system)
-    if stations.spec.get(TableSpec, name).existing:
-        raise DataError(f"Table '{table}' is loaded by others: it has neither receipts nor a quarantine here.")
-    stations.ingest(name).create()
-    return stations, name
-
-
-def _split(name: str, shape: str) -> tuple[str, str]:
-    system, slash, rest = name.partition("/")
-    if not (system and slash and rest) or "/" in rest:
-        raise DataError(f"'{name}' is no {shape}.", next_step=f"Write it as {shape}, e.g. stock_prices/stock_table.")
-    return system, rest
 
 
 def _batches(records: Iterator[bytes], count: int, size_bytes: int) -> Iterator[list[bytes]]:

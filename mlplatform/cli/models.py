@@ -11,9 +11,9 @@ from typing import Any
 
 from cyclopts import App
 
-from mlplatform.cli.data import _split
 from mlplatform.cli.groups import MODELS
 from mlplatform.cli.output import Count, Json, plain, read_bytes, show
+from mlplatform.cli.table_name import split_name
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, UnavailableError
 from mlplatform.serving.api_keys import ApiKeys
 
@@ -44,7 +44,7 @@ def models(model: str | None = None, *, json: Json = False) -> int:
 
     platform = open_platform()
     names = (
-        [_split(model, "SYSTEM/MODEL")]
+        [split_name(model, "SYSTEM/MODEL")]
         if model
         else [(s.name, m.name) for s in platform.specs.values() for m in s.all(ModelSpec)]
     )
@@ -84,7 +84,6 @@ def predict(
         The gateway's address; default: this profile's.
     """
     import httpx
-
     from mlplatform.platform import open_platform
 
     if (instances is None) == (file is None):
@@ -133,7 +132,7 @@ def promote(endpoint: str, version: int, *, allow_signature_change: bool = False
     """
     from mlplatform.platform import open_platform
 
-    system, name = _split(endpoint, "SYSTEM/ENDPOINT")
+    system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
     done = open_platform().system(system).rollout(name).promote(version, allow_signature_change=allow_signature_change)
     show(done, as_json=json, text=f"Generation {done.generation} of {endpoint} serves version {done.version}.")
     return 0
@@ -151,7 +150,7 @@ def rollback(endpoint: str, *, to: int | None = None, json: Json = False) -> int
     """
     from mlplatform.platform import open_platform
 
-    system, name = _split(endpoint, "SYSTEM/ENDPOINT")
+    system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
     done = open_platform().system(system).rollout(name).rollback(to=to)
     show(done, as_json=json, text=f"Generation {done.generation} of {endpoint} serves version {done.version}.")
     return 0
@@ -184,7 +183,7 @@ def evaluations(monitor: str, *, limit: Count = 20, json: Json = False) -> int:
     """
     from mlplatform.platform import open_platform
 
-    system, name = _split(monitor, "SYSTEM/MONITOR")
+    system, name = split_name(monitor, "SYSTEM/MONITOR")
     found = open_platform().system(system).evaluations(name)[-limit:]
     rows = [e.to_json() for e in found] if json else [e.summary() for e in found]
     show(rows, as_json=json)
@@ -227,7 +226,7 @@ def create(endpoint: str, label: str, *, expires: datetime | None = None, json: 
     if expires and expires.astimezone(UTC) <= now:
         raise DataError(f"A key that ends {expires:%Y-%m-%d %H:%M} is never valid: that is past.")
     if endpoint != ANY:
-        system, name = _split(endpoint, "SYSTEM/ENDPOINT")
+        system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
         platform.system(system).endpoint_parts(name)
     token, made = ApiKeys(platform.items).create(
         endpoint, label=label, now=now, expires_at=expires and expires.astimezone(UTC)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from mlplatform.errors import PlatformError, StateError
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.retention import expire_unloads
+from mlplatform.stations.retention import expire_jobs, expire_unloads
 
 if TYPE_CHECKING:
     from mlplatform.platform.system import SystemStations
 
 
 def housekeeping(stations: SystemStations, now: datetime) -> None:
-    """Retention of streams, tables, captures and unloads, the champion's alias, upkeep of warehouses where it is due.
+    """Retention of streams, tables, captures, unloads and jobs, the champion's alias, upkeep of warehouses where it is due.
 
     Raises:
         PlatformError: the first that a step raised, after all others were done. Among them StateError: packages of models
@@ -44,6 +45,7 @@ def _steps(stations: SystemStations, now: datetime) -> Iterator[Callable[[], obj
         yield partial(_expire_capture, stations, endpoint.name, now)
         yield partial(_reconcile, stations, endpoint.name)
     yield partial(_expire_unloads, stations, now)
+    yield partial(_expire_jobs, stations, now)
     for connection in stations.connections():
         yield partial(_upkeep, stations, connection, now)
 
@@ -69,6 +71,14 @@ def _upkeep(stations: SystemStations, connection: str, now: datetime) -> None:
     maintenance = stations.maintenance(connection)
     if maintenance.due(now):
         maintenance.run(now)
+
+
+def _expire_jobs(stations: SystemStations, now: datetime) -> None:
+    # By the tracker's word, which is there where a package is lost.
+    versions = [v for m in stations.spec.all(ModelSpec) for v in stations.registry(m.name).versions()]
+    pinned = {v.tags.get("training_job", "") for v in versions}
+    platform = stations.platform
+    expire_jobs(platform.compute, platform.store, system=stations.spec.name, pinned=pinned, now=now)
 
 
 def _expire_unloads(stations: SystemStations, now: datetime) -> None:

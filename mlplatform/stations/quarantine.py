@@ -97,13 +97,13 @@ class Quarantine:
         while todo:
             batch = todo[:_AT_ONCE]
             records = self._waiting(batch, strict=ids is not None and not conflicts)
+            groups = self._groups(records, skipped)
             try:
-                for group in self._groups(records, skipped):
+                for group in groups:
                     receipts.append(self._load(*group))
                     taken += len(group[3])
             except (ConflictError, NotFoundError):
-                if skipped is None and not receipts and not conflicts:
-                    raise
+                # Another loader was first, or an object went a moment ago: all is looked at anew.
                 conflicts += 1
                 if conflicts > _CONFLICTS:
                     raise

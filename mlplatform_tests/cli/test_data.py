@@ -162,3 +162,29 @@ def test_quarantine_is_listed_and_replayed_once_after_the_fix(shell: Shell) -> N
     assert shell.run("quarantine", "replay", TABLE).code == 0
     rows = shell.run("query", "stock_prices", "SELECT price FROM stock_table ORDER BY price", "--json").json["rows"]
     assert rows == [{"price": -3.0}, {"price": 1.5}]
+
+
+def test_what_cannot_be_replayed_is_told_and_may_be_discarded(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("ticker_symbol,prize\nAAPL,1\n")
+    key = "stock_prices/base/bad.csv"
+    assert shell.run("upload", str(tmp_path / "bad.csv"), key).code == 0
+    shell.platform().system("stock_prices").ingest("stock_table").run()
+    shell.platform().store.delete(key)
+    done = shell.run("quarantine", "replay", TABLE)
+    (found,) = shell.run("quarantine", "list", TABLE, "--json").json
+    assert done.code == 0
+    assert done.out.splitlines() == [
+        "0 taken: 0 loaded, 0 in quarantine again, 0 there already",
+        "1 skipped, since they cannot be read:",
+        f"  {found['quarantine_id']}: Object '{key}', quarantined whole, is gone from the object store. "
+        "Put it back to replay it, or discard the record.",
+    ]
+    assert (
+        shell.run("quarantine", "discard", TABLE).out == "Would discard 1. Nothing was discarded. To do it: add --yes\n"
+    )
+    told = shell.run("quarantine", "discard", TABLE, found["quarantine_id"], "--reason", "gone", "--yes", "--json").json
+    assert told == {"table": TABLE, "records": 1, "discarded": True}
+    assert shell.run("quarantine", "list", TABLE).out == "(nothing)\n"
+    book = shell.run("query", "stock_prices", "SELECT reason, records FROM _erasures", "--json").json["rows"]
+    assert book == [{"reason": "gone", "records": 1}]
+    assert shell.run("quarantine", "discard", TABLE, found["quarantine_id"], "--yes").code == 6

@@ -6,15 +6,17 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from mlplatform.core.retrain import Request
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import JobError, NotFoundError
 from mlplatform.platform.applied import apply_specs
+from mlplatform.platform.housekeeping import housekeeping
 from mlplatform.platform.removal import COLLECTIONS, remove_system, what_goes
+from mlplatform.ports.compute import JobSpec
 from mlplatform_tests.components.site import SYSTEM, Site, errors
 
 DAYS = 300
@@ -101,6 +103,16 @@ def test_an_old_prediction_leads_to_no_new_model(destroyed: Site) -> None:
 def test_the_endpoint_can_be_materialized_by_hand_afterwards(destroyed: Site) -> None:
     result = destroyed.materialize("stock_prices")
     assert result.success, errors(result)
+
+
+def test_upkeep_keeps_the_job_of_a_registered_model_and_forgets_others(destroyed: Site) -> None:
+    (kept,) = destroyed.platform.compute.list()
+    other = JobSpec("left", "xgboost", {}, (), "jobs/stock_prices/stock_model/left/", tags={"system": SYSTEM})
+    with pytest.raises(JobError):
+        destroyed.platform.compute.run(other)
+    housekeeping(destroyed.stations, datetime.now(UTC) + timedelta(days=8))
+    assert destroyed.platform.compute.list() == [kept]
+    assert kept in {part for info in destroyed.platform.store.list("jobs/") for part in info.key.split("/")}
 
 
 def test_a_cancelled_run_holds_up_no_later_request(destroyed: Site) -> None:

@@ -350,48 +350,6 @@ def test_what_is_not_there_is_named(compute: SubprocessCompute, containers: Path
         compute.run(_job("copies", name="job-2"))
 
 
-def test_a_container_s_digest_follows_its_content_and_no_cache(compute: SubprocessCompute, containers: Path) -> None:
-    folder = containers / "leaves"
-    first = compute.container_digest("leaves")
-    assert first != compute.container_digest(next(name for name in SCRIPTS if name != "leaves"))
-    for cache in ("__pycache__/job.cpython-311.pyc", ".venv/bin/python3", ".mypy_cache/x"):
-        (folder / cache).parent.mkdir(parents=True)
-        (folder / cache).write_text("cached")
-    assert compute.container_digest("leaves") == first
-    (folder / "more").mkdir()
-    (folder / "more" / "part.py").write_text("x = 1\n")
-    second = compute.container_digest("leaves")
-    (folder / "more" / "part.py").write_text("x = 2\n")
-    third = compute.container_digest("leaves")
-    (folder / "more" / "part.py").chmod(0o755)
-    assert len({first, second, third, compute.container_digest("leaves")}) == 4
-    with pytest.raises(NotFoundError, match="There is no container 'none'"):
-        compute.container_digest("none")
-
-
-def test_a_removed_job_is_forgotten_and_its_name_may_run_again(
-    compute: SubprocessCompute, store: DirectoryObjectStore, tmp_path: Path
-) -> None:
-    compute.run(_job("leaves"))
-    compute.run(_job("leaves", "job-2"))
-    for _ in range(2):
-        compute.remove("job-1")
-    assert compute.list() == ["job-2"]
-    assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["job-2"]
-    assert store.head("models/job-1/output/model.tar.gz") is not None
-    assert compute.run(_job("leaves")).status == "Completed"
-
-
-def test_a_job_that_runs_is_stopped_before_it_is_removed(compute: SubprocessCompute, tmp_path: Path) -> None:
-    thread, results = _background(compute, _job("sleeps"))
-    _wait_for_log(tmp_path / "jobs/job-1/job.log", "sleeping")
-    compute.remove("job-1")
-    thread.join(timeout=30)
-    assert len(results) == 1
-    assert isinstance(results[0], JobError)
-    assert compute.list() == []
-
-
 def test_a_local_folder_is_a_channel_too(compute: SubprocessCompute, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x.csv").write_text("1\n")

@@ -30,8 +30,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
+from mlplatform.adapters.tracking.mlflow_errors import mapped
 from mlplatform.core.packages.manifest import read_package
-from mlplatform.errors import ConflictError, GateError, NotFoundError, PlatformError, StateError, UnavailableError
+from mlplatform.errors import GateError, NotFoundError, StateError
 from mlplatform.ports.tracking import Candidate, ModelVersion, TrackedRun
 
 _DIGEST = "mlplatform.digest"
@@ -106,7 +107,7 @@ class MlflowTracking:
 
     def versions(self, model: str) -> list[ModelVersion]:
         """All versions, oldest first; empty for a model nobody registered."""
-        with _mapped(f"listing versions of '{model}'"):
+        with mapped(f"listing versions of '{model}'"):
             aliases = self._aliases(model)
             return [self._version(version, aliases) for version in self._versions(model)]
 
@@ -120,7 +121,7 @@ class MlflowTracking:
                 _remove(target)
             else:
                 return target
-        with _mapped(f"fetching '{model}' {digest[:12]}…"):
+        with mapped(f"fetching '{model}' {digest[:12]}…"):
             # Found from the root, so that a home may move.
             source = self._root / "artifacts" / self._stored(self._required(model, digest))
         # Looked at where it lies first, so that an error names that folder.
@@ -194,7 +195,7 @@ class MlflowTracking:
 
     @contextlib.contextmanager
     def _writing(self, what: str) -> Iterator[None]:
-        with _mapped(what):
+        with mapped(what):
             _ = self._client  # made before the lock is taken: making it takes the same lock
             with _locked(self._root):
                 yield
@@ -281,26 +282,6 @@ def _locked(root: Path) -> Iterator[None]:
     with (root / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _mapped(what: str) -> Iterator[None]:
-    """MLflow's errors as the platform's."""
-    try:
-        yield
-    except PlatformError:
-        raise
-    except Exception as error:
-        code = getattr(error, "error_code", None)
-        if code is None:
-            raise
-        kinds: dict[str, type[PlatformError]] = {
-            "RESOURCE_DOES_NOT_EXIST": NotFoundError,
-            "RESOURCE_ALREADY_EXISTS": ConflictError,
-            "TEMPORARILY_UNAVAILABLE": UnavailableError,
-        }
-        kind = UnavailableError if "database is locked" in str(error) else kinds.get(code, StateError)
-        raise kind(f"MLflow failed at {what}: {str(error).splitlines()[0]}") from error
 
 
 def _remove(folder: Path) -> None:
