@@ -42,24 +42,25 @@ def check_drift(
     """
     import pyarrow as pa
 
+    shown = unknown or {}
     judged = [(d.feature, *one) for d in drifts for one in _judged(d)]
+    if not judged:
+        return DriftChecks(tuple(_outcome(d, True, None, shown.get(d.feature, [])) for d in drifts), (), None)
     # A column a value, of one row: a condition on rows costs the suite several times as much as the expectation itself.
     row = pa.table({column: pa.array([value], pa.float64()) for _, column, value, _ in judged})
     report = expectations.check(suite, row, [_expectation(column, limit) for _, column, _, limit in judged], run=run)
     page = None if report.page is None else str(report.page)
     broken = {feature for (feature, *_), result in zip(judged, report.results, strict=True) if not result.passed}
-    outcomes = [
-        _outcome(drift, drift.feature not in broken, page, (unknown or {}).get(drift.feature, [])) for drift in drifts
-    ]
+    outcomes = [_outcome(drift, drift.feature not in broken, page, shown.get(drift.feature, [])) for drift in drifts]
     return DriftChecks(tuple(outcomes), tuple(d.feature for d in drifts if d.feature in broken), page)
 
 
 def _judged(drift: FeatureDrift) -> list[tuple[str, float, float]]:
-    """What is held against a threshold: column, value, threshold. What has no value, or chance explains, is not judged."""
+    """What is held against a threshold: column, value, threshold. What has no value, or is above by chance, is not judged."""
     found = []
-    if drift.value is not None and not drift.by_chance:
+    if drift.value is not None and (drift.drifted or not drift.above):
         found.append((f"{drift.feature}: {_MOVED[drift.statistic]}", drift.value, drift.threshold))
-    if not drift.fall_by_chance:
+    if drift.incomplete or drift.completeness_fall <= drift.completeness_threshold:
         column = f"{drift.feature}: fall of completeness"
         found.append((column, drift.completeness_fall, drift.completeness_threshold))
     return found

@@ -51,6 +51,13 @@ def test_a_page_names_each_feature_and_what_was_measured(tmp_path: Path) -> None
 
 
 def test_where_nothing_can_be_judged_nothing_fails() -> None:
-    unknown = replace(CALM, value=None, fall_by_chance=True)
+    unknown = replace(CALM, value=None, completeness_fall=0.5, fall_by_chance=True)
     found = check_drift(GreatExpectations(None), [unknown], suite="bench/monitor", run="r")
     assert (found.failed, found.outcomes[0].passed) == ((), True)
+
+
+def test_what_chance_explains_is_said() -> None:
+    tiny = replace(CALM, value=0.3, by_chance=True, completeness_fall=0.02, fall_by_chance=True)
+    (outcome,) = check_drift(GreatExpectations(None), [tiny], suite="bench/monitor", run="r").outcomes
+    assert outcome.passed
+    assert "0.3 > 0.2, which so few values can show by chance" in outcome.description

@@ -34,4 +34,4 @@ def chi_square_limit(degrees: int) -> float:
 def by_chance(reference: Sequence[float], current: Sequence[float]) -> bool:
     """Whether the two samples may be of one distribution, as far as so many values can tell."""
     value, degrees = chi_square(reference, current)
-    return value <= chi_square_limit(degrees)
+    return degrees < 1 or value <= chi_square_limit(degrees)

@@ -49,9 +49,14 @@ class FeatureDrift:
     fall_by_chance: bool = False
 
     @property
+    def above(self) -> bool:
+        """Whether the statistic is above its threshold, whatever explains it."""
+        return self.value is not None and self.value > self.threshold
+
+    @property
     def drifted(self) -> bool:
         """Whether the statistic is above its threshold, and chance does not explain it."""
-        return self.value is not None and self.value > self.threshold and not self.by_chance
+        return self.above and not self.by_chance
 
     @property
     def incomplete(self) -> bool:
