@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mlplatform.errors import GateError
+from mlplatform.errors import ConflictError, GateError, NotFoundError
 from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.model import ModelSpec
 from mlplatform.stations.champion_version import ALIAS, champion_of
-from mlplatform.stations.verdict import CANDIDATES, require_pass
+from mlplatform.stations.verdict import CANDIDATES, require_pass, stored_verdict
 
 CHALLENGER = "challenger"
 
@@ -59,6 +59,31 @@ class Registry:
         if item is None:
             raise GateError(f"No candidate of '{self.name}' was judged yet.", next_step="Train and judge one.")
         return self.register(str(item.value["digest"]))
+
+    def appoint(self, version: int) -> ModelVersion:
+        """Make a version the champion of a model that no endpoint serves: a person's choice, as when a newer one disappoints.
+
+        Raises:
+            NotFoundError: there is no such version.
+            GateError: it has no verdict, or no pass.
+            ConflictError: an endpoint serves the model; its deployments say what the champion is.
+        """
+        if self._endpoint is not None:
+            raise ConflictError(
+                f"Endpoint '{self._endpoint}' serves model '{self.name}'.",
+                next_step=f"mlplatform promote {self._endpoint} {version}",
+            )
+        versions = self.versions()
+        found = next((v for v in versions if v.version == version), None)
+        if found is None:
+            there = ", ".join(str(v.version) for v in versions) or "none"
+            raise NotFoundError(f"Model '{self.name}' has no version {version}; it has: {there}.")
+        verdict = stored_verdict(self._items, found.digest)
+        if verdict is None or not verdict.passed:
+            why = "has no verdict" if verdict is None else f"did not pass the gate: {verdict.reason}"
+            raise GateError(f"Version {version} of model '{self.name}' {why}", next_step="Choose one that passed.")
+        self._tracking.set_alias(self.name, ALIAS, version)
+        return found
 
     def versions(self) -> list[ModelVersion]:
         """All versions with their metrics, oldest first."""

@@ -17,7 +17,7 @@ import pytest
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import PLATFORM
 from mlplatform.definitions import build
-from mlplatform.errors import SpecError
+from mlplatform.errors import NotFoundError, SpecError
 from mlplatform.platform import SystemStations, open_platform
 from mlplatform.spec.loader import load_system
 from mlplatform.spec.scaffold import make_project
@@ -125,6 +125,16 @@ def test_a_second_model_is_compared_with_the_first_one(trained: Batches) -> None
 def test_with_a_model_in_use_the_first_training_is_not_asked_for_again(trained: Batches) -> None:
     decided = trained.stations.retrain("survival").decide(datetime.now(UTC) + timedelta(minutes=9))
     assert (decided.request, decided.reason) == (None, "no monitor asks for retrainings")
+
+
+def test_a_person_may_choose_another_version_that_passed(trained: Batches) -> None:
+    registry = trained.stations.registry("survival")
+    registry.appoint(1)
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == 1
+    with pytest.raises(NotFoundError, match=r"'passengers.survival' has no version 9; it has: 1"):
+        registry.appoint(9)
 
 
 def test_a_refresh_names_an_endpoint_or_a_model_that_none_serves(tmp_path: Path) -> None:
