@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -62,3 +65,32 @@ def test_an_expired_version_is_told(system: SystemView, loaded: tuple[Shell, lis
     warehouse.maintain(now=datetime.now(UTC) + timedelta(days=1), keep=timedelta(seconds=1))
     with pytest.raises(NotFoundError, match="ledger position 1 has expired; the oldest that is kept is at"):
         system.table("stock_table", at=1)
+
+
+LOADER = """
+import pathlib, sys
+from mlplatform_tests.cli.commands import Shell
+
+shell = Shell(pathlib.Path(sys.argv[1]))
+for first in range(100, 150, 10):
+    shell.load_days(first, first + 10)
+"""
+
+
+@pytest.mark.slow
+def test_reading_beside_a_loader_sees_whole_loads_and_disturbs_none(loaded: tuple[Shell, list[datetime]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPLATFORM_DEFS", str(loaded[0].defs))
+        with mlplatform.open(home=loaded[0].home) as opened:
+            system = opened.system("stock_prices")
+            before = system.table("stock_table").num_rows
+            loader = subprocess.Popen([sys.executable, "-c", LOADER, str(loaded[0].root)])
+            seen = []
+            while loader.poll() is None:
+                seen.append(system.table("stock_table").num_rows)
+                time.sleep(0.05)
+            assert loader.returncode == 0
+            after = system.table("stock_table").num_rows
+    assert after == before + 5 * 200
+    assert seen == sorted(seen)
+    assert {count % 200 for count in seen} == {0}
