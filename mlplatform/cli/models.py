@@ -84,6 +84,7 @@ def predict(
         The gateway's address; default: this profile's.
     """
     import httpx
+
     from mlplatform.platform import open_platform
 
     if (instances is None) == (file is None):
@@ -119,21 +120,27 @@ def predict(
 
 
 def promote(endpoint: str, version: int, *, allow_signature_change: bool = False, json: Json = False) -> int:
-    """Make a registered version the one that serves. It needs a passing verdict.
+    """Make a registered version the one that serves, or is used where nothing serves. It needs a passing verdict.
 
     Parameters
     ----------
     endpoint
-        SYSTEM/ENDPOINT.
+        SYSTEM/ENDPOINT, or SYSTEM/MODEL of a model that no endpoint serves.
     version
         The model's version.
     allow_signature_change
         Also where callers would have to change what they send.
     """
     from mlplatform.platform import open_platform
+    from mlplatform.spec.model import ModelSpec
 
     system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
-    done = open_platform().system(system).rollout(name).promote(version, allow_signature_change=allow_signature_change)
+    stations = open_platform().system(system)
+    if any(m.name == name for m in stations.spec.all(ModelSpec)):
+        found = stations.registry(name).appoint(version)
+        show(found, as_json=json, text=f"Version {found.version} of {found.model} is its champion.")
+        return 0
+    done = stations.rollout(name).promote(version, allow_signature_change=allow_signature_change)
     show(done, as_json=json, text=f"Generation {done.generation} of {endpoint} serves version {done.version}.")
     return 0
 
