@@ -15,6 +15,7 @@ from mlplatform.errors import NotFoundError, SpecError
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.station import StationSpec
 from mlplatform.spec.system import SPECS, SystemSpec
+from mlplatform.spec.yaml_file import YamlFileError, read_documents
 
 FILE_NAME = "defs.yaml"
 
@@ -48,17 +49,14 @@ def load_system(path: Path) -> SystemSpec:
     Raises:
         SpecError: with every fault found, one a line: ``file:line: key.path: what, expected against found``.
     """
-    text = path.read_text("utf-8")
     try:
-        nodes = [n for n in yaml.compose_all(text, Loader=yaml.SafeLoader) if n is not None]
-        documents = [d for d in yaml.safe_load_all(text) if d is not None]
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{path}:{line}: not readable as YAML: {error.problem or error.context}.") from error
+        documents = read_documents(path)
+    except YamlFileError as error:
+        raise SpecError(str(error)) from error
     faults: list[str] = []
     stations: list[StationSpec] = []
     places: dict[str, yaml.Node] = {}
-    for node, document in zip(nodes, documents, strict=True):
+    for node, document in documents:
         station = _station(path, node, document, faults)
         if station is not None:
             stations.append(station)

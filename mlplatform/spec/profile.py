@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from mlplatform.errors import ProfileError
 from mlplatform.spec.station import Strict
+from mlplatform.spec.yaml_file import YamlFileError, read_documents
 
 Port = Literal[
     "object_store",
@@ -24,6 +24,8 @@ Port = Literal[
     "notifications",
     "asset_events",
 ]
+
+_PORTS = ("gateway_port", "ui_port", "tracker_port")
 
 
 class Connection(Strict):
@@ -106,14 +108,33 @@ def load_profile(env: Mapping[str, str], folders: list[Path]) -> Profile:
 
 def _parse(path: Path, env: Mapping[str, str]) -> Profile:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{path}: not readable as YAML: {error}.") from error
-    if isinstance(data, dict):
+        documents = [value for _, value in read_documents(path)]
+    except YamlFileError as error:
+        raise ProfileError(str(error)) from error
+    if len(documents) != 1:
+        raise ProfileError(f"{path}: expected one document, found {len(documents)}.")
+    profile = _validated(path, documents[0], env)
+    if profile.name != path.stem:
+        raise ProfileError(f"{path}: name: expected '{path.stem}', as the file is called, found '{profile.name}'.")
+    first: dict[int, str] = {}
+    for key in _PORTS:
+        port = getattr(profile.addresses, key)
+        if port in first:
+            raise ProfileError(
+                f"{path}: addresses.{key}: expected a port of its own, found {port}, which is {first[port]} too.",
+                next_step=f"Change one of them, there or by MLPLATFORM_{key.upper()}.",
+            )
+        first[port] = key
+    return profile
+
+
+def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
+    if isinstance(data, dict) and isinstance(data.get("addresses") or {}, dict):
         own = {f: env[f"MLPLATFORM_{f.upper()}"] for f in Addresses.model_fields if env.get(f"MLPLATFORM_{f.upper()}")}
-        data["addresses"] = {**(data.get("addresses") or {}), **own}
+        data = {**data, "addresses": {**(data.get("addresses") or {}), **own}}
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors()]
+        faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
+        lines = [f"{path}: {f'{key}: ' if key else ''}{message}, found {found!r}" for key, message, found in faults]
         raise ProfileError("\n".join(lines)) from error

@@ -82,6 +82,26 @@ def test_broken_yaml_names_the_line(system: Path) -> None:
         load_system(system)
 
 
+def test_a_key_that_stands_twice_names_both_lines(system: Path) -> None:
+    lines = system.read_text().splitlines(keepends=True)
+    place = next(n for n, line in enumerate(lines) if line.startswith("  name: "))
+    system.write_text("".join([*lines[: place + 1], "  name: other\n", *lines[place + 1 :]]))
+    words = rf"defs\.yaml:{place + 2}: attributes\.name: expected once, found in line {place + 1} too"
+    with pytest.raises(SpecError, match=words):
+        load_system(system)
+
+
+def test_an_empty_document_is_left_out_and_a_circle_is_no_trap(system: Path) -> None:
+    system.write_text(f"---\n---\n{system.read_text()}\n---\ntype: other.Kind\nround: &a [*a]\n")
+    assert len(load_system(system).stations) == 8
+
+
+def test_a_file_that_is_no_text_is_named(system: Path) -> None:
+    system.write_bytes(system.read_bytes() + "# caf\u00e9".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"defs\.yaml: expected UTF-8, found .*0xe9"):
+        load_system(system)
+
+
 def test_every_fault_of_a_file_is_told_at_once(system: Path) -> None:
     edit(system, "shards: 2", "shards: 0")
     edit(system, "size: 63", "size: 0")

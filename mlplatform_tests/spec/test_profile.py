@@ -59,5 +59,37 @@ def test_an_unknown_profile_lists_those_that_are(folder: Path) -> None:
 def test_the_first_folder_that_has_it_wins(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    (own / "mine.yaml").write_text(TEXT.replace("name: mine", "name: own"))
-    assert load_profile({"MLPLATFORM_PROFILE": "mine"}, [own, folder]).name == "own"
+    (own / "mine.yaml").write_text(f"{TEXT}stage: prod\n")
+    assert load_profile({"MLPLATFORM_PROFILE": "mine"}, [own, folder]).stage == "prod"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{TEXT}addresses: foo\n", r"mine\.yaml: addresses: .*dictionary.*, found 'foo'"),
+        (f"{TEXT}addresses: [1]\n", r"mine\.yaml: addresses: .*dictionary.*, found \[1\]"),
+        (f"{TEXT}worker: fast\n", r"mine\.yaml: worker: .*dictionary.*, found 'fast'"),
+        (TEXT.replace("name: mine", "name: local"), r"mine\.yaml: name: expected 'mine', .*, found 'local'"),
+        (
+            f"{TEXT}addresses: {{gateway_port: 8711}}\n",
+            r"mine\.yaml: addresses\.ui_port: .*, found 8711, .*gateway_port",
+        ),
+        (f"{TEXT}stage: dev\nstage: prod\n", r"mine\.yaml:10: stage: expected once, found in line 9 too"),
+        (TEXT.replace("adapter: ducklake}", "adapter: a, adapter: b}"), r"yaml:4: connections\.warehouse\.adapter: "),
+        (f"{TEXT}# caf\u00e9\n", r"mine\.yaml: expected UTF-8, found .*0xe9"),
+        ("", r"mine\.yaml: expected one document, found 0"),
+        (f"{TEXT}---\n{TEXT}", r"mine\.yaml: expected one document, found 2"),
+        ("- a\n", r"mine\.yaml: .*dictionary.*, found \['a'\]"),
+        ("a: [", r"mine\.yaml:1: not readable as YAML"),
+        ("a: \x00", r"mine\.yaml: not readable as YAML"),
+    ],
+)
+def test_a_wrong_profile_names_file_key_and_finding(folder: Path, text: str, words: str) -> None:
+    (folder / "mine.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ProfileError, match=words):
+        load_profile({"MLPLATFORM_PROFILE": "mine", "MLPLATFORM_HOST": "127.0.0.1"}, [folder])
+
+
+def test_a_byte_order_mark_does_no_harm(folder: Path) -> None:
+    (folder / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert load_profile({"MLPLATFORM_PROFILE": "mine"}, [folder]).name == "mine"
