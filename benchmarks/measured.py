@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+_FORGET = Path("/proc/self/clear_refs")
 Handler = Callable[..., Mapping[str, Any] | None]
 
 
@@ -34,14 +35,14 @@ def answer(handlers: Mapping[str, Handler]) -> None:
 
 
 def _forget_peak() -> None:
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
+    if _FORGET.exists():
+        _FORGET.write_text("5")
 
 
 def _peak_mib() -> float:
     """The largest resident memory since `_forget_peak` (Linux), or since the process began."""
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text()
+    if _FORGET.exists():
+        status = _FORGET.with_name("status").read_text()
         return int(next(s for s in status.splitlines() if s.startswith("VmHWM")).split()[1]) / 1024
     import resource
 

@@ -2,7 +2,7 @@
 
 One worker: inference in the server's own process (`parallel_workers: 0`), since the hop to a pool costs more than such
 a model takes (https://docs.seldon.ai/mlserver/user-guide/parallel-inference). More: a pool of so many. Adaptive batching
-is on (https://docs.seldon.ai/mlserver/user-guide/adaptive-batching); no access log, no metrics' route in use.
+is on (https://docs.seldon.ai/mlserver/user-guide/adaptive-batching), one OpenMP thread a process, no log of requests.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ def main(model: Path, scratch: Path, port: int, workers: int) -> None:
         **BATCHING,
     }
     (folder / "model-settings.json").write_text(json.dumps(about))
+    os.environ["OMP_NUM_THREADS"] = "1"
     command = Path(sys.executable).with_name("mlserver")
     os.execv(command, [str(command), "start", str(folder)])  # noqa: S606
 
 
-BATCHING: dict[str, float] = {}
+BATCHING = {"max_batch_size": 16, "max_batch_time": 0.0005}
+"""Measured here: four times as many requests at 16 clients as without; half a millisecond is little at one."""
 LOGGING = """[loggers]
 keys=root
 [handlers]
