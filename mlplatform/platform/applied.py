@@ -28,16 +28,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Names:
-    """What a system's YAML names that lies outside its own folders: models, and prefixes of objects."""
+    """What a system's YAML names that lies outside its own folders: models, prefixes of objects, warehouse connections."""
 
     models: frozenset[str] = frozenset()
     prefixes: frozenset[str] = frozenset()
+    connections: frozenset[str] = frozenset()
 
     def __or__(self, other: Names) -> Names:
-        return Names(self.models | other.models, self.prefixes | other.prefixes)
+        return Names(self.models | other.models, self.prefixes | other.prefixes, self.connections | other.connections)
 
     def to_json(self) -> dict[str, list[str]]:
-        return {"models": sorted(self.models), "prefixes": sorted(self.prefixes)}
+        return {name: sorted(found) for name, found in vars(self).items()}
 
 
 def names_of(spec: Mapping[str, Any]) -> Names:
@@ -46,13 +47,14 @@ def names_of(spec: Mapping[str, Any]) -> Names:
     models = {s["name"] for s in stations if s["type"] == "mlplatform.Model"}
     delivered = {s["delivery"]["prefix"] for s in stations if isinstance(s.get("delivery"), Mapping)}
     loaded = {p for s in stations for e in s.get("sources") or [] if isinstance(e, Mapping) and (p := e.get("prefix"))}
-    return Names(frozenset(models), frozenset(delivered | loaded))
+    tables = {s["connection"] for s in stations if s["type"] == "mlplatform.Table" and not s.get("existing")}
+    return Names(frozenset(models), frozenset(delivered | loaded), frozenset(tables))
 
 
 def ever_applied(value: Mapping[str, Any]) -> Names:
     """Names of all that was ever live of a system, from its item."""
     ever = value.get("ever", {})
-    return names_of(value["spec"]) | Names(frozenset(ever.get("models", ())), frozenset(ever.get("prefixes", ())))
+    return names_of(value["spec"]) | Names(**{name: frozenset(found) for name, found in ever.items()})
 
 
 def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list[Plan]:

@@ -73,6 +73,14 @@ def what_goes(platform: Platform, name: str) -> list[Goes]:
             detail = f"{versions} of {model}: the tracker keeps them as 'destroyed-…-{model}', out of sight"
             found.append(Goes("versions", detail))
     found += [Goes("objects", f"{p}, which system '{other}' reads too", kept=True) for p, other in shared.items()]
+    found += [
+        Goes(
+            "tables",
+            f"on connection '{connection}', for their owner to drop before a system '{name}' is made anew",
+            True,
+        )
+        for connection in _elsewhere(platform, name)
+    ]
     found.append(Goes("other", "its YAML; the tracker's record of its runs; Dagster's record; its API keys", kept=True))
     return found
 
@@ -143,6 +151,14 @@ def _folders(platform: Platform, name: str) -> list[Path]:
         home.reports / name,
         home.reports / "data_docs" / name,
     ]
+
+
+def _elsewhere(platform: Platform, name: str) -> list[str]:
+    """Connections of its tables to warehouses that do not lie in the home."""
+    there = platform.profile.connections
+    found = _ever(platform).get(name, Names()).connections
+    actual = {c: platform.profile.systems.get(name, {}).get(c, c) for c in found}
+    return sorted(c for c, is_ in actual.items() if is_ in there and there[is_].adapter != "ducklake")
 
 
 def _ever(platform: Platform) -> dict[str, Names]:
