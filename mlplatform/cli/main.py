@@ -55,6 +55,7 @@ def command_line() -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. `argv` defaults to the process's arguments."""
+    from mlplatform.cli.disk import disk_error
     from mlplatform.cli.output import complain, complain_of_use
 
     # A bare hyphen would be taken for an option.
@@ -78,6 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the process's boundary
+        disk = disk_error(error) if isinstance(error, OSError) else None
+        if disk is not None:
+            complain(disk, as_json=as_json)
+            return exit_code(disk)
         traceback.print_exc()
         bug = BugError(
             f"{type(error).__name__}: {error}",

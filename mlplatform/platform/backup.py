@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlplatform.adapters.object_store.file_etag import keep_etag
-from mlplatform.errors import ConflictError, NotFoundError, StateError
+from mlplatform.errors import ConflictError, NotFoundError, StateError, UnavailableError
 from mlplatform.platform.backup_files import home_files
 from mlplatform.spec.home import STATE_VERSION, Home
 
@@ -130,6 +130,11 @@ def _copy_database(source: Path, target: Path) -> None:
             closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
+    except sqlite3.OperationalError as error:
+        raise UnavailableError(
+            f"The database '{source}' cannot be copied to '{target.parent}': {error}.",
+            next_step="Check the disk (space, rights), then try again.",
+        ) from error
     except sqlite3.DatabaseError as error:
         raise StateError(
             f"The database '{source}' cannot be copied: {error}.",

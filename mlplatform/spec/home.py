@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlplatform.errors import ProfileError, StateError
+from mlplatform.errors import PermissionDeniedError, ProfileError, StateError
 
 STATE_VERSION = 1
 """Version of the layout and of every format under the home; `mlplatform state migrate` brings older ones up."""
@@ -95,8 +95,15 @@ def open_home(root: Path, *, profile: str) -> Home:
     Raises:
         StateError: the state is of another version, or its stamp is damaged.
         ProfileError: the state was made under another profile.
+        PermissionDeniedError: nothing can be written there; also to read, a warehouse needs room for scratch.
     """
     home = Home(root)
+    standing = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise PermissionDeniedError(
+            f"The home '{root}' cannot be written to by this user, or its disk is mounted read-only.",
+            next_step="Give this user the right to it, or set another MLPLATFORM_HOME.",
+        )
     try:
         stamp = json.loads(home.state_file.read_text())
         version, made_under = stamp["version"], stamp["profile"]
