@@ -26,6 +26,8 @@ CapturedState = Literal[
     "not asked: no capture at hand",
 ]
 CAPTURED, NOT_CAPTURED, NOT_ASKED = get_args(CapturedState)
+SHOWN = 5
+"""Rows of a captured request that the text shows; the record has them all."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class LineageRecord:
     def text(self) -> str:
         """For people: the chain from the prediction to the rows, one step a line."""
         lines = [f"prediction   {self.inference_id}"]
-        lines += [f"             {_answer(row)}" for row in self.captured]
+        lines += [f"             {_answer(row)}" for row in self.captured[:SHOWN]]
+        if len(self.captured) > SHOWN:
+            lines.append(f"             and {len(self.captured) - SHOWN} rows more")
         lines += [f"answer       {self.captured_state}"]
         lines += [
             f"endpoint     {self.endpoint}, generation {self.generation}, variant {self.variant}",

@@ -91,6 +91,16 @@ def test_the_answer_itself_is_found_in_the_capture(world: World, deployment: Dep
     assert lineage(world).trace(ID).captured_state == "not asked: no capture at hand"
 
 
+def test_the_text_of_a_large_request_shows_its_first_rows(world: World, deployment: Deployment) -> None:
+    asked = answer(0, deployment.digest, {"ticker_symbol": "AAPL"}, 101.5)
+    asked.inference_id, asked.rows, asked.predictions = ID, asked.rows * 7, asked.predictions * 7
+    load_capture(world, [asked])
+    record = lineage(world, warehouse=True).trace(ID)
+    assert len(record.captured) == 7
+    lines = record.text().splitlines()
+    assert (lines[5].strip().split(":")[0], lines[6].strip()) == ("row 5", "and 2 rows more")
+
+
 @pytest.mark.parametrize(
     ("inference_id", "message"),
     [
