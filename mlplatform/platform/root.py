@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints
     from mlplatform.ports.expectations import Expectations
     from mlplatform.ports.item_store import ItemStore
-    from mlplatform.ports.notifications import Notifications
     from mlplatform.ports.object_store import ObjectStore
     from mlplatform.ports.runtimes import Runtimes
     from mlplatform.ports.secrets import Secrets
@@ -123,13 +122,6 @@ class Platform:
         from mlplatform.platform.connections import endpoints
 
         return endpoints(self.profile.connection("endpoints", port="endpoints"), self.home)
-
-    @cached_property
-    def notifications(self) -> Notifications:
-        from mlplatform.platform.connections import notifications
-
-        found = self.profile.connection("notifications", port="notifications")
-        return notifications(found, self.home, self.items, self.secrets)
 
     @cached_property
     def asset_events(self) -> AssetEvents:

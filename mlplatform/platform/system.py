@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.platform import connections
 from mlplatform.platform.data import DataStations
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
@@ -17,6 +18,7 @@ from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
+    from mlplatform.ports.notifications import Notifications
     from mlplatform.stations.capture import Capture
     from mlplatform.stations.data_tests import DataTests
     from mlplatform.stations.features import Features
@@ -156,8 +158,17 @@ class SystemStations(DataStations):
         """One for each `mlplatform.Notify` of the system."""
         from mlplatform.stations.notify import Notify
 
+        return [
+            Notify(self._notifications(spec.connection), spec, system=self.spec.name)
+            for spec in self.spec.all(NotifySpec)
+        ]
+
+    def _notifications(self, connection: str) -> Notifications:
         p = self.platform
-        return [Notify(p.notifications, spec, system=self.spec.name) for spec in self.spec.all(NotifySpec)]
+        found = p.profile.connection(connection, port="notifications", system=self.spec.name)
+        return self._once(
+            "notifications", connection, lambda: connections.notifications(found, p.home, p.items, p.secrets)
+        )
 
     def features(self, name: str) -> Features:
         """Unloads a feature set's rows."""

@@ -14,6 +14,9 @@ from mlplatform.stations.evaluation import Evaluation
 
 log = logging.getLogger(__name__)
 
+DEFAULT = "notifications"
+"""The connection of a `mlplatform.Notify` that names none."""
+
 
 class Notify:
     """Builds and sends the messages of one system; each method says whether a message went out.
@@ -91,7 +94,11 @@ class Notify:
     def _send(self, key: str, kind: Kind, title: str, body: str) -> bool:
         if kind not in self._spec.events:
             return False
-        notification = Notification(f"{self._system}/{key}", kind, self._system, f"[{self._system}] {title}", body)
+        # People behind another connection are others: that the first were told is not their being told.
+        whom = "" if self._spec.connection == DEFAULT else f"@{self._spec.connection}"
+        notification = Notification(
+            f"{self._system}{whom}/{key}", kind, self._system, f"[{self._system}] {title}", body
+        )
         try:
             return self._notifications.send(notification)
         except UnavailableError as error:

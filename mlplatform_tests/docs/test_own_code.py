@@ -173,3 +173,24 @@ def test_the_pages_profile_tells_a_service_by_a_secret_and_keeps_the_url_out_of_
     log = (platform.home.logs / "notifications.jsonl").read_text()
     assert "A run of my_project_system failed" in log
     assert "json://" not in log
+
+
+def test_two_teams_are_told_through_two_connections(folder: Path, chat: str) -> None:
+    profile = folder / "profiles" / "local.yaml"
+    line = "  notifications: {port: notifications, adapter: apprise}"
+    pager = "  on_call: {port: notifications, adapter: apprise, settings: {targets: [pager]}}"
+    edit(profile, line, f"{line}\n{pager}")
+    path = folder / "my_project" / "defs" / "my_project_system" / "defs.yaml"
+    second = {"name": "pager", "connection": "on_call", "events": ["failure"]}
+    with path.open("a") as file:
+        file.write(f"---\n{yaml.safe_dump({'type': 'mlplatform.Notify', 'attributes': second})}")
+    env = {
+        "MLPLATFORM_HOME": str(folder / ".mlplatform"),
+        "MLPLATFORM_DEFS": str(folder / "my_project" / "defs"),
+        "MLPLATFORM_SECRET_PAGER": chat,
+    }
+    found = open_platform(env).system("my_project_system").notifies()
+    told = [[n.run_failed("run-1", "no memory"), n.gate_failed("m", "d", "too low")] for n in found]
+    assert told == [[True, True], [True, False]]
+    assert [p["title"] for p in Chat.posted] == ["[my_project_system] A run of my_project_system failed"]
+    assert not any(n.run_failed("run-1", "no memory") for n in found)
