@@ -36,7 +36,9 @@ def yaml_page() -> str:
     examples = documents()
     parts = [
         f"# YAML\n\n{GENERATED}\nA system is one `defs/<system>/defs.yaml`: documents of `type` and `attributes`. A key that is not "
-        "listed here is an error. A profile is one `profiles/<name>.yaml`.\n"
+        "listed here is an error. A profile is one `profiles/<name>.yaml`. Units stand in the names: `_s` seconds, `_h` hours, "
+        "`_days` days, `_kib` and `_mib` KiB and MiB; days and times are in UTC. Examples are the shipped system's where it has "
+        "one. For editors, the same as JSON Schema: [system](schema/system.json), [profile](schema/profile.json).\n"
     ]
     for kind, spec in SPECS.items():
         parts.append(f"## {kind}\n\n{_doc(spec)}\n\n{_fields(spec, values(kind))}")
