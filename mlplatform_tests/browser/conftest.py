@@ -1,0 +1,81 @@
+"""The whole platform under one supervisor with a trained and watched system, and a browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from mlplatform_tests.cli.commands import Shell
+from mlplatform_tests.serving.until import until
+from mlplatform_tests.spec.editing import EXAMPLES
+
+ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+PATIENCE_MS = 120_000
+TRAINED_DAYS, ALL_DAYS = 260, 390
+"""Two windows of 63 days behind the training are judged."""
+
+
+def free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """`mlplatform serve --ui`, after the first training and two judged windows."""
+    shell = Shell(tmp_path_factory.mktemp("browsed"))
+    shell.more = {
+        "MLPLATFORM_DEFS": str(EXAMPLES),
+        "MLPLATFORM_GATEWAY_PORT": free_port(),
+        "MLPLATFORM_UI_PORT": free_port(),
+        "MLPLATFORM_TRACKER_PORT": free_port(),
+        "MLPLATFORM_GATEWAY_WORKERS": "1",
+    }
+    shell.load_days(0, TRAINED_DAYS)
+    log = shell.root / "serve.log"
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "mlplatform.cli.main", "serve", "--ui"]
+        process = subprocess.Popen(command, env=shell.env, stdout=file, stderr=file)
+    try:
+        until(lambda: "Ready." in log.read_text() or process.poll() is not None, timeout_s=240)
+        assert process.poll() is None, log.read_text()
+        endpoints = shell.platform().endpoints
+        until(lambda: endpoints.state("stock_prices/stock_prices").live_generation == 1, timeout_s=300)
+        shell.load_days(TRAINED_DAYS, ALL_DAYS)
+        stations = shell.platform().system("stock_prices")
+        until(lambda: len(stations.evaluations("stock_monitor")) >= 1, timeout_s=120)
+        yield shell
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(90)
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where screenshots go: ``$MLPLATFORM_PICTURES`` (``docs/images/ui``, say), or a folder of the checkout's scratch."""
+    folder = Path(os.environ.get("MLPLATFORM_PICTURES", ".test-env/pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "There is no Chromium; 'make browser' installs Debian's."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        opened = browser.new_page(viewport={"width": 1600, "height": 1000})
+        opened.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield opened
+        browser.close()

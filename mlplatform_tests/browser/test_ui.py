@@ -1,0 +1,54 @@
+"""What a person does in the UI: find the asset graph, open a check with its evidence, materialize an asset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from mlplatform_tests.cli.commands import Shell
+from mlplatform_tests.serving.until import until
+
+pytestmark = pytest.mark.slow
+
+LINE = ("stock_stream", "stock_table", "stock_features", "stock_model", "stock_prices", "stock_monitor")
+
+
+def address(served: Shell, path: str) -> str:
+    return f"http://127.0.0.1:{served.more['MLPLATFORM_UI_PORT']}{path}"
+
+
+def test_the_asset_graph_shows_the_line_from_stream_to_monitor(served: Shell, page: Page, pictures: Path) -> None:
+    page.goto(address(served, "/asset-groups"))
+    for name in LINE:
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    page.screenshot(path=pictures / "graph.png")
+
+
+def test_a_check_shows_its_evidence(served: Shell, page: Page, pictures: Path) -> None:
+    page.goto(address(served, "/assets/stock_prices/stock_monitor?view=checks&checkDetail=quality"))
+    expect(page.get_by_text("of predicted against arrived price").first).to_be_visible()
+    for evidence in ("threshold", "evaluation", "segments"):
+        expect(page.get_by_text(evidence, exact=True).first).to_be_visible()
+    page.screenshot(path=pictures / "check.png")
+
+
+def test_an_asset_is_materialized_by_hand_while_the_worker_runs(served: Shell, page: Page, pictures: Path) -> None:
+    page.goto(address(served, "/assets/stock_prices/warehouse_upkeep"))
+    page.get_by_role("button", name="Materialize", exact=True).first.click()
+    expect(page.get_by_text("Launched run").first).to_be_visible()
+    until(lambda: runs(served) == ["SUCCESS"], timeout_s=180)
+    page.goto(address(served, "/assets/stock_prices/warehouse_upkeep?view=events"))
+    expect(page.get_by_text("files_after", exact=True).first).to_be_visible()
+    page.screenshot(path=pictures / "materialized.png")
+
+
+def runs(served: Shell) -> list[str]:
+    """How the runs ended, or stand, that materialize the upkeep."""
+    query = "{ runsOrError { ... on Runs { results { status assetSelection { path } } } } }"
+    answer = httpx.post(address(served, "/graphql"), json={"query": query}, timeout=60).json()
+    found = answer["data"]["runsOrError"]["results"]
+    upkeep = {"path": ["stock_prices", "warehouse_upkeep"]}
+    return [run["status"] for run in found if upkeep in (run["assetSelection"] or [])]
