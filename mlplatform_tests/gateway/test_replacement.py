@@ -115,8 +115,9 @@ def test_a_package_of_another_digest_is_not_served(site: Site) -> None:
     site.deploy(good, public=True)
     with site.serve() as served, served.client() as client:
         answer = client.post("/predict/prices", json=ROW)
-        assert answer.status_code == 404
-        assert f"has digest {other[:12]}…, expected {good[:12]}…" in answer.json()["error"]["message"]
+        message = answer.json()["error"]["message"]
+        assert (answer.status_code, message) == (503, "Endpoint 'prices' is deployed, and its model cannot be loaded.")
+        assert f"has digest {other[:12]}…, expected {good[:12]}…" in site.endpoints.state(NAME).message
         assert client.get("/ping").status_code == 200
 
 
