@@ -37,9 +37,12 @@ def version(*, json: Json = False) -> int:
 def migrate(*, json: Json = False) -> int:
     """Bring state of an older release up to this one's version. Stop everything first; a backup is made beside it."""
     from mlplatform.platform.migrations import migrate as run
-    from mlplatform.spec.home import home_path
+    from mlplatform.serving.supervisor import refuse_if_running
+    from mlplatform.spec.home import Home, home_path
 
-    steps = run(home_path(os.environ), now=datetime.now(UTC))
+    root = home_path(os.environ)
+    refuse_if_running(Home(root))
+    steps = run(root, now=datetime.now(UTC))
     show({"steps": steps}, as_json=json, text="\n".join(steps) or "Nothing to migrate: the state is of this release.")
     return 0
 

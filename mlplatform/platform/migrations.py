@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,11 @@ from mlplatform.errors import NotFoundError, StateError
 from mlplatform.platform.backup import backup
 from mlplatform.spec.home import STATE_VERSION, Home, write_atomically
 
-MIGRATIONS: dict[int, tuple[str, Callable[[Home], None]]] = {}
-"""From a version to the next: what the step does in words, and the step. Version 1 is the first."""
+Migrations = Mapping[int, tuple[str, Callable[[Home], None]]]
+"""From a version to the next: what the step does in words, and the step, which may be done again after a crash in it."""
+
+MIGRATIONS: Migrations = {}
+"""Those of this release. Version 1 is the first."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +46,29 @@ def stamp(root: Path) -> Stamp:
         raise StateError(f"'{path}' is no state stamp: {error!r}.", next_step="Restore a backup.") from error
 
 
-def migrate(root: Path, *, now: datetime) -> list[str]:
-    """Take the state at `root` to `STATE_VERSION`; what was done, in words. A backup is written beside it first.
+def migrate(root: Path, *, now: datetime, to: int = STATE_VERSION, migrations: Migrations = MIGRATIONS) -> list[str]:
+    """Take the state at `root` to version `to`; what was done, in words. A backup is written beside it first.
+
+    Each step is stamped when it is done: what a crash cut off goes on there.
 
     Raises:
         StateError: it is newer than this release, or there is no way from its version.
     """
     found = stamp(root)
-    if found.version == STATE_VERSION:
+    if found.version == to:
         return []
-    missing = [v for v in range(found.version, STATE_VERSION) if v not in MIGRATIONS]
-    if found.version > STATE_VERSION or missing:
+    missing = [v for v in range(found.version, to) if v not in migrations]
+    if found.version > to or missing:
         raise StateError(
-            f"There is no way from state version {found.version} to {STATE_VERSION} at '{root}'.",
+            f"There is no way from state version {found.version} to {to} at '{root}'.",
             next_step="Install the release that wrote it, or the newer one.",
         )
     home = Home(root)
     safety = root.with_name(f"{root.name}.before-migration-{now:%Y%m%dT%H%M%SZ}.tar")
     backup(home, safety, now=now)
     steps = [f"backup written to {safety}"]
-    for version in range(found.version, STATE_VERSION):
-        words, step = MIGRATIONS[version]
+    for version in range(found.version, to):
+        words, step = migrations[version]
         step(home)
         write_atomically(home.state_file, json.dumps({"version": version + 1, "profile": found.profile}).encode())
         steps.append(f"version {version} → {version + 1}: {words}")

@@ -20,6 +20,8 @@ from mlplatform.errors import (
 _CONFLICT = re.compile(
     r"Failed to commit DuckLake transaction|database is locked|Transaction conflict|cannot rollback", re.I
 )
+_DAMAGED = re.compile(r"database disk image is malformed|file is not a database|malformed database schema", re.I)
+_DISK = re.compile(r"database or disk is full|readonly database|disk I/O error|unable to open database file", re.I)
 _NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _NO_COLUMN = re.compile(
     r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"'
@@ -28,7 +30,8 @@ _NO_COLUMN = re.compile(
 
 def is_conflict(error: Exception) -> bool:
     """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
-    return _CONFLICT.search(str(error)) is not None
+    text = str(error)
+    return _CONFLICT.search(text) is not None and _DAMAGED.search(text) is None
 
 
 @contextmanager
@@ -47,11 +50,16 @@ def platform_error(error: Exception, subject: str) -> PlatformError:
     import duckdb
 
     text = str(error).strip()
+    if _DAMAGED.search(text):
+        return StateError(
+            f"{subject}: the catalogue is damaged: {_first_line(text)}",
+            next_step="Run 'mlplatform state check', and restore a backup (mlplatform state restore).",
+        )
     if is_conflict(error):
         return TransientError(f"{subject}: another transaction was in the way: {_first_line(text)}")
     if isinstance(error, duckdb.InterruptException):
         return TimedOutError(f"{subject}: the statement was cancelled.")
-    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)) or _DISK.search(text):
         return UnavailableError(f"{subject}: {_first_line(text)}")
     if isinstance(error, (duckdb.InternalException, duckdb.FatalException)):
         return StateError(
@@ -79,9 +87,8 @@ def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str])
             f"No table of the query has a column '{column[1] or column[2]}'; they have: {there}.",
             next_step="Correct the query.",
         )
-    if isinstance(
-        error, (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
-    ):
+    engines = (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
+    if isinstance(error, engines) or _DAMAGED.search(text) or _DISK.search(text):
         return platform_error(error, "query")
     if isinstance(error, duckdb.PermissionException):
         return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")
