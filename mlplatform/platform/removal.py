@@ -94,7 +94,7 @@ def remove_system(platform: Platform, name: str) -> None:
     if platform.worker_alive():
         raise ConflictError(
             "A worker is running, or was a few seconds ago, and would go on with the system.",
-            next_step="Stop 'mlplatform serve' first, and try again in ten seconds.",
+            next_step="Stop 'mlplatform serve' first; where it was killed, try again in half a minute.",
         )
     now = datetime.now(UTC)
     own, _ = _prefixes(platform, name)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlplatform.spec.system import SystemSpec
     from mlplatform.stations.lineage import LineageRecord
 
-WORKER_BEAT_S = 10.0
+WORKER_BEAT_S = 30.0
 """A worker that has not written its beat for so long is taken for dead."""
 
 
@@ -83,9 +83,10 @@ class Platform:
         raise NotFoundError(f"No system has an endpoint '{endpoint}', which '{inference_id}' names.")
 
     def worker_alive(self) -> bool:
-        """Whether a worker wrote its beat in the last `WORKER_BEAT_S` seconds."""
+        """Whether a worker wrote its beat in the last `WORKER_BEAT_S` seconds; one of the future is from before the clock
+        was set back, and says nothing."""
         item = self.items.get("workers", "worker")
-        return item is not None and time.time() - float(item.value["beat_at"]) < WORKER_BEAT_S
+        return item is not None and abs(time.time() - float(item.value["beat_at"])) < WORKER_BEAT_S
 
     @cached_property
     def store(self) -> ObjectStore:
