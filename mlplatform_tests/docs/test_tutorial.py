@@ -26,7 +26,7 @@ def walk(tmp_path: Path) -> Iterator[Walkthrough]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_following_the_tutorial_gives_what_it_says(walk: Walkthrough) -> None:
     for block in TUTORIAL:
         walk.follow(block)
