@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measured(benchmark: Benchmark, arguments: argparse.Namespace) -> Sequence[Row] | None:
     """The benchmark's rows; None where it broke (this is the process's boundary: the next one still runs)."""
-    scratch = Path(tempfile.mkdtemp(dir=arguments.scratch, prefix="bench-"))
+    scratch = Path(tempfile.mkdtemp(dir=arguments.scratch, prefix="scratch-"))
     options = Options(scratch, quick=arguments.quick, full=arguments.full, workers=arguments.workers)
     print(f"\n{benchmark.id}", flush=True)
     start = time.monotonic()
