@@ -69,7 +69,8 @@ def test_the_record_of_an_erasure_names_no_value(copied: Shell) -> None:
     assert record.value["column"] == "ticker_symbol"
     assert "AAPL" not in str(record.value)
     book = platform.system("stock_prices").warehouse().query("SELECT * FROM _erasures").to_pylist()
-    assert [(r["table_name"], r["rows"]) for r in book if r["rows"]] == [("stock_table", DAYS)]
+    # Calls of other tests on the shared site may have been captured, and go row by row.
+    assert [r["rows"] for r in book if r["rows"] and r["table_name"] == "stock_table"] == [DAYS]
     assert "AAPL" not in str(book)
 
 
