@@ -39,9 +39,10 @@ types: $(VENV)/.dev ## Strict types
 
 docs: $(VENV)/.base ## Generated reference under docs/reference
 	$(BIN)/python -m mlplatform.cli.reference docs/reference
+	$(BIN)/python -m mlplatform.gateway.reference docs/reference
 
 site: $(VENV)/.dev docs ## The documentation as a site under site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: $(VENV)/.uv ## Resolve the locks anew
 	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --extra redshift --extra dev --extra build -o requirements/dev.lock
