@@ -52,6 +52,8 @@ class Storm:
             if victim in ("run", "job") and not matching(self.installation.processes(), victim):
                 self._refresh()
             self.kills.append(kill(self.installation, victim, self.rng, since=began))
+            with self.installation.log.open("a") as log:
+                print(f"killed: {self.kills[-1]}", file=log)
             self._tend()
 
     def calm(self) -> None:

@@ -73,6 +73,6 @@ def test_ten_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_a_hundred_kills(tmp_path: Path) -> None:
     storm_of(tmp_path, [*PROGRAMS, *PAGES], 100, ui=True)
