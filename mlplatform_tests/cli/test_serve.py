@@ -67,7 +67,9 @@ def test_a_second_supervisor_is_refused_with_the_pid_of_the_first(served: Shell)
     assert "→ Stop it first: kill " in done.err
 
 
-@pytest.mark.parametrize("arguments", [("state", "restore", "x.tar", "--replace"), ("destroy", "shop_system", "--yes")])
+@pytest.mark.parametrize(
+    "arguments", [("state", "restore", "x.tar", "--replace"), ("state", "migrate"), ("destroy", "shop_system", "--yes")]
+)
 def test_what_would_pull_the_state_away_is_refused_while_it_is_served(
     served: Shell, arguments: tuple[str, ...]
 ) -> None:
