@@ -134,7 +134,7 @@ class Ingest:
 
     def expire(self, *, now: datetime) -> Erased:
         """Deletes what is older than the table's `retention_days`."""
-        if not self._created:
+        if self._spec.retention_days is not None and not self._created:
             self.create()
         return expire_rows(self._warehouse, self._spec, now)
 
