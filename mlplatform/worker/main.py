@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
-from mlplatform.platform.housekeeping import housekeeping
+from mlplatform.platform.housekeeping import housekeeping, upkeep
 from mlplatform.platform.line import judge_windows, load_capture, load_evidence
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 2.0
 HOUSEKEEPING_S = 3600.0
+UPKEEP_S = 60.0
 TURN_S = 1.0
 """A table is loaded for so long before the next task has its turn: one that fills as fast as it loads holds up no other."""
 
@@ -47,6 +48,8 @@ def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
                 Task(f"capture {system}/{endpoint.name}", _capture(platform, system, endpoint, reporter), every_s=2.0)
             )
         tasks.append(Task(f"housekeeping {system}", _keep_house(platform, system), every_s=HOUSEKEEPING_S))
+        for connection in sorted({t.connection for t in spec.all(TableSpec) if not t.existing}):
+            tasks.append(Task(f"upkeep {system}/{connection}", _upkeep(platform, system, connection), every_s=UPKEEP_S))
     return tasks
 
 
@@ -112,6 +115,13 @@ def _keep_house(platform: Platform, system: str) -> Callable[[], bool]:
     def work() -> bool:
         housekeeping(platform.system(system), datetime.now(UTC))
         return False
+
+    return work
+
+
+def _upkeep(platform: Platform, system: str, connection: str) -> Callable[[], bool]:
+    def work() -> bool:
+        return upkeep(platform.system(system), connection, datetime.now(UTC))
 
     return work
 

@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from mlplatform.platform import Platform, open_platform
+from mlplatform.worker.main import arrivals
+from mlplatform.worker.reporter import Reporter
 from mlplatform_tests.serving.until import until
 
 PATIENCE_S = 90.0
@@ -177,3 +179,14 @@ def test_a_worker_without_a_profile_ends_with_the_errors_exit_code(world: World)
     assert done.returncode not in (0, 1)
     assert "There is no profile 'none-such'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_each_warehouse_is_looked_after_once_a_minute_since_a_stream_leaves_thousands_of_files_an_hour(
+    world: World,
+) -> None:
+    platform = world.platform
+    tasks = {t.name: t for t in arrivals(platform, Reporter(lambda: platform.asset_events, 60))}
+    upkeep = [tasks[f"upkeep {system}/warehouse"] for system in ("good", "other")]
+    assert [t.every_s for t in upkeep] == [60.0, 60.0]
+    assert [t.work() for t in upkeep] == [False, False]
+    platform.close()
