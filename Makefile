@@ -23,10 +23,10 @@ ui: $(VENV)/.base ## Worker, endpoints, gateway and the Dagster UI under one sup
 test: $(VENV)/.dev ## All tests but the slow ones
 	$(BIN)/pytest -n 2 --dist loadscope -m "not slow" $(TEST_ARGS)
 
-test-all: $(VENV)/.dev ## All tests
+test-all: $(VENV)/.dev system-chromium ## All tests, the slow ones and those in a browser too
 	$(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
 
-bench: $(VENV)/.dev ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
+bench: $(VENV)/.dev system-wrk ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
 	$(BIN)/python -m benchmarks $(IDS) $(BENCH_ARGS)
 
 lint: $(VENV)/.dev ## Style, import contracts, locks in step with pyproject.toml
@@ -78,6 +78,10 @@ $(UV) pip install --python $(BIN)/python --quiet --no-deps --compile-bytecode --
 $(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --compile-bytecode -e .; \
 $(BIN)/python -m compileall -q mlplatform;
 endef
+
+# Debian's packages that no test of 'make test' needs.
+system-%:
+	@command -v $* > /dev/null || { echo "Installing $* ..."; apt-get update -qq && apt-get install -y -qq $* > /dev/null; }
 
 clean: ## Remove the environment and all state of this checkout
 	rm -rf $(VENV) .test-env .mlplatform build dist site
