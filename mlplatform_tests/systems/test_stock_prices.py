@@ -62,7 +62,7 @@ def test_the_champion_ages_as_the_prices_move_on(demo: dict[str, Any]) -> None:
 
 
 def test_drift_is_reported_feature_by_feature(demo: dict[str, Any]) -> None:
-    assert demo["quarter_1"]["checks"] == 4  # quality, and drift of three features
+    assert demo["quarter_1"]["checks"] == 5  # quality, corrections, and drift of three features
 
 
 def test_a_quiet_quarter_retrains_nothing(demo: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
 from mlplatform.adapters.warehouse.redshift_sql import select_sql, unload_sql
+from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import DataError
@@ -60,6 +61,8 @@ def sent(server: Redshift, ministack: Ministack) -> Iterator[str]:
     )
     warehouse.unload({"u/": "SELECT * FROM prices WHERE ticker <> 'it''s' ORDER BY day LIMIT 3"}, store)
     warehouse.unload({"c/": "SELECT ticker FROM prices"}, store, format="csv")
+    conditions = (Condition("ticker", "equal", "a"), Condition("_loaded_at", "before", NOW))
+    warehouse.erase(Erasure("e1", "prices", conditions, "asked for", NOW, records=("r1",)))
     warehouse.close()
     store.close()
     for statement in server.proxy.statements[before:]:
