@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from mlplatform.ports.runtimes import Prediction
 
 FLUSH_S = 0.05
+SLICE_REQUESTS, PAUSE_S = 128, 0.00005
+"""The writer gives way after so many requests: while it encodes, the event loop of its process stands still."""
+
 QUEUE_REQUESTS = 20_000
 MASK_SECRET = "capture_mask_key"  # noqa: S105 - the name of a secret
 log = logging.getLogger(__name__)
@@ -121,10 +124,12 @@ class Capture:
             now = time.monotonic()
             lines = []
             last = 0
-            for _ in range(len(lane.queue)):
+            for number in range(1, len(lane.queue) + 1):
                 entry = lane.queue.popleft()
                 last = entry.sequence
                 lines.append(self._line(entry))
+                if number % SLICE_REQUESTS == 0:
+                    time.sleep(PAUSE_S)
             if lines:
                 lane.spool.write(b"".join(lines), last, now=now)
             lane.spool.close_when_due(now=now)
