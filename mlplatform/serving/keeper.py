@@ -46,8 +46,11 @@ class Keeper:
             self._ended(127)
             return
         pid = self._process.pid
+        name = None
         with suppress(ProcessLookupError):
-            self._say("starting", pid=pid, process=process_name(pid))
+            name = process_name(pid)
+        # Also of one that has ended already: it was started, and the next step says how it ended.
+        self._say("starting", pid=pid, process=name)
 
     def step(self) -> None:
         """Look after the program once."""

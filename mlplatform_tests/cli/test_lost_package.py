@@ -84,8 +84,10 @@ def test_going_back_helps_where_another_version_was_served(lost: Shell) -> None:
 
 def test_an_endpoint_where_nothing_serves_is_a_trouble_of_the_status(lost: Shell) -> None:
     platform, route = lost.platform(), "stock_prices/stock_prices"
+    desired = platform.endpoints.desired(route)
+    assert desired is not None
     desk = LocalEndpoints(lost.home / "endpoints").desk()
-    desk.acknowledge({route: Served(0, 1, "no readable model package")}, ready=True)
+    desk.acknowledge({route: Served(0, desired.generation, "no readable model package")}, ready=True)
     status = platform_status(platform, programs=[], now=datetime.now(UTC))
     desk.leave()
     (endpoint,) = [e for e in status.endpoints if e["endpoint"] == route]
