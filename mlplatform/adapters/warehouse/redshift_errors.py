@@ -21,7 +21,7 @@ _CONFLICT = re.compile(
     r"Serializable isolation violation|could not serialize|could not complete because of conflict", re.I
 )
 _CONFLICT_STATES = ("40001", "40P01", "55P03")
-_ALREADY_THERE_STATES = ("42P06", "42P07", "23505")
+_ALREADY_THERE_STATES = ("42P06", "42P07", "42710", "23505")
 """Schema, table, or a row of the catalogue: two sessions made the same at once. No table of ours has a unique key."""
 
 _NO_TABLE = re.compile(r'relation "(?:[^".]*"?\.)?"?([^"]+)" does not exist')
