@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from mlplatform.core.loads.landing import filtered_line, landing_key, landing_line
+from mlplatform.core.loads.plan import Guard
 from mlplatform.errors import ConflictError, ProfileError, StateError
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.stations.ingest import Ingest
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.crashing_store import EdgedStore
-from mlplatform_tests.stations.landed_house import HEADER, House, house, s, spec, told
+from mlplatform_tests.stations.landed_house import HEADER, STREAM, House, house, s, spec, told
 
 __all__ = ["house", "shared_ducklake"]
 
@@ -227,3 +230,27 @@ def test_status_and_evidence_add_up(house: House) -> None:
 def test_a_table_that_others_load_is_not_loaded(house: House) -> None:
     with pytest.raises(ProfileError, match="theirs"):
         house.ingest(spec(existing="theirs", sources=[]))
+
+
+class Overtaken:
+    """The warehouse of a loader that another one overtakes between its look at the ledger and its look at the guard."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._rival = house.ingest()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._house.warehouse, name)
+
+    def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:
+        self._rival.run()
+        return self._house.warehouse.guard(table, shard, claim=claim)
+
+
+def test_what_another_loader_loads_between_ledger_and_guard_is_not_loaded_again(house: House) -> None:
+    house.ingest().create()
+    house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\n")
+    slow = Ingest(cast(Warehouse, Overtaken(house)), house.store, spec(), system="test", streams={"ticks": STREAM})
+    assert slow.plan() == []
+    assert slow.run() == []
+    assert house.tickers() == ["T1", "T2"]
