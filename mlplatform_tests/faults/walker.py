@@ -78,7 +78,6 @@ def rows(site: Site) -> tuple[int, int]:
         "SELECT (SELECT count(*) FROM stock_table) AS rows, "
         "(SELECT CAST(coalesce(sum(loaded), 0) AS BIGINT) FROM _ledger WHERE table_name = 'stock_table') AS ledger"
     )
-    site.stations.ingest("stock_table").create()
     (found,) = site.stations.warehouse().query(query).to_pylist()
     return found["rows"], found["ledger"]
 
