@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,8 @@ class Gate:
     def judge(self, candidate: Candidate, snapshot: FeatureSnapshot) -> Verdict:
         """Judge `candidate` on the held-out rows of the snapshot it was trained on, and store the verdict.
 
-        The champion itself is not compared with itself: the verdict that made it champion stands.
+        The champion itself is not compared with itself: the verdict that made it champion stands. A candidate of a past
+        that was asked for (``as_of``) passes over no champion of later rows, however well it does on its own.
 
         Raises:
             DataError: the held-out rows lack a column of the gate's.
@@ -79,12 +81,13 @@ class Gate:
         held_out = read_channel(self._store, snapshot, "test")
         challenger = self._load(candidate.digest)
         signature = challenger.manifest.signature
-        common, note, theirs = None, "", None
+        common, note, theirs, older = None, "", None, ""
         if champion is not None:
             package = self._tracking.package(self.name, champion.digest)
             rival = self._runtimes.load(package, digest=champion.digest)
             theirs = _aligned(rival.score_table(held_out), rival.manifest.signature.classes, signature.classes)
             common, note = self._unseen_by(package, rival.manifest, held_out, snapshot)
+            older = _older(challenger.manifest, rival.manifest, held_out, snapshot)
         gate = self._model.gate
         judgement = judge(
             self._rules(),
@@ -95,6 +98,8 @@ class Gate:
             common=common,
             rng=np.random.default_rng(gate.seed),
         )
+        if older and judgement.passed:
+            judgement = replace(judgement, passed=False, outcome="older", reason=f"{judgement.reason} {older}")
         verdict = Verdict.of(
             judgement,
             model=self.name,
@@ -239,6 +244,22 @@ class Gate:
         if unseen.all():
             return unseen, "None of these keys is among the champion's training rows."
         return unseen, f"{int((~unseen).sum())} held-out rows have keys the champion was trained on; they are left out."
+
+
+def _older(challenger: Manifest, champion: Manifest, held_out: pa.Table, snapshot: FeatureSnapshot) -> str:
+    """Why a candidate of a past that was asked for cannot follow the champion; empty where it can."""
+    ours, theirs, column = challenger.trained_to, champion.trained_to, snapshot.window_column
+    if "as_of" not in snapshot.parameters or column not in held_out.column_names or ours is None or theirs is None:
+        return ""
+    import pyarrow as pa
+
+    kind = held_out.column(column).type
+    if pa.scalar(ours).cast(kind).as_py() >= pa.scalar(theirs).cast(kind).as_py():
+        return ""
+    return (
+        f"But its rows, asked for as of {snapshot.parameters['as_of']}, end at {ours}, and the champion's at {theirs}: "
+        "held-out rows of the past say nothing of those between, so that it stays a candidate."
+    )
 
 
 def _keys(table: pa.Table, split: HashSplit) -> list[tuple[Any, ...]]:

@@ -93,6 +93,22 @@ def test_a_challenger_below_the_threshold_fails_even_where_the_champion_is_worse
     assert verdict.figures["comparison"]["low"] > 0
 
 
+def test_a_better_challenger_of_an_earlier_past_that_was_asked_for_does_not_pass(tmp_path: Path) -> None:
+    line = Line(tmp_path)
+    line.load_days(7419, 7994)
+    newest = line.build()
+    line.model_spec["gate"] = {**MODEL["gate"], "threshold": -10}
+    weak = _train(line, newest, num_round=2)
+    line.gate.judge(weak.candidate, newest)
+    line.deploy(line.registry.register(weak.candidate.digest))
+    before = line.build(as_of="2020-06-23")
+    better = _train(line, before)
+    verdict = line.gate.judge(better.candidate, before)
+    assert verdict.figures["comparison"]["low"] > 0
+    assert (verdict.passed, verdict.outcome) == (False, "older")
+    assert "asked for as of 2020-06-23, end at 2020-06-23, and the champion's at " in verdict.reason
+
+
 def test_an_equal_challenger_does_not_replace_the_champion(state: State) -> None:
     line, _, _ = state
     before = line.build(as_of="2020-06-23")

@@ -14,7 +14,15 @@ from mlplatform.core.training.bootstrap import Comparison, compare
 from mlplatform.core.training.metrics import Floats, measure, measure_all
 
 VerdictOutcome = Literal[
-    "first", "better", "not_better", "undecided", "below_threshold", "segment_worse", "identical", "no_common_rows"
+    "first",
+    "better",
+    "not_better",
+    "undecided",
+    "below_threshold",
+    "segment_worse",
+    "identical",
+    "no_common_rows",
+    "older",
 ]
 
 
