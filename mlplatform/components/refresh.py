@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlplatform.components.attention import look
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, WILL_RETRY_TAG, Station, key_of, system_of
 from mlplatform.platform.line import close_request, pending_requests
@@ -35,8 +36,11 @@ class Refresh(RefreshSpec, Station):  # type: ignore[misc]  # the field `model`,
             minimum_interval_seconds=2,
             description="Starts a refresh for each request: the first training, or a retraining a monitor asked for.",
         )
-        def requests(platform: dg.ResourceParam[PlatformResource]) -> dg.SensorResult | dg.SkipReason:
-            pending = pending_requests(platform.system(system.name), self.name, datetime.now(UTC))
+        def requests(
+            context: dg.SensorEvaluationContext, platform: dg.ResourceParam[PlatformResource]
+        ) -> dg.SensorResult | dg.SkipReason:
+            stations = platform.system(system.name)
+            pending = look(lambda: pending_requests(stations, self.name, datetime.now(UTC)), context.instance)
             if not pending:
                 return dg.SkipReason("Nobody asked.")
             return dg.SensorResult(
