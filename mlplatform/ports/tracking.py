@@ -48,6 +48,9 @@ class ModelVersion:
 class Tracking(Protocol):
     """MLflow's role. Packages are stored as artifacts and fetched by digest, checked on the way."""
 
+    def prepare(self) -> None:
+        """Load what the first call would load; may be called from a thread of its own, and does nothing the next time."""
+
     def stage(self, run: TrackedRun, *, model: str, digest: str) -> Candidate:
         """Record the run with its package and stage it as a candidate; the same digest is staged once."""
         ...

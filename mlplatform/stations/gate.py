@@ -123,25 +123,31 @@ class Gate:
         Raises:
             StateError: the champion's package cannot be read.
         """
-        champion = champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)
-        if champion is None:
-            return
+        # What is deployed is known without the tracker, whose client takes seconds to load and can do so beside the job.
+        served = self._endpoints.desired(self._endpoint) if self._endpoint else None
+        if served is None or served.model != self.name:
+            found = champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)
+            if found is None:
+                return
+            digest, version = found.digest, found.version
+        else:
+            digest, version = served.digest, served.version
         try:
-            self._tracking.package(self.name, champion.digest)
+            self._tracking.package(self.name, digest)
         except (NotFoundError, StateError) as error:
             raise StateError(
-                f"A candidate of '{self.name}' cannot be judged beside the champion, version {champion.version}: "
-                f"{error.message}",
-                next_step=self._without_champion(champion),
+                f"A candidate of '{self.name}' cannot be judged beside the champion, version {version}: {error.message}",
+                next_step=self._without_champion(version),
             ) from error
 
-    def _without_champion(self, champion: ModelVersion) -> str:
-        """What helps where the champion's package cannot be read."""
+    def _without_champion(self, version: int) -> str:
+        """What helps where the package of the champion, version `version`, cannot be read."""
         steps = ["Restore it from a backup"]
         served = self._endpoints.history(self._endpoint) if self._endpoint else []
-        if any(d.version != champion.version for d in served):
+        if any(d.version != version for d in served):
             steps.append(f"go back to an earlier version (mlplatform rollback {self._endpoint})")
-        job = champion.tags.get("training_job", "")
+        tags = [v.tags for v in self._tracking.versions(self.name) if v.version == version]
+        job = tags[0].get("training_job", "") if tags else ""
         left = [
             i.key
             for i in self._store.list(f"jobs/{self.name.replace('.', '/', 1)}/")

@@ -11,6 +11,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mlplatform.core.packages.manifest import InputField, read_package
@@ -36,7 +37,7 @@ class Trained:
 
 
 class Training:
-    """Trains one model."""
+    """Trains one model; `personal`: columns of the feature set whose values are told nowhere."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Training:
         features: FeatureSetSpec,
         *,
         system: str,
+        personal: frozenset[str] = frozenset(),
     ) -> None:
         self._compute = compute
         self._tracking = tracking
@@ -54,6 +56,7 @@ class Training:
         self._model = model
         self._features = features
         self._system = system
+        self._personal = personal
         self.name = f"{system}.{model.name}"
 
     def train(
@@ -77,22 +80,23 @@ class Training:
         key = _digest([content, hyperparameters])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
         self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
-        result = self._compute.run(
-            JobSpec(
-                name=self._job_name(key),
-                container=self._model.container,
-                hyperparameters=hyperparameters,
-                channels=(
-                    *(Channel(channel, snapshot.channels[channel]) for channel in CHANNELS),
-                    Channel("spec", f"{prefix}spec/", "application/json"),
-                ),
-                output_prefix=prefix,
-                timeout_s=self._model.limits.timeout_s,
-                memory_mib=self._model.limits.memory_mib,
-                tags={"system": self._system, "model": self._model.name, "run_id": run_id},
+        job = JobSpec(
+            name=self._job_name(key),
+            container=self._model.container,
+            hyperparameters=hyperparameters,
+            channels=(
+                *(Channel(channel, snapshot.channels[channel]) for channel in CHANNELS),
+                Channel("spec", f"{prefix}spec/", "application/json"),
             ),
-            on_log=on_log,
+            output_prefix=prefix,
+            timeout_s=self._model.limits.timeout_s,
+            memory_mib=self._model.limits.memory_mib,
+            tags={"system": self._system, "model": self._model.name, "run_id": run_id},
         )
+        with ThreadPoolExecutor(1) as beside:
+            ready = beside.submit(self._tracking.prepare)
+            result = self._compute.run(job, on_log=on_log)
+            ready.result()
         if result.model_dir is None:
             raise JobError(f"Job '{result.name}' completed and left no model.", next_step=f"See '{result.log_path}'.")
         manifest = read_package(result.model_dir)
@@ -129,7 +133,7 @@ class Training:
             model=self.name,
             task=model.task,
             target=self._features.target,
-            inputs=inputs_of(self._features),
+            inputs=inputs_of(self._features, self._personal),
             metric=model.gate.metric,
             higher_is_better=HIGHER_IS_BETTER[model.gate.metric],
             snapshot=snapshot.ref.to_json(),
@@ -153,7 +157,7 @@ class Training:
         raise AssertionError  # count() has no end
 
 
-def inputs_of(features: FeatureSetSpec) -> tuple[InputField, ...]:
+def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) -> tuple[InputField, ...]:
     """The signature's inputs of a feature set."""
     return tuple(
         InputField(
@@ -164,6 +168,7 @@ def inputs_of(features: FeatureSetSpec) -> tuple[InputField, ...]:
             minimum=f.minimum,
             maximum=f.maximum,
             description=f.description,
+            personal=f.name in personal,
         )
         for f in features.features
     )

@@ -58,6 +58,11 @@ class MlflowTracking:
         root = ["--backend-store-uri", self.tracking_uri, "--artifacts-destination", str(self._root / "artifacts")]
         return [sys.executable, "-m", "mlflow", "server", *root, "--host", host, "--port", str(port), "--workers", "1"]
 
+    def prepare(self) -> None:
+        """Import MLflow's client, which takes about two seconds of processor time, and open its database."""
+        with mapped("opening the tracker"):
+            _ = self._client
+
     def stage(self, run: TrackedRun, *, model: str, digest: str) -> Candidate:
         """Record the run with its package and stage it as a candidate; the same digest is staged once."""
         read_package(run.package, digest=digest)
