@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +16,10 @@ from mlplatform.core.features.fitted import fit, write_transforms
 from mlplatform.core.packages.conversion import write_onnx
 from mlplatform.core.packages.manifest import InputField, Runtime, Signature, Task
 from mlplatform.core.packages.writer import seal_package
+from mlplatform_tests.containers.linear.scorer import WEIGHTS
+from mlplatform_tests.containers.linear.scorer import fit as fit_linear
+
+LINEAR = Path(__file__).parent / "containers" / "linear"
 
 TICKERS = ("AAPL", "JPM", "XOM")
 SECTORS = {"AAPL": "Information Technology", "JPM": "Financials", "XOM": "Energy"}
@@ -53,9 +60,10 @@ def make_package(
     rounds: int = 10,
     trained_to: str | None = "2020-06-23",
 ) -> str:
-    """Train on `make_table(seed=seed)` and seal the package in `directory`; returns its digest. Another seed, another digest."""
-    import xgboost
+    """Train on `make_table(seed=seed)` and seal the package in `directory`; returns its digest. Another seed, another digest.
 
+    With runtime ``process`` it is a model of `containers/linear`, else one of XGBoost's.
+    """
     table = make_table(seed=seed)
     target, classes, settings = {
         "regression": ("price", (), {"objective": "reg:squarederror"}),
@@ -66,13 +74,12 @@ def make_package(
     labels = [classes.index(v) for v in values] if classes else values
     fitted = fit(inputs, table)
     matrix = Encoder(inputs, fitted).table(table).matrix
-    booster = xgboost.train(
-        {"max_depth": 4, "nthread": 1, "seed": seed, **settings}, xgboost.DMatrix(matrix, label=labels), rounds
-    )
     directory.mkdir(parents=True, exist_ok=True)
-    booster.save_model(directory / "model.ubj")
-    if runtime == "onnx":
-        write_onnx(booster, directory / "model.onnx", inputs=len(inputs))
+    if runtime == "process":
+        sizes = [len(field.categories or ()) for field in fitted]
+        _write_linear(directory, fit_linear(matrix, np.array(labels), sizes, len(classes)))
+    else:
+        _write_trees(directory, matrix, labels, {"seed": seed, **settings}, rounds, onnx=runtime == "onnx")
     write_transforms(directory, fitted)
     return seal_package(
         directory,
@@ -85,3 +92,21 @@ def make_package(
         trained_to=trained_to,
         parameters={"seed": str(seed)},
     ).digest
+
+
+def _write_trees(
+    directory: Path, matrix: Any, labels: Any, settings: dict[str, Any], rounds: int, *, onnx: bool
+) -> None:
+    import xgboost
+
+    data = xgboost.DMatrix(matrix, label=labels)
+    booster = xgboost.train({"max_depth": 4, "nthread": 1, **settings}, data, rounds)
+    booster.save_model(directory / "model.ubj")
+    if onnx:
+        write_onnx(booster, directory / "model.onnx", inputs=matrix.shape[1])
+
+
+def _write_linear(directory: Path, model: dict[str, Any]) -> None:
+    (directory / WEIGHTS).write_text(json.dumps(model))
+    for name in ("scorer.py", "requirements.lock"):
+        shutil.copyfile(LINEAR / name, directory / name)

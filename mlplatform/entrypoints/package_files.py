@@ -1,12 +1,13 @@
-"""Files of a model package that are the same whatever trained the model: how its rows were split, and their profile.
+"""Files of a job that are the same whatever trains the model: its rows, and what becomes of them in its package.
 
-The gate asks the first which rows the model cannot have seen; monitors compare later rows with the second.
+The gate asks how they were split, to know which rows the model cannot have seen; monitors compare later rows with their
+profile.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,23 @@ from mlplatform.core.training.plan import TrainingPlan
 from mlplatform.entrypoints.contract import Job
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
+CHANNELS = ("train", "validation", "test")
 SPLIT, BASELINE = "split.json", "baseline.json"
+
+
+def read_channels(job: Job) -> dict[str, pa.Table]:
+    """The rows of each channel."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return {
+        name: pa.concat_tables([pq.read_table(path, partitioning=None) for path in job.parquet(name)])
+        for name in CHANNELS
+    }
 
 
 def write_split(job: Job, plan: TrainingPlan, fitted_on: pa.Table) -> None:
@@ -35,7 +50,9 @@ def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str] = ("tra
 
     files = [path for channel in channels for path in job.parquet(channel)]
     relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
-    fields = [Field(field.name, "category" if field.type == "varchar" else "numeric") for field in plan.inputs]
+    fields = [
+        Field(field.name, "category" if field.type == "varchar" else "numeric", field.personal) for field in plan.inputs
+    ]
     # One thread: sums of parts in another order differ in their last digit, and so would the package's digest.
     with duckdb.connect(config={"threads": 1}) as connection:
         profile = take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), relation, fields)
@@ -56,3 +73,17 @@ def greatest(tables: Iterable[pa.Table], column: str | None) -> str | None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """The same content always gives the same bytes."""
     path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "utf-8")
+
+
+def write_held_out(
+    directory: Path, table: pa.Table, predicted: npt.NDArray[np.float64], classes: Sequence[str]
+) -> None:
+    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    directory.mkdir(parents=True, exist_ok=True)
+    columns = {f"_probability_{name}": predicted[:, i] for i, name in enumerate(classes)} or {"_prediction": predicted}
+    for name, values in columns.items():
+        table = table.append_column(name, pa.chunked_array([values]))
+    pq.write_table(table, directory / "held_out.parquet")

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlplatform.core.features.fitted import write_transforms
 from mlplatform.core.packages.manifest import Runtime, Signature
@@ -21,16 +21,16 @@ from mlplatform.core.packages.writer import MODEL_FILES, seal_package
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.contract import Job, run_job
-from mlplatform.entrypoints.package_files import greatest, write_baseline, write_json, write_split
+from mlplatform.entrypoints.package_files import (
+    greatest,
+    read_channels,
+    write_baseline,
+    write_held_out,
+    write_json,
+    write_split,
+)
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
 from mlplatform.entrypoints.xgboost_search import check_parameters, predict, search, train
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
-
-CHANNELS = ("train", "validation", "test")
 
 
 def main(argv: Sequence[str], env: Mapping[str, str]) -> int:  # noqa: ARG001 - the contract passes no arguments
@@ -43,7 +43,7 @@ def _train(job: Job) -> None:
 
     plan = TrainingPlan.from_json(job.document("spec", FILE))
     parameters = check_parameters(job.hyperparameters, plan.task)
-    tables = {name: _read(job.parquet(name)) for name in CHANNELS}
+    tables = read_channels(job)
     log = _log
     for name, table in tables.items():
         log(f"{name}: {table.num_rows} rows")
@@ -97,15 +97,8 @@ def _train(job: Job) -> None:
         parameters=chosen.parameters,
         metrics=metrics,
     )
-    _write_held_out(job.data_dir, tables["test"], predicted, classes)
+    write_held_out(job.data_dir, tables["test"], predicted, classes)
     log(f"package {manifest.digest}")
-
-
-def _read(files: Sequence[Path]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    return pa.concat_tables([pq.read_table(path, partitioning=None) for path in files])
 
 
 def _write_model(booster: Any, directory: Path, held_out: Rows, plan: TrainingPlan) -> tuple[Runtime, float]:
@@ -134,20 +127,6 @@ def _write_model(booster: Any, directory: Path, held_out: Rows, plan: TrainingPl
         return "onnx", difference
     path.unlink()
     return "xgboost", difference
-
-
-def _write_held_out(
-    directory: Path, table: pa.Table, predicted: npt.NDArray[np.float64], classes: Sequence[str]
-) -> None:
-    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    directory.mkdir(parents=True, exist_ok=True)
-    columns = {f"_probability_{name}": predicted[:, i] for i, name in enumerate(classes)} or {"_prediction": predicted}
-    for name, values in columns.items():
-        table = table.append_column(name, pa.chunked_array([values]))
-    pq.write_table(table, directory / "held_out.parquet")
 
 
 def _log(line: str) -> None:

@@ -57,19 +57,25 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
     return _choose(connection, {"sqlite": sqlite})
 
 
-def warehouse(connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets]) -> Warehouse:
-    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system."""
+def warehouse(
+    connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets], *, masked: bool = False
+) -> Warehouse:
+    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system.
+
+    `masked`: its errors do not tell values.
+    """
 
     def ducklake() -> Warehouse:
         from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 
-        return DuckLakeWarehouse(home.warehouse(system))
+        return DuckLakeWarehouse(home.warehouse(system), masked=masked)
 
     def redshift() -> Warehouse:
         from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
         from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
 
-        return RedshiftWarehouse(RedshiftSettings.model_validate(connection.settings), secrets(), system=system)
+        settings = RedshiftSettings.model_validate(connection.settings)
+        return RedshiftWarehouse(settings, secrets(), system=system, masked=masked)
 
     return _choose(connection, {"ducklake": ducklake, "redshift": redshift})
 
@@ -96,7 +102,7 @@ def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
     return _choose(connection, {"environment": environment})
 
 
-def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path) -> Compute:
+def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path, cache: Path) -> Compute:
     """`subprocess`: jobs as processes of this machine; containers of the project of `defs` come before the package's."""
 
     def subprocess() -> Compute:
@@ -105,7 +111,7 @@ def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path) 
 
         project = project_folder(defs)
         own = [project / "containers"] if project is not None else []
-        return SubprocessCompute(home.jobs, store, containers=(*own, *container_folders()))
+        return SubprocessCompute(home.jobs, store, containers=(*own, *container_folders()), cache=cache)
 
     return _choose(connection, {"subprocess": subprocess})
 

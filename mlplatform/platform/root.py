@@ -15,7 +15,7 @@ from mlplatform.errors import NotFoundError
 from mlplatform.platform.data import Closing
 from mlplatform.platform.locate import defs_folder, profile_folders
 from mlplatform.platform.system import SystemStations
-from mlplatform.spec.home import Home, home_path, open_home
+from mlplatform.spec.home import Home, cache_path, home_path, open_home
 from mlplatform.spec.loader import load_systems
 from mlplatform.spec.profile import Profile, load_profile
 
@@ -110,7 +110,8 @@ class Platform:
     def compute(self) -> Compute:
         from mlplatform.platform.connections import compute
 
-        return compute(self.profile.connection("jobs", port="compute"), self.home, self.store, self.defs)
+        jobs = self.profile.connection("jobs", port="compute")
+        return compute(jobs, self.home, self.store, self.defs, cache_path(self.env))
 
     @cached_property
     def tracking(self) -> Tracking:
@@ -134,7 +135,7 @@ class Platform:
     def runtimes(self) -> Runtimes:
         from mlplatform.adapters.runtimes import PackageRuntimes
 
-        return PackageRuntimes()
+        return PackageRuntimes(cache=cache_path(self.env))
 
     @cached_property
     def expectations(self) -> Expectations:

@@ -63,6 +63,18 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A container that the next job starts without delay.
+
+    `made`: whether that took anything. `folder`: its own environment on this machine, None where it needs none.
+    """
+
+    container: str
+    made: bool
+    folder: Path | None
+
+
+@dataclass(frozen=True)
 class ComputeCapabilities:
     """What a compute back end offers."""
 
@@ -88,6 +100,16 @@ class Compute(Protocol):
     def container_digest(self, container: str) -> str:
         """SHA-256 hex of what the container consists of (an image's own digest, where it is one): another content,
         another digest. Raises NotFoundError."""
+        ...
+
+    def prepare(self, container: str, *, on_log: Callable[[str], None] | None = None) -> Prepared:
+        """Make ahead what a job in the container would make first (its environment). Safe to call again, and at once from
+        several processes.
+
+        Raises:
+            NotFoundError: there is no such container. SpecError: its lock is none.
+            UnavailableError: what it consists of cannot be had now.
+        """
         ...
 
     def describe(self, name: str) -> dict[str, Any]:

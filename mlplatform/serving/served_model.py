@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mlplatform.core.codecs import RequestFields
 from mlplatform.errors import StateError
+from mlplatform.serving.model_thread import ModelThread
 from mlplatform.spec.endpoint import EndpointSpec
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class ServedModel:
     """A loaded generation; immutable, so that a request that holds it is answered by it alone.
 
     `example` is a row that fits the signature, for the docs and to warm up; `identity` is what each captured line says of
-    the generation, as members of a JSON object.
+    the generation, as members of a JSON object. `thread` asks a model that another process holds; None = it is asked here.
     """
 
     deployment: Deployment
@@ -40,11 +41,14 @@ class ServedModel:
     id_prefix: str = field(init=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
     max_body_bytes: int = field(init=False)
+    thread: ModelThread | None = field(init=False)
 
     def __post_init__(self) -> None:
         d, spec = self.deployment, self.spec
         fixed: dict[str, Any] = {
-            "fields": RequestFields(self.manifest.signature.inputs, tuple(spec.keys), spec.max_rows),
+            "fields": RequestFields(
+                self.manifest.signature.inputs, tuple(spec.keys), spec.max_rows, _untold(spec, self.manifest)
+            ),
             "envelope": msgspec.Raw(
                 msgspec.json.encode({"name": d.model, "version": d.version, "generation": d.generation})
             ),
@@ -58,6 +62,7 @@ class ServedModel:
                 (b"x-amzn-invoked-production-variant", VARIANT.encode()),
             ),
             "max_body_bytes": spec.max_body_kib * 1024,
+            "thread": ModelThread(self.model) if self.manifest.runtime == "process" else None,
         }
         for name, value in fixed.items():
             object.__setattr__(self, name, value)
@@ -70,6 +75,12 @@ class ServedModel:
     @property
     def manifest(self) -> Manifest:
         return self.model.manifest
+
+
+def _untold(spec: EndpointSpec, manifest: Manifest) -> frozenset[str]:
+    """Fields whose values no answer tells."""
+    personal = [field_.name for field_ in manifest.signature.inputs if field_.personal]
+    return frozenset([*personal, *spec.capture.mask, *spec.capture.drop])
 
 
 def _members(**values: Any) -> bytes:

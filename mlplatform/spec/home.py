@@ -89,6 +89,12 @@ def home_path(env: Mapping[str, str]) -> Path:
     return Path(env.get("MLPLATFORM_HOME") or Path(env.get("HOME", "~")).expanduser() / ".mlplatform").absolute()
 
 
+def cache_path(env: Mapping[str, str]) -> Path:
+    """``MLPLATFORM_CACHE``, or ``mlplatform`` under the user's caches: what can be made again, shared by all homes."""
+    caches = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME", "~")).expanduser() / ".cache")
+    return Path(env.get("MLPLATFORM_CACHE") or caches / "mlplatform").absolute()
+
+
 def open_home(root: Path, *, profile: str) -> Home:
     """The home at `root`, stamped with version and profile on first use.
 

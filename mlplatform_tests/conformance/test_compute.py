@@ -158,11 +158,13 @@ def test_a_job_sees_the_contract_and_its_results_come_back(
         assert "data/note.txt" in archive.getnames()
 
 
-def test_a_job_sees_no_secret_of_this_process(compute: SubprocessCompute, store: DirectoryObjectStore) -> None:
+def test_a_job_sees_no_secret_of_this_process(
+    compute: SubprocessCompute, store: DirectoryObjectStore, containers: Path
+) -> None:
     secretive = SubprocessCompute(
         compute._root,
         store,
-        containers=compute._containers,
+        containers=[containers],
         environment={"MLPLATFORM_SECRET_X": "s3cret", "AWS_SECRET_ACCESS_KEY": "k", "PATH": os.environ["PATH"]},
     )
     result = secretive.run(_job("copies"))

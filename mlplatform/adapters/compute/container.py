@@ -1,6 +1,7 @@
 """Containers without Docker: the folder ``containers/<name>`` and the command its Dockerfile's ENTRYPOINT names.
 
-``python`` there means this interpreter, or that of the folder's own ``.venv`` where it has one.
+``python`` there means that of the folder's own ``.venv`` where it has one; else, where the folder has a
+`requirements.lock`, that of the environment made from it (`adapters.containers`); else this interpreter.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlplatform
+from mlplatform.adapters.containers.lock import FILE
 from mlplatform.errors import NotFoundError, SpecError
 
 _ENTRYPOINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
@@ -24,10 +26,11 @@ _PYTHON = frozenset({"python", "python3"})
 
 @dataclass(frozen=True)
 class Container:
-    """A command and the folder it runs in."""
+    """A command and the folder it runs in. `lock`: describes the environment whose ``python`` the command begins with."""
 
     folder: Path
     command: tuple[str, ...]
+    lock: Path | None = None
 
 
 def container_folders() -> tuple[Path, ...]:
@@ -53,10 +56,14 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
                 f"'{folder / 'Dockerfile'}' has no line ENTRYPOINT [\"command\", …].", next_step="Add one in JSON form."
             )
         command = [str(part) for part in json.loads(match[1])]
-        own = folder / ".venv" / "bin" / "python"
-        if command[0] in _PYTHON:
-            command[0] = str(own) if own.exists() else sys.executable
-        return Container(folder, tuple(command))
+        own, lock = folder / ".venv" / "bin" / "python", folder / FILE
+        if command[0] not in _PYTHON:
+            return Container(folder, tuple(command))
+        if own.exists():
+            return Container(folder, (str(own), *command[1:]))
+        if lock.is_file():
+            return Container(folder, tuple(command), lock)
+        return Container(folder, (sys.executable, *command[1:]))
     there = sorted({p.parent.name for root in folders for p in root.glob("*/Dockerfile")})
     raise NotFoundError(f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.")
 

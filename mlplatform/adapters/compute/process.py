@@ -120,11 +120,11 @@ def _signal(session: int, number: int) -> bool:
 
 
 class LogTail:
-    """Reads a growing log line by line; a line without its end is kept for later."""
+    """Reads a growing log line by line, from byte `at` on; a line without its end is kept for later."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, at: int = 0) -> None:
         self._path = path
-        self._at = 0
+        self._at = at
         self._rest = b""
 
     def lines(self, *, end: bool = False) -> Iterator[str]:

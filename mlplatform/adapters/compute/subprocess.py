@@ -20,12 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.adapters.compute.artifacts import store_artifacts
-from mlplatform.adapters.compute.container import (
-    Container,
-    container_folders,
-    content_digest,
-    find_container,
-)
+from mlplatform.adapters.compute.container import Container, container_folders, content_digest
 from mlplatform.adapters.compute.description import (
     ENDED,
     first_description,
@@ -36,10 +31,13 @@ from mlplatform.adapters.compute.description import (
     write_description,
 )
 from mlplatform.adapters.compute.process import LogTail, ProcessId, resident_mib, start, stop, sweep
+from mlplatform.adapters.compute.program import Programs
 from mlplatform.adapters.compute.tree import JobTree
+from mlplatform.adapters.containers.environments import Environments
 from mlplatform.errors import DataError, JobError, NotFoundError, PlatformError, TimedOutError
-from mlplatform.ports.compute import ComputeCapabilities, JobResult, JobSpec, JobStatus
+from mlplatform.ports.compute import ComputeCapabilities, JobResult, JobSpec, JobStatus, Prepared
 from mlplatform.ports.object_store import ObjectStore
+from mlplatform.spec.home import cache_path
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _POLL_S = 0.05
@@ -51,6 +49,7 @@ class SubprocessCompute:
     """Jobs under `jobs_root`, one folder each.
 
     `grace_s`: seconds between SIGTERM and SIGKILL (SageMaker: 120). `containers`: folders searched for containers.
+    `cache`: where environments of containers are kept.
     """
 
     def __init__(
@@ -61,12 +60,14 @@ class SubprocessCompute:
         containers: Sequence[Path] | None = None,
         grace_s: float = 10.0,
         environment: Mapping[str, str] | None = None,
+        cache: Path | None = None,
     ) -> None:
         self._root = jobs_root
         self._store = store
-        self._containers = container_folders() if containers is None else tuple(containers)
         self._grace_s = grace_s
         self._environment = dict(os.environ if environment is None else environment)
+        folders = container_folders() if containers is None else containers
+        self._programs = Programs(folders, Environments(cache or cache_path(self._environment)))
 
     @property
     def capabilities(self) -> ComputeCapabilities:
@@ -76,7 +77,7 @@ class SubprocessCompute:
         """Run to the end, or join the job of that name. See the port for what is raised."""
         if not _NAME.fullmatch(job.name):
             raise DataError(f"'{job.name}' is no job name: expected at most 63 letters, digits and dashes.")
-        container = find_container(job.container, self._containers)
+        container = self._programs.find(job.container)
         tree = JobTree(self._root / job.name)
         say = on_log or (lambda _: None)
         description = self._run(job, container, tree, say) if self._claim(job, tree) else self._join(tree, say)
@@ -84,7 +85,11 @@ class SubprocessCompute:
 
     def container_digest(self, container: str) -> str:
         """Of the folder's files: names, content, and which are programs. Raises NotFoundError."""
-        return content_digest(find_container(container, self._containers).folder)
+        return content_digest(self._programs.find(container).folder)
+
+    def prepare(self, container: str, *, on_log: OnLog | None = None) -> Prepared:
+        """Make the container's own environment, where it has one that is not there yet. See the port for what is raised."""
+        return self._programs.prepare(container, on_log or (lambda _: None))
 
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob's shape. Raises NotFoundError."""
@@ -149,17 +154,15 @@ class SubprocessCompute:
             tree.write_config(job)
             for channel in job.channels:
                 tree.lay(channel, self._store)
+            program = self._programs.program(job.container, container, tree, say)
+            tail = LogTail(tree.log, at=tree.log.stat().st_size if tree.log.exists() else 0)
             _enter(tree, description, "Training")
-            process = start(
-                container.command,
-                folder=container.folder,
-                environment=tree.environment(job, self._environment),
-                log=tree.log,
-            )
+            environment = {**program.variables, **tree.environment(job, self._environment)}
+            process = start(program.command, folder=program.folder, environment=environment, log=tree.log)
             try:
                 description["Local"]["Session"] = ProcessId.of(process.pid).to_json()
                 write_description(tree, description)
-                ended = self._watch(job, process, tree, description, say)
+                ended = self._watch(job, process, tail, tree, description, say)
             finally:
                 stop(process.pid, grace_s=self._grace_s)
                 description["Local"]["ExitCode"] = process.wait()
@@ -184,10 +187,15 @@ class SubprocessCompute:
         return description
 
     def _watch(
-        self, job: JobSpec, process: subprocess.Popen[bytes], tree: JobTree, description: dict[str, Any], say: OnLog
+        self,
+        job: JobSpec,
+        process: subprocess.Popen[bytes],
+        tail: LogTail,
+        tree: JobTree,
+        description: dict[str, Any],
+        say: OnLog,
     ) -> tuple[JobStatus, str, str] | None:
         """Wait for the process to end: None, or why it must be stopped: status, secondary status, reason."""
-        tail = LogTail(tree.log)
         deadline = time.monotonic() + job.timeout_s
         local = description["Local"]
         measured = 0.0

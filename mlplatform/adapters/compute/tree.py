@@ -21,7 +21,7 @@ from mlplatform.ports.compute import Channel, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 
 HOST = "algo-1"
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 """All that a job sees of the environment it was started from: no secret, no credential."""
 
 
@@ -117,7 +117,7 @@ class JobTree:
         """What the process sees: the contract's variables, the request's, and a few of this machine's."""
         ml = self.ml
         hyperparameters = dict(job.hyperparameters)
-        env = {name: inherited[name] for name in _INHERITED if name in inherited}
+        env = {name: inherited[name] for name in INHERITED if name in inherited}
         env |= {"PYTHONUNBUFFERED": "1", "SAGEMAKER_BASE_DIR": str(ml), "TRAINING_JOB_NAME": job.name}
         env |= {
             "SM_MODEL_DIR": str(self.model),

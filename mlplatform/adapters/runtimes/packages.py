@@ -1,7 +1,11 @@
-"""Loads model packages: checked against their hashes, the encoder beside the scorer, warmed up."""
+"""Loads model packages: checked against their hashes, the encoder beside the scorer, warmed up.
+
+Where the scorer is another process's (`adapters.runtimes.process`), the rows are encoded here all the same.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +18,13 @@ from mlplatform.core.packages.manifest import Manifest, read_package
 from mlplatform.core.packages.writer import MODEL_FILES
 from mlplatform.errors import StateError
 from mlplatform.ports.runtimes import Prediction
+from mlplatform.spec.home import cache_path
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-Scorer = Callable[["npt.NDArray[np.float32]"], "npt.NDArray[np.float32]"]
+Scorer = Callable[["npt.NDArray[np.float32]"], "npt.NDArray[Any]"]
 
 
 class PackageModel:
@@ -64,7 +69,14 @@ class PackageModel:
 
 
 class PackageRuntimes:
-    """Every runtime a package can name, imported when a package first names it."""
+    """Every runtime a package can name, imported when a package first names it.
+
+    `cache`: where environments of containers are kept. `answer_s`: how long a model's own process may take to answer.
+    """
+
+    def __init__(self, *, cache: Path | None = None, answer_s: float | None = None) -> None:
+        self._cache = cache
+        self._answer_s = answer_s
 
     def load(self, package: Path, *, digest: str | None = None) -> PackageModel:
         """The model of the package at `package`. Raises StateError where it is damaged or of another digest."""
@@ -73,15 +85,27 @@ class PackageRuntimes:
         if len(signature.classes) < 2 and signature.task != "regression":
             raise StateError(f"package at '{package}' is for task {signature.task} and names no classes.")
         encoder = Encoder(signature.inputs, read_transforms(package))
-        path = package / MODEL_FILES[manifest.runtime]
-        if manifest.runtime == "onnx":
-            from mlplatform.adapters.runtimes.onnx import load_scorer
-        else:
-            from mlplatform.adapters.runtimes.xgboost import load_scorer
-        score = load_scorer(path, signature.task)
+        score = self._scorer(package, manifest)
         for _ in range(3):  # the first calls allocate; they are not a caller's
             score(np.zeros((1, len(signature.inputs)), dtype=np.float32))
         return PackageModel(manifest, encoder, score)
+
+    def _scorer(self, package: Path, manifest: Manifest) -> Scorer:
+        path, task = package / MODEL_FILES[manifest.runtime], manifest.signature.task
+        if manifest.runtime == "onnx":
+            from mlplatform.adapters.runtimes.onnx import load_scorer as load_onnx
+
+            return load_onnx(path, task)
+        if manifest.runtime == "xgboost":
+            from mlplatform.adapters.runtimes.xgboost import load_scorer as load_xgboost
+
+            return load_xgboost(path, task)
+        from mlplatform.adapters.containers.environments import Environments
+        from mlplatform.adapters.runtimes.process import ANSWER_S, ProcessScorer
+
+        environments = Environments(self._cache or cache_path(os.environ))
+        answer_s = self._answer_s or ANSWER_S
+        return ProcessScorer(package.absolute(), manifest.digest, environments, scorer=path.name, answer_s=answer_s)
 
 
 def _best(scores: Sequence[float]) -> int:

@@ -4,10 +4,13 @@
     transforms.json   fitted transforms (`core.features`)
     model.onnx        the model for ONNX Runtime, where it converts
     model.ubj         XGBoost's own format
+    scorer.py         the program that loads any other model, in a process and an environment of its own,
+    requirements.lock   which is made from this
     baseline.json     profile of the training rows (`core.drift`), what monitors compare with
     evaluation.json   metrics on validation and held-out rows
 
-Nothing in a package is a pickle.
+No file that the platform's own processes load is a pickle. What `scorer.py` loads may be one: it is trained, kept and
+loaded by its hash, in that environment only.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from mlplatform.errors import StateError
 FORMAT_VERSION = 1
 MANIFEST = "model.json"
 
-Runtime = Literal["onnx", "xgboost"]
+Runtime = Literal["onnx", "xgboost", "process"]
 Task = Literal["regression", "binary", "multiclass"]
 
 
@@ -36,6 +39,7 @@ class InputField:
         missing: what a NULL, NaN or absent value means: ``refuse``, ``keep``, ``median``.
         unseen: what a category not met in training means: ``flag`` (own code, and a flag in the answer) or ``refuse``.
         minimum, maximum: bounds of accepted values, inclusive.
+        personal: a value is not told by errors.
     """
 
     name: str
@@ -45,6 +49,7 @@ class InputField:
     minimum: float | None = None
     maximum: float | None = None
     description: str = ""
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Manifest:
     """The content of `model.json`.
 
     Attributes:
-        runtime: what serves it (`onnx` after the conversion agreed with the original on held-out rows).
+        runtime: what serves it (`onnx` after the conversion agreed with the original on held-out rows; `process`: a program
+            of the package's own, beside the process that serves).
         files: file name → SHA-256 hex, all files but `model.json`.
         snapshot: the SnapshotRef (as JSON) of the rows it was trained, validated and held out on.
         code_version: of the code that asked for the job, and the container with its digest.
@@ -83,8 +89,12 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def canonical(self) -> bytes:
-        """Canonical JSON: sorted keys, no spaces, UTF-8."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        """Canonical JSON: sorted keys, no spaces, UTF-8; `personal` is only there where it is true (packages are older)."""
+        content = asdict(self)
+        for field_ in content["signature"]["inputs"]:
+            if not field_["personal"]:
+                del field_["personal"]
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property
     def digest(self) -> str:
@@ -133,7 +143,7 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
         raise StateError(f"model package at '{directory}' has digest {manifest.digest[:12]}…, expected {digest[:12]}….")
     for name, expected in manifest.files.items():
         try:
-            found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+            found = file_digest(directory / name)
         except OSError as error:
             raise StateError(f"model package at '{directory}' lacks '{name}': {error}.") from error
         if found != expected:
@@ -141,3 +151,9 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
                 f"'{name}' of the model package at '{directory}' is damaged: SHA-256 {found[:12]}…, expected {expected[:12]}…."
             )
     return manifest
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 hex of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from mlplatform.core.packages.manifest import MANIFEST, Manifest, Runtime, Signature, write_manifest
+from mlplatform.core.packages.manifest import MANIFEST, Manifest, Runtime, Signature, file_digest, write_manifest
 from mlplatform.errors import StateError
 
-MODEL_FILES: dict[Runtime, str] = {"onnx": "model.onnx", "xgboost": "model.ubj"}
+MODEL_FILES: dict[Runtime, str] = {"onnx": "model.onnx", "xgboost": "model.ubj", "process": "scorer.py"}
 """The file each runtime loads."""
 
 
@@ -35,7 +34,7 @@ def seal_package(
     folders = [path.name for path in paths if not path.is_file()]
     if folders:
         raise StateError(f"a model package has files only; '{directory}' also has: {', '.join(folders)}.")
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    files = {path.name: file_digest(path) for path in paths}
     if MODEL_FILES[runtime] not in files:
         raise StateError(f"package at '{directory}' lacks '{MODEL_FILES[runtime]}', which runtime '{runtime}' loads.")
     manifest = Manifest(

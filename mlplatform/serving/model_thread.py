@@ -1,0 +1,37 @@
+"""The thread that asks a model which another process holds: the event loop serves others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.errors import ThrottledError
+
+if TYPE_CHECKING:
+    from mlplatform.ports.runtimes import LoadedModel, Prediction
+
+MOST_WAITING = 64
+"""So many requests may wait for one model in one worker; more are refused, since they would wait for long."""
+
+
+class ModelThread:
+    """One thread a generation, as its process answers one question at a time. It ends when nobody holds the generation."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._waiting = 0
+
+    async def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """Answers for rows. Raises ThrottledError where too many requests wait already, else what the model raises."""
+        if self._waiting >= MOST_WAITING:
+            raise ThrottledError(
+                f"{self._waiting} requests wait for this model already.", next_step="Try again in a moment."
+            )
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._model.predict_rows, rows)
+        finally:
+            self._waiting -= 1
