@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated
@@ -23,8 +24,8 @@ quarantine = App(
 
 
 @quarantine.command(name="list")
-def list_quarantine(table: str, *, limit: Count = 50, json: Json = False) -> int:
-    """List quarantined records with reason, source, offset and their bytes.
+def list_quarantine(table: str, *, limit: Count = 50, reveal: bool = False, json: Json = False) -> int:
+    """List quarantined records with reason, source, offset and their bytes; values of personal columns are masked.
 
     Parameters
     ----------
@@ -32,9 +33,19 @@ def list_quarantine(table: str, *, limit: Count = 50, json: Json = False) -> int
         SYSTEM/TABLE.
     limit
         At most so many.
+    reveal
+        Show records as they arrived, values of personal columns too.
     """
     stations, name = loaded_table(table)
-    show(stations.quarantine(name).list(limit=limit), as_json=json, columns=WAITING)
+    station = stations.quarantine(name)
+    found = station.list(limit=limit)
+    personal = ", ".join(sorted(station.personal))
+    if not reveal:
+        found = station.masked(found, stations.masking())
+    show(found, as_json=json, columns=WAITING)
+    if personal and found:
+        told = f"This shows personal columns: {personal}." if reveal else f"Masked: {personal}. --reveal shows it."
+        print(told, file=sys.stderr)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
+from mlplatform.errors import NotFoundError
 from mlplatform.platform import connections
 from mlplatform.platform.locate import make_importable
 from mlplatform.spec.stream import StreamSpec
@@ -12,6 +13,7 @@ from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
+    from mlplatform.core.capture.masking import Masking
     from mlplatform.platform.root import Platform
     from mlplatform.ports.stream import Stream
     from mlplatform.ports.warehouse import Warehouse
@@ -59,7 +61,9 @@ class DataStations:
         return self._once(
             "warehouse",
             connection,
-            lambda: connections.warehouse(found, home, self.spec.name, lambda: self.platform.secrets),
+            lambda: connections.warehouse(
+                found, home, self.spec.name, lambda: self.platform.secrets, masked=self.spec.is_personal
+            ),
         )
 
     def producer(self, stream: str) -> Producer:
@@ -115,6 +119,15 @@ class DataStations:
                 streams=self._streams(),
             ),
         )
+
+    def masking(self) -> Masking:
+        """What makes values unreadable as capture does; without a key for it, by dots."""
+        from mlplatform.core.capture.masking import MASK_SECRET, Masking
+
+        try:
+            return Masking(key=self.platform.secrets.get(MASK_SECRET).get_secret_value().encode())
+        except NotFoundError:
+            return Masking()
 
     def connections(self) -> list[str]:
         """Names of the warehouse connections that this system loads tables through."""

@@ -81,6 +81,7 @@ class SystemStations(DataStations):
             table,
             system=self.spec.name,
             query_sql=self.spec.query(features),
+            personal=self.spec.personal(features),
         )
 
     def evaluations(self, monitor: str) -> list[Any]:
@@ -152,7 +153,11 @@ class SystemStations(DataStations):
         from mlplatform.stations.data_tests import DataTests
 
         spec, p = self.spec.get(FeatureSetSpec, features), self.platform
-        return self._once("data_tests", features, lambda: DataTests(p.expectations, spec, system=self.spec.name))
+        return self._once(
+            "data_tests",
+            features,
+            lambda: DataTests(p.expectations, spec, system=self.spec.name, personal=self.spec.personal(spec)),
+        )
 
     def notifies(self) -> list[Notify]:
         """One for each `mlplatform.Notify` of the system."""
@@ -192,7 +197,15 @@ class SystemStations(DataStations):
         return self._once(
             "training",
             model,
-            lambda: Training(p.compute, p.tracking, p.store, spec, features, system=self.spec.name),
+            lambda: Training(
+                p.compute,
+                p.tracking,
+                p.store,
+                spec,
+                features,
+                system=self.spec.name,
+                personal=self.spec.personal(features),
+            ),
         )
 
     def gate(self, model: str) -> Gate:

@@ -48,13 +48,20 @@ class Expectations(Protocol):
     """Great Expectations' role."""
 
     def check(
-        self, suite: str, table: pa.Table, expectations: Sequence[ExpectationSpec], *, run: str
+        self,
+        suite: str,
+        table: pa.Table,
+        expectations: Sequence[ExpectationSpec],
+        *,
+        run: str,
+        personal: frozenset[str] = frozenset(),
     ) -> ExpectationReport:
         """Evaluate `expectations` on all rows of `table`.
 
         Args:
             suite: name under which the pages of its runs stand together, ``<system>/<station>``.
             run: name of this run in those pages.
+            personal: columns of which nothing but counts is told, in results and pages alike.
 
         Raises:
             SpecError: an expectation or argument that there is not, or a column the table has not; names the nearest.

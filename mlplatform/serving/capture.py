@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from mlplatform.core.capture.masking import Masking
+from mlplatform.core.capture.masking import MASK_SECRET, Masking
 from mlplatform.errors import NotFoundError, ProfileError
 from mlplatform.serving.capture_spool import CaptureSpool
 from mlplatform.serving.served_model import ServedModel
@@ -36,7 +36,6 @@ SLICE_REQUESTS, PAUSE_S = 128, 0.00005
 """The writer gives way after so many requests: while it encodes, the event loop of its process stands still."""
 
 QUEUE_REQUESTS = 20_000
-MASK_SECRET = "capture_mask_key"  # noqa: S105 - the name of a secret
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _share = random.Random().random  # noqa: S311 - a sample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlplatform.spec.station import StationSpec, Strict
 
@@ -15,7 +15,19 @@ class CaptureSpec(Strict):
         default_factory=list, examples=[["ticker_symbol"]], description="Fields replaced by a keyed hash."
     )
     drop: list[str] = Field(default_factory=list, examples=[["change"]], description="Fields left out.")
+    keep: list[str] = Field(
+        default_factory=list,
+        examples=[["customer_id"]],
+        description="Personal fields kept as they were sent; all other personal fields are masked without being named here.",
+    )
     retention_days: float = Field(default=30, gt=0, description="Days captured requests are kept.")
+
+    @model_validator(mode="after")
+    def _kept_or_not(self) -> CaptureSpec:
+        for name in self.keep:
+            if name in (*self.mask, *self.drop):
+                raise ValueError(f"field '{name}' is kept, and masked or dropped; name it once")
+        return self
 
 
 class EndpointSpec(StationSpec):

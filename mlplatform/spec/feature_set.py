@@ -72,6 +72,12 @@ class FeatureSetSpec(StationSpec):
     features: list[FeatureSpec] = Field(min_length=1)
     window: WindowSpec | None = None
     split: SplitSpec
+    anonymous: list[str] = Field(
+        default_factory=list,
+        examples=[["deck"]],
+        description="Columns of the query that are made of a table's personal columns and tell nobody's value, such as an age "
+        "group; all others that are made of such are personal.",
+    )
     expectations: list[ExpectationSpec] = Field(default_factory=list)
     minimum_rows: int = Field(default=100, gt=0, description="Fewer training rows are refused.")
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlplatform.errors import NotFoundError, SpecError
+from mlplatform.spec.capture_masks import with_masks
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.station import StationSpec
 from mlplatform.spec.system import SPECS, SystemSpec
@@ -69,7 +70,7 @@ def load_system(path: Path) -> SystemSpec:
         ]
     if faults:
         raise SpecError("\n".join(faults))
-    return system
+    return with_masks(system)
 
 
 def fingerprint(system: SystemSpec) -> str:

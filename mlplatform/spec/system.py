@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlplatform.errors import NotFoundError
+from mlplatform.spec.capture_masks import check_joined
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.fault import Fault
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.notification import NotifySpec
+from mlplatform.spec.personal import personal_outputs
+from mlplatform.spec.personal_faults import personal_faults
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.station import StationSpec
 from mlplatform.spec.stream import StreamSpec
@@ -31,15 +35,6 @@ SPECS: dict[str, type[StationSpec]] = {
 """Component type, as written in `defs.yaml`, to the spec of its attributes."""
 
 S = TypeVar("S", bound=StationSpec)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A cross-check that failed: on which station, at which key path of its attributes, and why."""
-
-    station: str
-    path: tuple[str | int, ...]
-    message: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,17 @@ class SystemSpec:
         """The text of a feature set's query file."""
         return (self.folder / features.query).read_text("utf-8")
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether a table has a personal column."""
+        return any(table.schema_().personal for table in self.all(TableSpec))
+
+    def personal(self, features: FeatureSetSpec) -> frozenset[str]:
+        """Columns of a feature set's query that are made of personal ones, and not said to be anonymous."""
+        if not self.is_personal:
+            return frozenset()
+        return personal_outputs(self.query(features), self.all(TableSpec)) - set(features.anonymous)
+
     def faults(self) -> Iterator[Fault]:
         """What the stations say of each other that does not hold."""
         yield from _doubled_names(self)
@@ -81,6 +87,8 @@ class SystemSpec:
             yield from _check_monitor(self, monitor)
         for refresh in self.all(RefreshSpec):
             yield from _check_refresh(self, refresh)
+        if self.is_personal:
+            yield from personal_faults(self)
 
 
 def _word(kind: type[StationSpec]) -> str:
@@ -136,6 +144,7 @@ def _check_features(system: SystemSpec, features: FeatureSetSpec) -> Iterator[Fa
     wanted: list[tuple[tuple[str | int, ...], str]] = [(("target",), features.target)]
     wanted += [(("features", i, "name"), f.name) for i, f in enumerate(features.features)]
     wanted += [(("split", "key", i), key) for i, key in enumerate(features.split.key)]
+    wanted += [(("anonymous", i), name) for i, name in enumerate(features.anonymous)]
     if features.window:
         wanted.append((("window", "column"), features.window.column))
     for where, name in wanted:
@@ -198,7 +207,7 @@ def _check_endpoint(system: SystemSpec, endpoint: EndpointSpec) -> Iterator[Faul
     if model is None or model.features not in sets:
         return
     known = [f.name for f in sets[model.features].features] + list(endpoint.keys)
-    for field_name in ("mask", "drop"):
+    for field_name in ("mask", "drop", "keep"):
         for index, name in enumerate(getattr(endpoint.capture, field_name)):
             if name not in known:
                 yield Fault(
@@ -227,6 +236,7 @@ def _check_monitor(system: SystemSpec, monitor: MonitorSpec) -> Iterator[Fault]:
             yield from _check_window(system, monitor, endpoint)
             if monitor.quality and monitor.quality.predictions == "captured":
                 yield from _check_captured(monitor, endpoint)
+                yield from check_joined(system, monitor, endpoint)
 
 
 def _check_window(system: SystemSpec, monitor: MonitorSpec, endpoint: EndpointSpec) -> Iterator[Fault]:
@@ -259,8 +269,4 @@ def _check_captured(monitor: MonitorSpec, endpoint: EndpointSpec) -> Iterator[Fa
     where = ("quality", "predictions")
     if not endpoint.keys:
         why = f"captured predictions are joined by the endpoint's keys, and endpoint '{endpoint.name}' has none"
-        yield Fault(monitor.name, where, why)
-    hidden = [k for k in endpoint.keys if k in (*endpoint.capture.mask, *endpoint.capture.drop)]
-    if hidden:
-        why = f"captured predictions are joined by key '{hidden[0]}', which endpoint '{endpoint.name}' masks or drops"
         yield Fault(monitor.name, where, why)

@@ -24,6 +24,11 @@ class ColumnSpec(Strict):
     domain: list[str] = Field(
         default_factory=list, examples=[["A", "B"]], description="The only values accepted; empty = any."
     )
+    personal: bool = Field(
+        default=False,
+        description="Whether a value says something of a person. Then it is told nowhere but where rows are kept: masked in "
+        "checks, logs, messages, listings and captured requests.",
+    )
     description: str = Field(default="", description="Shown with the asset's columns.")
 
     @field_validator("type")
@@ -132,6 +137,10 @@ class TableSpec(StationSpec):
             raise ValueError(
                 f"table '{self.name}' is existing ('{self.existing}'): who loads it says how long rows stay"
             )
+        if self.event_time in [c.name for c in self.columns if c.personal]:
+            raise ValueError(
+                f"event_time: receipts tell from when to when rows are, and '{self.event_time}' is personal"
+            )
         times = {c.name: c.type for c in self.columns}
         if self.retention_days is not None and self.event_time and times[self.event_time] not in ("date", "timestamp"):
             raise ValueError(
@@ -144,7 +153,16 @@ class TableSpec(StationSpec):
         return TableSchema(
             name=self.existing or self.name,
             columns=tuple(
-                Column(c.name, c.type, c.nullable, c.minimum, c.maximum, tuple(c.domain), c.description)
+                Column(
+                    c.name,
+                    c.type,
+                    c.nullable,
+                    c.minimum,
+                    c.maximum,
+                    tuple(c.domain),
+                    c.description,
+                    personal=c.personal,
+                )
                 for c in self.columns
             ),
             unique_key=tuple(self.unique_key),

@@ -32,6 +32,7 @@ class Monitor:
 
     Args:
         endpoint, model, features, table: the specs that `spec` refers to, directly and through them.
+        personal: columns of the feature set whose values are told nowhere.
         query_sql: text of the feature set's query.
         capture_table: the warehouse's table of captured predictions, for `predictions: captured`.
     """
@@ -54,12 +55,14 @@ class Monitor:
         system: str,
         query_sql: str,
         capture_table: str | None = None,
+        personal: frozenset[str] = frozenset(),
     ) -> None:
         self._warehouse = warehouse
         self._store = store
         self._spec = spec
         self._endpoint = endpoint
         self._features = features
+        self._personal = personal
         self._table = table
         self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column)
         self._evaluations = Evaluations(items, system=system, monitor=spec.name)
@@ -82,7 +85,8 @@ class Monitor:
     def baseline(self, relation: str) -> Profile:
         """The profile of `relation` (what stands behind FROM) on bins of its own: what later windows are judged against."""
         fields = [
-            Field(f.name, "category" if f.transform == "category" else "numeric") for f in self._features.features
+            Field(f.name, "category" if f.transform == "category" else "numeric", f.name in self._personal)
+            for f in self._features.features
         ]
         return take_baseline(self._warehouse.query, relation, fields, histogram=self._warehouse.capabilities.histogram)
 

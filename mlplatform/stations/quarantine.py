@@ -13,15 +13,18 @@ import hashlib
 import json
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from mlplatform.core.capture.masking import Masking
 from mlplatform.core.loads.erasure import Erasure
 from mlplatform.core.loads.landing import parse_landing_key
+from mlplatform.core.loads.masked_record import Mask, masked_record
 from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, LoadPlan, QuarantinedRecord, Receipt
 from mlplatform.core.loads.replays import STREAM, original_name, replay_folder
 from mlplatform.core.tables.books import QUARANTINE
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
 from mlplatform.ports.warehouse import Warehouse
@@ -72,6 +75,23 @@ class Quarantine:
         """Records that wait, oldest first; with `replayed`, also those that were."""
         where = "" if replayed else " AND replayed_at IS NULL"
         return self._select(f"{where} ORDER BY quarantined_at, batch_id, record_offset LIMIT {int(limit)}")
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The table's personal columns."""
+        return self._schema.personal
+
+    def masked(self, records: Sequence[QuarantinedRecord], masking: Masking) -> _Records:
+        """The records as they are shown where values of personal columns are not."""
+        return [replace(r, raw=self._masked(r, masking.shown)) for r in records] if self._schema.personal else [*records]
+
+    def _masked(self, record: QuarantinedRecord, mask: Mask) -> bytes:
+        try:
+            form = self._format(record.source)
+        except DataError:
+            form = JsonLinesFormat()
+        csv = form if isinstance(form, CsvFormat) else None
+        return masked_record(record.raw, csv, record.columns, self._schema, mask) if record.offset else MASKED.encode()
 
     def count(self) -> int:
         """How many records wait."""

@@ -118,3 +118,35 @@ def test_great_expectations_is_not_imported_before_the_first_check() -> None:
         "GreatExpectations(None); print('great_expectations' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_of_a_personal_column_counts_are_told_and_no_value(expectations: Expectations, tmp_path: Path) -> None:
+    rows = pa.table({"name": ["Qvxz-one", "Qvxz-two", None, "Ann"], "age": [1, 2, 3, 400]})
+    asked = [
+        ExpectationSpec(type="expect_column_values_to_be_in_set", kwargs={"column": "name", "value_set": ["Ann"]}),
+        ExpectationSpec(
+            type="expect_column_distinct_values_to_be_in_set", kwargs={"column": "name", "value_set": ["Ann"]}
+        ),
+        ExpectationSpec(
+            type="expect_column_most_common_value_to_be_in_set", kwargs={"column": "name", "value_set": ["Ann"]}
+        ),
+        ExpectationSpec(type="expect_column_max_to_be_between", kwargs={"column": "name", "max_value": 5}),
+        ExpectationSpec(type="expect_column_mean_to_be_between", kwargs={"column": "name", "max_value": 1}),
+        ExpectationSpec(
+            type="expect_column_unique_value_count_to_be_between", kwargs={"column": "name", "max_value": 1}
+        ),
+        ExpectationSpec(type="expect_compound_columns_to_be_unique", kwargs={"column_list": ["name", "age"]}),
+        ExpectationSpec(type="expect_column_pair_values_to_be_equal", kwargs={"column_A": "age", "column_B": "name"}),
+        ExpectationSpec(type="expect_column_values_to_be_between", kwargs={"column": "age", "max_value": 120}),
+    ]
+    report = expectations.check("people/features", rows, asked, run="one", personal=frozenset({"name"}))
+    assert "Qvxz" not in json.dumps([[r.observed, r.error] for r in report.results])
+    assert [r.passed for r in report.results] == [False, False, False, False, False, False, True, False, False]
+    assert report.results[0].observed["unexpected_count"] == 2
+    assert report.results[5].observed["observed_value"] == 3
+    assert report.results[8].observed["partial_unexpected_list"] == [400]
+    told = [p for p in tmp_path.rglob("*") if p.is_file() and b"Qvxz" in p.read_bytes()]
+    assert told == []
+    assert report.page is not None
+    assert "one" in report.page.read_text()
+    assert len(list(report.page.parent.glob("validations/**/*.html"))) == 1

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.runtimes import Prediction
-from mlplatform.serving.capture import MASK_SECRET, Capture
+from mlplatform.core.capture.masking import MASK_SECRET
+from mlplatform.serving.capture import Capture
 from mlplatform.serving.inference_id import uuid7
 from mlplatform.serving.model_server import ModelServer
 from mlplatform.serving.served_model import ServedModel

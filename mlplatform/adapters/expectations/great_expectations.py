@@ -7,6 +7,7 @@ Settings: https://docs.greatexpectations.io/docs/reference/api/data_context/
 
 from __future__ import annotations
 
+import copy
 import difflib
 import fcntl
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
+from mlplatform.adapters.expectations.masked_results import mask
 from mlplatform.errors import SpecError
 from mlplatform.ports.expectations import ExpectationReport, ExpectationResult
 from mlplatform.spec.feature_set import ExpectationSpec
@@ -40,7 +42,13 @@ class GreatExpectations:
         self._docs = docs
 
     def check(
-        self, suite: str, table: pa.Table, expectations: Sequence[ExpectationSpec], *, run: str
+        self,
+        suite: str,
+        table: pa.Table,
+        expectations: Sequence[ExpectationSpec],
+        *,
+        run: str,
+        personal: frozenset[str] = frozenset(),
     ) -> ExpectationReport:
         """See the port."""
         if not expectations:
@@ -49,7 +57,14 @@ class GreatExpectations:
         configured = [_configure(gx, suite, i, spec, table) for i, spec in enumerate(expectations)]
         site = None if self._docs is None else self._docs / suite
         with _alone(site):
-            outcome, added = _run(gx, suite, configured, table, run, site)
+            if personal:
+                outcome, added = _run(gx, suite, configured, table, run, None)
+                for validation in outcome.run_results.values():
+                    mask(validation.results, personal)
+                if site is not None:
+                    _publish(gx, outcome, added, site)
+            else:
+                outcome, added = _run(gx, suite, configured, table, run, site)
         (result,) = outcome.run_results.values()
         by_id = {r.expectation_config.id: r for r in result.results}
         results = tuple(_result(spec, by_id[e.id]) for spec, e in zip(expectations, added, strict=True))
@@ -83,6 +98,19 @@ def _run(gx: Any, suite: str, configured: list[Any], table: pa.Table, run: str, 
     )
     outcome = checkpoint.run(batch_parameters={"dataframe": table.to_pandas()}, run_id=gx.RunIdentifier(run_name=run))
     return outcome, added.expectations
+
+
+def _publish(gx: Any, outcome: Any, expectations: Sequence[Any], site: Path) -> None:
+    """Keep results and write pages as a checkpoint does by itself, of results that were masked meanwhile."""
+    from great_expectations.data_context.types.resource_identifiers import ExpectationSuiteIdentifier
+
+    context = gx.get_context(project_config=_config(site), mode="ephemeral")
+    for key, validation in outcome.run_results.items():
+        copies = [copy.copy(e) for e in expectations]
+        context.suites.add(gx.ExpectationSuite(name=validation.suite_name, expectations=copies))
+        context.validation_results_store.set(key, validation)
+        pages = [key, ExpectationSuiteIdentifier(name=validation.suite_name)]
+        context.build_data_docs(site_names=["site"], resource_identifiers=pages)
 
 
 def _import() -> Any:

@@ -45,7 +45,7 @@ def _utc_now() -> datetime:
 
 
 class DuckLakeWarehouse:
-    """A catalogue under `root`. Opened on first use; `close` gives the files back."""
+    """A catalogue under `root`. Opened on first use; `close` gives the files back. `masked`: errors do not tell values."""
 
     def __init__(
         self,
@@ -54,8 +54,9 @@ class DuckLakeWarehouse:
         threads: int | None = None,
         memory_mib: int = 512,
         now: Callable[[], datetime] = _utc_now,
+        masked: bool = False,
     ) -> None:
-        self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib)
+        self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib, masked=masked)
         self._now = now
 
     @property
@@ -117,7 +118,7 @@ class DuckLakeWarehouse:
         return transaction(writer, body)
 
     def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
-        with mapped(f"Load of '{plan.key}' into table '{plan.table}'"):
+        with mapped(f"Load of '{plan.key}' into table '{plan.table}'", masked=self._engine.masked):
             return Load(self._engine, plan, schema, store, self._now).run()
 
     def erase(self, erasure: Erasure) -> Erased:

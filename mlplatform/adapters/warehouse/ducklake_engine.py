@@ -29,10 +29,14 @@ _OPEN_VERSIONS = 4
 
 
 class DuckLakeEngine:
-    """Opens connections on first use; `writer` for loads and unloads, `reader` for queries, at a version if asked."""
+    """Opens connections on first use; `writer` for loads and unloads, `reader` for queries, at a version if asked.
 
-    def __init__(self, root: Path, *, threads: int | None, memory_mib: int) -> None:
+    `masked`: errors do not tell values.
+    """
+
+    def __init__(self, root: Path, *, threads: int | None, memory_mib: int, masked: bool = False) -> None:
         self.root = root
+        self.masked = masked
         self.data = root / "data"
         self._scratch: Path | None = None
         self._threads = threads or os.cpu_count() or 1

@@ -35,21 +35,21 @@ def is_conflict(error: Exception) -> bool:
 
 
 @contextmanager
-def mapped(subject: str) -> Iterator[None]:
-    """Raises what a driver's error means; `subject` is what was worked on."""
+def mapped(subject: str, *, masked: bool = False) -> Iterator[None]:
+    """Raises what a driver's error means; `subject` is what was worked on, `masked`: its values are not told."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise platform_error(error, subject) from error
+        raise platform_error(error, subject, masked=masked) from (None if masked else error)
 
 
-def platform_error(error: Exception, subject: str) -> PlatformError:
+def platform_error(error: Exception, subject: str, *, masked: bool = False) -> PlatformError:
     """The platform's error for a driver's."""
     import duckdb
 
-    text = str(error).strip()
+    text = _told(error) if masked else str(error).strip()
     if _DAMAGED.search(text):
         return StateError(
             f"{subject}: the catalogue is damaged: {_first_line(text)}",
@@ -69,11 +69,16 @@ def platform_error(error: Exception, subject: str) -> PlatformError:
     return BugError(f"{subject}: {_first_line(text)}")
 
 
-def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str]) -> PlatformError:
-    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
+def query_error(
+    error: Exception, tables: Sequence[str], columns: Sequence[str], *, masked: bool = False
+) -> PlatformError:
+    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names.
+
+    The caller raises it without its cause where it is `masked`: a traceback shows that, too.
+    """
     import duckdb
 
-    text = str(error).strip()
+    text = _told(error) if masked else str(error).strip()
     table = _NO_TABLE.search(text)
     if isinstance(error, duckdb.CatalogException) and table is not None:
         there = ", ".join(tables) or "none"
@@ -89,10 +94,29 @@ def query_error(error: Exception, tables: Sequence[str], columns: Sequence[str])
         )
     engines = (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
     if isinstance(error, engines) or _DAMAGED.search(text) or _DISK.search(text):
-        return platform_error(error, "query")
+        return platform_error(error, "query", masked=masked)
     if isinstance(error, duckdb.PermissionException):
         return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")
     return DataError(f"The query is wrong: {text}")
+
+
+def _told(error: Exception) -> str:
+    """The driver's text where it speaks of statements, files or locks; of any other, which may quote a value, its kind."""
+    import duckdb
+
+    without_values = (
+        duckdb.ParserException,
+        duckdb.SyntaxException,
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.IOException,
+        duckdb.PermissionException,
+        duckdb.TransactionException,
+    )
+    if isinstance(error, without_values):
+        return str(error).strip()
+    kind = type(error).__name__.removesuffix("Exception")
+    return f"{kind} error on a value, which is not told: the system has personal columns"
 
 
 def _first_line(text: str) -> str:

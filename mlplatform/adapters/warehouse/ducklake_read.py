@@ -44,7 +44,8 @@ def run_query(
                 next_step="Narrow it, or give it more time.",
             ) from error
         except duckdb.Error as error:
-            raise query_error(error, _tables(reader), _columns(reader, sql)) from error
+            found = query_error(error, _tables(reader), _columns(reader, sql), masked=engine.masked)
+            raise found from (None if engine.masked else error)
 
 
 def run_unload(
@@ -68,7 +69,11 @@ def run_unload(
             position = int(_scalar(reader, "SELECT count(*) FROM _ledger")) if "_ledger" in _tables(reader) else 0
             return {
                 prefix: Unloaded(
-                    tuple(_parts(reader, sql, prefix, store, Path(scratch) / str(number), format)), position, version
+                    tuple(
+                        _parts(reader, sql, prefix, store, Path(scratch) / str(number), format, masked=engine.masked)
+                    ),
+                    position,
+                    version,
                 )
                 for number, (prefix, sql) in enumerate(queries.items())
             }
@@ -83,6 +88,8 @@ def _parts(
     store: ObjectStore,
     folder: Path,
     format: Literal["parquet", "csv"],  # noqa: A002
+    *,
+    masked: bool,
 ) -> Iterator[Part]:
     import duckdb
 
@@ -94,7 +101,8 @@ def _parts(
             f"({options}, FILE_SIZE_BYTES {PART_BYTES}, RETURN_FILES true, WRITE_EMPTY_FILE true)"
         )
     except duckdb.Error as error:
-        raise query_error(error, _tables(reader), _columns(reader, sql)) from error
+        found = query_error(error, _tables(reader), _columns(reader, sql), masked=masked)
+        raise found from (None if masked else error)
     files = sorted(folder.iterdir(), key=lambda file: (len(file.name), file.name))
     for number, file in enumerate(files):
         key = f"{prefix.rstrip('/')}/part-{number:05d}.{format}"

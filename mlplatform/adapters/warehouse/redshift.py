@@ -39,13 +39,23 @@ def _utc_now() -> datetime:
 
 
 class RedshiftWarehouse:
-    """The tables of `system`. Connects on first use; the object stores that it is given must be S3."""
+    """The tables of `system`. Connects on first use; the object stores that it is given must be S3.
+
+    `masked`: errors do not tell values.
+    """
 
     def __init__(
-        self, settings: RedshiftSettings, secrets: Secrets, *, system: str, now: Callable[[], datetime] = _utc_now
+        self,
+        settings: RedshiftSettings,
+        secrets: Secrets,
+        *,
+        system: str,
+        now: Callable[[], datetime] = _utc_now,
+        masked: bool = False,
     ) -> None:
         self.system = system
-        self._connection = RedshiftConnection(settings, secrets)
+        self._masked = masked
+        self._connection = RedshiftConnection(settings, secrets, masked=masked)
         self._tables = RedshiftTables(self._connection, f"{settings.schema_prefix}{system}")
         self._books = RedshiftBooks(self._connection, self._tables)
         self._now = now
@@ -101,7 +111,7 @@ class RedshiftWarehouse:
         try:
             return arrow_table(self._connection.execute(select, bound))
         except PlatformError as error:
-            raise self._query_error(error, select, timeout_s) from error.__cause__
+            raise self._query_error(error, select, timeout_s) from (None if self._masked else error.__cause__)
         finally:
             if timeout_s is not None:
                 self._connection.execute("SET statement_timeout TO 0")
@@ -119,7 +129,9 @@ class RedshiftWarehouse:
         try:
             return run_unload(self._connection, self._books, selects, store, csv=format == "csv")
         except PlatformError as error:
-            raise self._query_error(error, " UNION ALL ".join(selects.values()), None) from error.__cause__
+            raise self._query_error(error, " UNION ALL ".join(selects.values()), None) from (
+                None if self._masked else error.__cause__
+            )
 
     def maintain(
         self,
@@ -146,7 +158,8 @@ class RedshiftWarehouse:
     def _query_error(self, error: PlatformError, select: str, timeout_s: float | None) -> PlatformError:
         """The query's error, with what is there."""
         columns = [column for table in sorted(tables_of(select)) for column in self._tables.columns(table)]
-        return query_error(error, tables=self._tables.names(), columns=columns, timeout_s=timeout_s)
+        tables = self._tables.names()
+        return query_error(error, tables=tables, columns=columns, timeout_s=timeout_s, masked=self._masked)
 
 
 def _naive(value: Any) -> Any:

@@ -51,10 +51,11 @@ class RedshiftSettings(BaseModel):
 
 
 class RedshiftConnection:
-    """One session at a time; a broken one is opened anew by the next statement."""
+    """One session at a time; a broken one is opened anew by the next statement. `masked`: errors do not tell values."""
 
-    def __init__(self, settings: RedshiftSettings, secrets: Secrets) -> None:
+    def __init__(self, settings: RedshiftSettings, secrets: Secrets, *, masked: bool = False) -> None:
         self.settings = settings
+        self._masked = masked
         self._secrets = secrets
         self._open: Any = None
         self._in_transaction = False
@@ -73,10 +74,10 @@ class RedshiftConnection:
         try:
             cursor.execute(sql, tuple(parameters) or None)
         except (Error, OSError) as error:
-            mapped = platform_error(error, subject or f"Redshift at {self.settings.host}")
+            mapped = platform_error(error, subject or f"Redshift at {self.settings.host}", masked=self._masked)
             if isinstance(error, (OSError, InterfaceError)):
                 self.close()
-            raise mapped from error
+            raise mapped from (None if self._masked else error)
         return cursor
 
     def rows(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> list[tuple[Any, ...]]:
@@ -106,7 +107,8 @@ class RedshiftConnection:
             try:
                 return attempt()
             except TransientError as error:
-                if error.__cause__ is None or not is_conflict(error.__cause__):
+                cause = error.__cause__ or error.__context__
+                if cause is None or not is_conflict(cause):
                     raise
             time.sleep(random.uniform(0.2, 1) * min(_PAUSE_S * (number + 1), _LONGEST_PAUSE_S))  # noqa: S311
         raise TransientError(

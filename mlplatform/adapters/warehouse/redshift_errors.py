@@ -42,8 +42,11 @@ def is_conflict(error: BaseException) -> bool:
     )
 
 
-def platform_error(error: BaseException, subject: str) -> PlatformError:
-    """The platform's error for a driver's; `subject` is what was worked on."""
+_UNTOLD = "a value does not fit, and is not told: the system has personal columns"
+
+
+def platform_error(error: BaseException, subject: str, *, masked: bool = False) -> PlatformError:
+    """The platform's error for a driver's; `subject` is what was worked on, `masked`: its values are not told."""
     said = fields(error)
     state, message = str(said.get("C", "")), str(said.get("M", "") or error)
     if is_conflict(error):
@@ -54,14 +57,19 @@ def platform_error(error: BaseException, subject: str) -> PlatformError:
         return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, grants and IAM role.")
     if state == "57014":
         return TimedOutError(f"{subject}: the statement was cancelled.")
-    return BugError(f"{subject}: {message} (SQLSTATE {state})")
+    return BugError(f"{subject}: {_UNTOLD if masked else message} (SQLSTATE {state})")
 
 
 def query_error(
-    error: PlatformError, *, tables: Sequence[str], columns: Sequence[str], timeout_s: float | None
+    error: PlatformError,
+    *,
+    tables: Sequence[str],
+    columns: Sequence[str],
+    timeout_s: float | None,
+    masked: bool = False,
 ) -> PlatformError:
     """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
-    cause = error.__cause__ or error
+    cause = error.__cause__ or error.__context__ or error
     said = fields(cause)
     state, message = str(said.get("C", "")), str(said.get("M", ""))
     if isinstance(error, TimedOutError):
@@ -82,5 +90,5 @@ def query_error(
             f"No table of the query has a column '{name}'; they have: {there}.", next_step="Correct the query."
         )
     if state.startswith(("22", "42", "0A")) and not isinstance(error, PermissionDeniedError):
-        return DataError(f"The query is wrong: {message}")
+        return DataError(f"The query is wrong: {_UNTOLD if masked and state.startswith('22') else message}")
     return error

@@ -1,4 +1,4 @@
-"""Fields that are left out of what is captured, or replaced by a keyed hash (equal values stay equal, no value is told)."""
+"""Values that are left out, or replaced by a keyed hash: equal values stay equal, wherever they are masked, and none is told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from mlplatform.core.tables.schema import MASKED
+
+MASK_SECRET = "capture_mask_key"  # noqa: S105 - the name of a secret
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,18 @@ class Masking:
             return rows
         return [
             {
-                name: self._hash(value) if name in self.mask and value is not None else value
+                name: self.hash(value) if name in self.mask and value is not None else value
                 for name, value in row.items()
                 if name not in self.drop
             }
             for row in rows
         ]
 
-    def _hash(self, value: Any) -> str:
+    def shown(self, value: Any) -> str:
+        """The value for people: its hash; dots where there is no key to make it with."""
+        return self.hash(value) if self.key else MASKED
+
+    def hash(self, value: Any) -> str:
+        """The keyed hash that stands for a value."""
         text = json.dumps(value, sort_keys=True, ensure_ascii=False)
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:32]

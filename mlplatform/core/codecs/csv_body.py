@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class CsvCodec:
                 )
             rows.append(
                 {
-                    name: _number(value, number, name) if name in numeric else value or None
+                    name: _number(value, number, name, fields.personal) if name in numeric else value or None
                     for name, value in zip(names, record, strict=True)
                 }
             )
@@ -91,11 +92,13 @@ def _order(record: Sequence[str], fields: RequestFields) -> Sequence[str]:
     return fields.names[: len(fields.inputs)] if len(record) == len(fields.inputs) else fields.names
 
 
-def _number(value: str, row: int, name: str) -> float | None:
+def _number(value: str, row: int, name: str, personal: frozenset[str]) -> float | None:
     if value == "":
         return None
     if _NUMBER.fullmatch(value):
         return float(value)
     if value.lower() == "nan":
         return None
-    raise DataError(f"Row {row}, field '{name}': expected a number, found the text '{value[:80]}'.")
+    # Fields without names may have slipped: a text in one may be another's.
+    found = MASKED if personal else f"'{value[:80]}'"
+    raise DataError(f"Row {row}, field '{name}': expected a number, found the text {found}.")

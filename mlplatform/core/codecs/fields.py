@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RequestFields:
-    """Inputs of the signature, `keys` that may stand beside them, and how many rows one request may have."""
+    """Inputs of the signature, `keys` that may stand beside them, and how many rows one request may have.
+
+    `personal`: fields whose values no answer tells; where there are some, none tells what else a body holds, either.
+    """
 
     inputs: tuple[InputField, ...]
     keys: tuple[str, ...] = ()
     max_rows: int = 1000
+    personal: frozenset[str] = frozenset()
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,8 +42,9 @@ class RequestFields:
             if name not in self.known:
                 close = difflib.get_close_matches(str(name), self.names, n=1)
                 hint = f"Did you mean '{close[0]}'?" if close else ""
+                shown = MASKED if self.personal else str(name)[:80]
                 raise DataError(
-                    f"{where}: there is no field '{str(name)[:80]}'; there are: {', '.join(self.names)}.",
+                    f"{where}: there is no field '{shown}'; there are: {', '.join(self.names)}.",
                     next_step=hint,
                 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ class JsonCodec:
         fields.refuse_count(len(rows))
         for number, row in enumerate(rows, 1):
             if not isinstance(row, dict):
-                raise DataError(
-                    f"Row {number}: expected an object with {', '.join(fields.names)}, found {_encode(row)[:80].decode()}."
-                )
+                found = MASKED if fields.personal else _encode(row)[:80].decode()
+                raise DataError(f"Row {number}: expected an object with {', '.join(fields.names)}, found {found}.")
             if not row.keys() <= fields.known:
                 fields.refuse_unknown(row, f"Row {number}")
         return rows

@@ -18,16 +18,19 @@ Kind = Literal["numeric", "category"]
 FORMAT_VERSION = 1
 MAX_VALUES = 12
 """A numeric feature with at most so many different values gets a bin of its own for each."""
+FEW = 10
+"""A mean of fewer values says too much of each, where they are personal."""
 TOP_CATEGORIES = 50
 """So many of a feature's most frequent categories are counted by name; the rest together."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column to profile."""
+    """A column to profile; `personal`: the profile tells no single value of it."""
 
     name: str
     kind: Kind
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class FeatureProfile:
         counts: rows per bin, one more than edges.
         categories: value → rows, most frequent of the baseline first; category only.
         other: rows with a value that is none of `categories`.
+        personal: no single value is told: no minimum and maximum, nothing of very few values, and rounded edges.
     """
 
     name: str
@@ -57,6 +61,7 @@ class FeatureProfile:
     counts: tuple[int, ...] = ()
     categories: Mapping[str, int] | None = None
     other: int = 0
+    personal: bool = False
 
     @property
     def completeness(self) -> float:
@@ -101,6 +106,11 @@ class Profile:
             return cls(int(data["rows"]), features)
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"the stored profile is damaged: {error!r}.") from error
+
+
+def coarse_edges(deciles: Sequence[float]) -> tuple[float, ...]:
+    """Edges from deciles rounded to two digits, so that none is anybody's value."""
+    return decile_edges([float(f"{value:.1e}") for value in deciles])
 
 
 def decile_edges(deciles: Sequence[float]) -> tuple[float, ...]:

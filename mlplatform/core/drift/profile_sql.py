@@ -14,11 +14,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.drift.profile import (
+    FEW,
     MAX_VALUES,
     TOP_CATEGORIES,
     FeatureProfile,
     Field,
     Profile,
+    coarse_edges,
     decile_edges,
     value_edges,
 )
@@ -40,20 +42,22 @@ def take_baseline(query: Query, relation: str, fields: Sequence[Field], *, histo
     bins = {f.name: FeatureProfile(f.name, f.kind, 0, 0) for f in fields}
     domain = _one(query(domain_sql(relation, fields, histogram=histogram))) if fields else {}
     for index, field in enumerate(fields):
-        few = (domain[f"f{index}_distinct"] or 0) <= MAX_VALUES
+        few = (domain[f"f{index}_distinct"] or 0) <= MAX_VALUES and not field.personal
         if field.kind == "category":
             top = query(top_sql(relation, field)).to_pylist()
             bins[field.name] = FeatureProfile(
                 field.name, "category", 0, 0, categories={str(r["value"]): int(r["n"]) for r in top}
             )
             continue
+        edges_of = coarse_edges if field.personal else decile_edges
         if few:
             edges = value_edges([float(r["value"]) for r in query(values_sql(relation, field)).to_pylist()])
         elif histogram:
-            edges = decile_edges([float(v) for v in domain[f"f{index}_deciles"]])
+            edges = edges_of([float(v) for v in domain[f"f{index}_deciles"] or []])
         else:
-            edges = decile_edges([float(v) for v in _one(query(deciles_sql(relation, field))).values()])
-        bins[field.name] = FeatureProfile(field.name, "numeric", 0, 0, edges=edges)
+            deciles = _one(query(deciles_sql(relation, field))).values()
+            edges = edges_of([float(v) for v in deciles if v is not None])
+        bins[field.name] = FeatureProfile(field.name, "numeric", 0, 0, edges=edges, personal=field.personal)
     shape = Profile(0, tuple(bins[f.name] for f in fields))
     return take_profile(query, relation, shape, histogram=histogram)
 
@@ -190,6 +194,9 @@ def _parse(
     else:
         bins = [int(result[f"{column}_b{k}"] or 0) for k in range(len(keys))]
     mean, sd, low, high = (result[f"{column}_{what}"] for what in ("mean", "sd", "min", "max"))
+    if shape.personal:
+        low = high = None
+        mean, sd = (mean, sd) if present >= FEW else (None, None)
     return FeatureProfile(
         shape.name,
         "numeric",
@@ -202,6 +209,7 @@ def _parse(
         integral=int(result[f"{column}_integral"] or 0),
         edges=shape.edges,
         counts=tuple(bins),
+        personal=shape.personal,
     )
 
 

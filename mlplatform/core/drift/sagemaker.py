@@ -85,7 +85,7 @@ def _feature_statistics(feature: FeatureProfile) -> dict[str, Any]:
         }
         return entry
     entry["numerical_statistics"] = {"common": common}
-    if feature.present:
+    if feature.present and feature.minimum is not None:
         mean = feature.mean or 0.0
         entry["numerical_statistics"] |= {
             "mean": mean,
@@ -95,6 +95,8 @@ def _feature_statistics(feature: FeatureProfile) -> dict[str, Any]:
             "max": feature.maximum,
             "distribution": {"kll": {"buckets": _buckets(feature), "sketch": _sketch(feature)}},
         }
+    elif feature.mean is not None:  # a personal feature: its smallest and largest value are somebody's
+        entry["numerical_statistics"] |= {"mean": feature.mean, "std_dev": feature.sd}
     return entry
 
 

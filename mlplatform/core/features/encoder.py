@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlplatform.core.features.columns import numbers, texts
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError, StateError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Encoder:
             None if f.categories is None else {category: float(i) for i, category in enumerate(f.categories)}
             for f in fitted
         ]
-        self._plan = [(field.name, codes) for field, codes in zip(inputs, self._codes, strict=True)]
+        self._plan = [(field.name, codes, field.personal) for field, codes in zip(inputs, self._codes, strict=True)]
         self._low, self._high = (
             np.array([pick(field, codes) for field, codes in zip(inputs, self._codes, strict=True)])
             for pick in (_lowest, _highest)
@@ -77,12 +78,12 @@ class Encoder:
         flags: list[tuple[str, ...]] = []
         for index, row in enumerate(rows):
             unseen: tuple[str, ...] = ()
-            for name, codes in self._plan:
+            for name, codes, personal in self._plan:
                 value = row.get(name)
                 if codes is None:
-                    values.append(value if type(value) is float else _number(value, index, name))
+                    values.append(value if type(value) is float else _number(value, index, name, personal))
                     continue
-                text = value if type(value) is str else _text(value, index, name)
+                text = value if type(value) is str else _text(value, index, name, personal)
                 code = _NAN if text is None else codes.get(text)
                 if code is None:
                     code = float(len(codes))
@@ -108,7 +109,7 @@ class Encoder:
         """Encode a table's columns (by name; others are not looked at). Raises DataError as `rows` does."""
         matrix = np.empty((table.num_rows, len(self._plan)), dtype=np.float64)
         flags: list[tuple[str, ...]] = [()] * table.num_rows
-        for place, (name, codes) in enumerate(self._plan):
+        for place, (name, codes, _) in enumerate(self._plan):
             if codes is None:
                 matrix[:, place] = numbers(table, name)
                 continue
@@ -137,24 +138,27 @@ class Encoder:
 
     def _refuse(self, row: int, field: InputField, value: Any, *, missing: bool) -> None:
         where = f"Row {row + 1}, field '{field.name}'"
+        shown = describe(value, masked=field.personal)
         if missing:
             expected = "text" if field.type == "varchar" else "a number"
-            raise DataError(f"{where}: expected {expected}, found {describe(value)}.", next_step="Send a value.")
-        codes = dict(self._plan)[field.name]
+            raise DataError(f"{where}: expected {expected}, found {shown}.", next_step="Send a value.")
+        codes = self._codes[self._inputs.index(field)]
         if codes is not None:
             some = ", ".join(list(codes)[:10]) + (", …" if len(codes) > 10 else "")
-            raise DataError(
-                f"{where}: expected one of the {len(codes)} known values ({some}), found {describe(value)}."
-            )
+            raise DataError(f"{where}: expected one of the {len(codes)} known values ({some}), found {shown}.")
         low = "" if field.minimum is None else f" from {field.minimum:g}"
         high = "" if field.maximum is None else f" to {field.maximum:g}"
-        raise DataError(f"{where}: expected a finite number{low}{high}, found {describe(value)}.")
+        raise DataError(f"{where}: expected a finite number{low}{high}, found {shown}.")
 
 
-def describe(value: Any) -> str:
-    """A value as an error message shows it, cut at 80 characters."""
+def describe(value: Any, *, masked: bool = False) -> str:
+    """A value as an error message shows it, cut at 80 characters; masked, as what kind of value it is."""
     if value is None:
         return "nothing"
+    if masked and isinstance(value, bool | str | abstract.Real):
+        return (
+            f"a {'text' if isinstance(value, str) else 'boolean' if isinstance(value, bool) else 'number'} ({MASKED})"
+        )
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -176,7 +180,7 @@ def _highest(field: InputField, codes: Mapping[str, float] | None) -> float:
     return min(_LARGEST, _LARGEST if field.maximum is None else field.maximum)
 
 
-def _number(value: Any, index: int, name: str) -> float:
+def _number(value: Any, index: int, name: str, personal: bool) -> float:
     if value is None:
         return _NAN
     if not isinstance(value, bool) and isinstance(value, abstract.Real):
@@ -184,12 +188,12 @@ def _number(value: Any, index: int, name: str) -> float:
             return float(value)
         except OverflowError:
             return float("inf")
-    raise DataError(f"Row {index + 1}, field '{name}': expected a number, found {describe(value)}.")
+    raise DataError(f"Row {index + 1}, field '{name}': expected a number, found {describe(value, masked=personal)}.")
 
 
-def _text(value: Any, index: int, name: str) -> str | None:
+def _text(value: Any, index: int, name: str, personal: bool) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
         return str(value)
-    raise DataError(f"Row {index + 1}, field '{name}': expected text, found {describe(value)}.")
+    raise DataError(f"Row {index + 1}, field '{name}': expected text, found {describe(value, masked=personal)}.")

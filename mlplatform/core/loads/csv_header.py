@@ -6,7 +6,7 @@ import csv
 import difflib
 
 from mlplatform.core.loads.plan import CsvFormat
-from mlplatform.core.tables.schema import TableSchema
+from mlplatform.core.tables.schema import MASKED, TableSchema
 from mlplatform.errors import DataError
 
 HEAD_BYTES = 1024 * 1024
@@ -65,15 +65,18 @@ def csv_fields(text: str, format: CsvFormat) -> list[str]:  # noqa: A002
 def _check(columns: tuple[str, ...], schema: TableSchema) -> None:
     known = schema.names
     problems = []
-    for name in columns:
+    # Where a header should stand and does not, the first record does.
+    told = [name if name in known or not schema.personal else MASKED for name in columns]
+    for place, (name, shown) in enumerate(zip(columns, told, strict=True), 1):
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            problems.append(f"unknown column '{name}'" + (f" (near: '{near[0]}')" if near else ""))
-    doubled = sorted({n for n in columns if columns.count(n) > 1})
+            where = f"'{name}'" if shown == name else f"{shown} at place {place}"
+            problems.append(f"unknown column {where}" + (f" (near: '{near[0]}')" if near else ""))
+    doubled = sorted({n for n in told if n != MASKED and told.count(n) > 1})
     problems += [f"column '{name}' twice" for name in doubled]
     problems += [f"no column '{c.name}'" for c in schema.columns if not c.nullable and c.name not in columns]
     if problems:
         raise DataError(
             f"the header does not fit table '{schema.name}': {', '.join(problems)}; "
-            f"expected {', '.join(known)}, found {', '.join(columns)}"
+            f"expected {', '.join(known)}, found {', '.join(told)}"
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlplatform.core.sql import literal
-from mlplatform.core.tables.schema import Column
+from mlplatform.core.tables.schema import MASKED, Column
 
 _SHOWN = 80
 
@@ -87,11 +87,11 @@ def _bound(column: Column, bound: float | str) -> str:
     return repr(bound)
 
 
-def reason(column: Column, code: str, found: str | None) -> str:
-    """The sentence for a value that fails the check `code`."""
+def reason(column: Column, code: str, found: str | None, *, masked: bool = False) -> str:
+    """The sentence for a value that fails the check `code`; `masked`: it does not tell the value."""
     if code == "null":
         return f"column '{column.name}': expected a value, found none"
-    shown = shorten(found)
+    shown = shorten(found, masked=masked)
     if code == "finite":
         return f"column '{column.name}': expected a finite number, found {shown}"
     if code == "range":
@@ -110,8 +110,10 @@ def reason(column: Column, code: str, found: str | None) -> str:
     return f"column '{column.name}': expected {column.type}, found {shown}"
 
 
-def shorten(found: str | None) -> str:
-    """A found value for a message: quoted, and cut where it is long."""
+def shorten(found: str | None, *, masked: bool = False) -> str:
+    """A found value for a message: quoted, and cut where it is long; or masked."""
     if found is None:
         return "nothing"
+    if masked:
+        return MASKED
     return repr(found if len(found) <= _SHOWN else found[:_SHOWN] + "…")

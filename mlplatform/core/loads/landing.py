@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+LOST = "+lost"
+"""Ends the sequence of the line that stands for records which retention took."""
 RESERVED = ("_sequence", "_unparsed", "_error", "_filtered")
 """Fields of a landing line that are delivery's; a record that brings one is not spliced."""
 
@@ -104,7 +106,7 @@ def filtered_line(sequence: str) -> bytes:
 
 def lost_line(last: str, error: str) -> bytes:
     """The line that stands for the records behind `last` that retention took before delivery; `error` counts them."""
-    return unparsed_line(f"{last or '0'}+lost", b"", error)
+    return unparsed_line(f"{last or '0'}{LOST}", b"", error)
 
 
 def _kind(payload: object) -> str:

@@ -18,6 +18,9 @@ PROVENANCE = ("_batch_id", "_source", "_offset", LOADED_AT)
 sequence string (NULL for files: the row number is derived when asked), `_loaded_at` the load's time in UTC.
 """
 
+MASKED = "•••"
+"""What stands for a value of a personal column where values are not to be compared."""
+
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 _SCALARS = frozenset(ScalarType.__args__)  # type: ignore[attr-defined]
 
@@ -35,7 +38,8 @@ class Column:
     """One column: a value outside `minimum` … `maximum` (inclusive) or not in `domain` is quarantined, NULL passes if `nullable`.
 
     `longest_bytes` and `null_byte` are a warehouse's own limits on texts (see `TableSchema.limited`), not a user's;
-    `latest` is the latest time accepted in the load at hand (see `TableSchema.loaded_at`).
+    `latest` is the latest time accepted in the load at hand (see `TableSchema.loaded_at`). `personal`: its values say
+    something of a person, and are told nowhere but where rows are kept.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Column:
     longest_bytes: int | None = None
     null_byte: bool = True
     latest: str | None = None
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ class TableSchema:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Names of the personal columns."""
+        return frozenset(column.name for column in self.columns if column.personal)
 
 
 def latest_time(now: datetime, future_s: float) -> str:

@@ -19,7 +19,7 @@ from mlplatform.core.loads.csv_records import csv_segments
 from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
 from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.sql import identifier, literal
-from mlplatform.core.tables.schema import TableSchema
+from mlplatform.core.tables.schema import MASKED, TableSchema
 from mlplatform.errors import DataError
 
 _REJECTS, _SCANS = "csv_rejects", "csv_scans"
@@ -186,14 +186,16 @@ def _reason(
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        return f"not UTF-8: {error.reason} at byte {error.start} of the record, found {raw[error.start : error.start + 4].hex()}"
+        found = MASKED if schema.personal else raw[error.start : error.start + 4].hex()
+        return f"not UTF-8: {error.reason} at byte {error.start} of the record, found {found}"
     fields = csv_fields(text, format)
     if len(fields) != len(columns):
         return f"expected {len(columns)} fields ({', '.join(columns)}), found {len(fields)}"
     if not rejected.checks:
-        return f"the record does not follow the declared dialect: {rejected.message}"
+        return f"the record does not follow the declared dialect: {MASKED if schema.personal else rejected.message}"
     values = dict(zip(columns, fields, strict=True))
-    return "; ".join(reason(schema.column(name), code, values[name]) for name, code in rejected.checks)
+    masked = bool(schema.personal)
+    return "; ".join(reason(schema.column(name), code, values[name], masked=masked) for name, code in rejected.checks)
 
 
 def _without(source: Source, format: CsvFormat, skip: int, width: int, target: Path) -> Path:  # noqa: A002

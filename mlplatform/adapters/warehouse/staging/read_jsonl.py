@@ -22,6 +22,7 @@ from mlplatform.core.loads.json_lines import (
     UNPARSED,
     line_batches,
 )
+from mlplatform.core.loads.landing import LOST
 from mlplatform.core.sql import literal
 from mlplatform.errors import DataError
 
@@ -135,25 +136,44 @@ def _bad(job: Job, fields: list[str], checks: list[Check]) -> Iterator[Bad]:
         for number, raw, is_object, values, failed, unknown, keys in rows:
             found = dict(zip(fields, values, strict=True)) if is_object else {}
             offset = found.get(SEQUENCE) or str(number)
-            why = _reasons(job, found, [checks[i] for i in failed], unknown, keys) if is_object else _no_object(raw)
+            masked = bool(job.schema.personal)
+            why = (
+                _reasons(job, found, [checks[i] for i in failed], unknown, keys)
+                if is_object
+                else _no_object(raw, masked=masked)
+            )
             yield Bad(offset, why, raw)
 
 
 def _reasons(job: Job, found: dict[str, Any], failed: list[Check], unknown: list[str], keys: list[str]) -> str:
+    masked = bool(job.schema.personal)
     if found[UNPARSED] is not None:
-        return f"the record is no JSON object: {found[ERROR] or 'delivered as it came'}"
-    reasons = [f"unknown column {shorten(name)}; the table has: {', '.join(job.schema.names)}" for name in unknown]
-    reasons += [f"field {shorten(name)} stands {n} times" for name, n in Counter(keys).items() if n > 1]
+        return f"the record is no JSON object: {_error(found, masked=masked) or 'delivered as it came'}"
+    known = ", ".join(job.schema.names)
+    reasons = [f"unknown column {shorten(name, masked=masked)}; the table has: {known}" for name in unknown]
+    reasons += [
+        f"field {shorten(name, masked=masked and name in unknown)} stands {n} times"
+        for name, n in Counter(keys).items()
+        if n > 1
+    ]
     for check in failed:
         if check.code == "sequence":
             reasons.append(f"expected _sequence up to {job.plan.upto}, found {shorten(found[SEQUENCE])}")
         else:
-            reasons.append(reason(job.schema.column(check.column), check.code, found[check.column]))
+            reasons.append(reason(job.schema.column(check.column), check.code, found[check.column], masked=masked))
     return "; ".join(reasons)
 
 
-def _no_object(raw: bytes) -> str:
+def _error(found: dict[str, Any], *, masked: bool) -> str:
+    """What delivery said of a record; where it is masked, not what a transformation's own error says of a value."""
+    said = str(found[ERROR] or "")
+    if not masked or str(found[SEQUENCE]).endswith(LOST):
+        return said
+    return ": ".join(said.split(": ")[:2])
+
+
+def _no_object(raw: bytes, *, masked: bool) -> str:
     try:
-        return f"expected a JSON object, found {shorten(raw.decode())}"
+        return f"expected a JSON object, found {shorten(raw.decode(), masked=masked)}"
     except UnicodeDecodeError as error:
         return f"not UTF-8: {error.reason} at byte {error.start} of the line"

@@ -77,5 +77,8 @@ def _bad(job: Job, reader: str, new: str, checks: list[Check], columns: dict[str
     while rows := cursor.fetchmany(_FETCH):
         for number, raw, failed, values in rows:
             found = dict(zip(columns, values, strict=True))
-            why = [reason(job.schema.column(checks[i].column), checks[i].code, found[checks[i].column]) for i in failed]
+            why = [
+                reason(job.schema.column(c.column), c.code, found[c.column], masked=bool(job.schema.personal))
+                for c in (checks[i] for i in failed)
+            ]
             yield Bad(str(number + 1), "; ".join(why), raw.encode())
