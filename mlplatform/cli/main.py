@@ -21,6 +21,7 @@ STANDARD_INPUT = "/dev/stdin"
 @cache
 def command_line() -> App:
     """The application with every command."""
+    from mlplatform.cli.container import register as container
     from mlplatform.cli.data import register as data
     from mlplatform.cli.erase import register as erase
     from mlplatform.cli.groups import FLAGS
@@ -40,7 +41,7 @@ def command_line() -> App:
         help_epilogue=(
             "Exit codes: 0 done, 2 wrong use, 3 YAML, 4 profile, 5 data, 6 not found, 7 conflict, 8 not allowed, "
             "9 gate, 10 try again, 11 job failed, 12 state damaged, 70 bug. "
-            "Environment: MLPLATFORM_HOME, MLPLATFORM_PROFILE, MLPLATFORM_DEFS; a project's .env is read too."
+            "Environment: MLPLATFORM_HOME, MLPLATFORM_PROFILE, MLPLATFORM_DEFS, MLPLATFORM_CACHE; a project's .env is read too."
         ),
         version=version("mlplatform"),
         version_flags=["--version"],
@@ -48,7 +49,7 @@ def command_line() -> App:
     )
     for flag in ("--help", "--version"):
         app[flag].group = FLAGS
-    for register in (data, models, serve, state, project, erase, test):
+    for register in (data, models, serve, state, container, project, erase, test):
         register(app)
     return app
 

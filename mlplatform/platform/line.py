@@ -99,6 +99,8 @@ def train_candidate(
         "peak_memory_mib": round(trained.peak_memory_mib, 1),
         **trained.metrics,
     }
+    if trained.leaderboard:
+        metadata["leaderboard"] = trained.leaderboard
     return Step(metadata, (verdict.check(),))
 
 

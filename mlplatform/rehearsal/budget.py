@@ -18,6 +18,9 @@ JOB_S = 120
 SPENDING = {"num_round": ROUNDS, "time_limit": 20, "time_limit_s": 20}
 """Hyperparameters that say how long a container works, and the most they may say here."""
 
+UNASKED = {"xgboost": ("num_round",), "autogluon": ("time_limit_s",)}
+"""Those that a container of the platform's takes; they are set where the model leaves them to it."""
+
 
 def cut_down(system: SystemSpec) -> SystemSpec:
     """`system` with few rounds, one trial, small samples allowed, and nobody told."""
@@ -55,8 +58,8 @@ def _cut_model(model: ModelSpec) -> ModelSpec:
 
 def _spend_less(model: ModelSpec) -> dict[str, Any]:
     given: dict[str, Any] = dict(model.hyperparameters)
-    if model.container == "xgboost":
-        given.setdefault("num_round", ROUNDS)
+    for name in UNASKED.get(model.container, ()):
+        given.setdefault(name, SPENDING[name])
     return {
         name: min(SPENDING[name], value) if name in SPENDING and isinstance(value, int | float) else value
         for name, value in given.items()

@@ -13,8 +13,10 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from mlplatform.core.packages.manifest import InputField, read_package
+from mlplatform.core.packages.manifest import InputField, Manifest, read_package
 from mlplatform.core.training.plan import FILE, Search, SearchRange, TrainingPlan
 from mlplatform.core.training.split import CHANNELS
 from mlplatform.errors import JobError, NotFoundError
@@ -25,15 +27,21 @@ from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
+EVALUATION = "evaluation.json"
+
 
 @dataclass(frozen=True)
 class Trained:
-    """A staged candidate, the job it came from, and the metrics of both."""
+    """A staged candidate, the job it came from, and the metrics of both.
+
+    `leaderboard`: the models that the job chose from, best first, where its container says so (`evaluation.json`).
+    """
 
     candidate: Candidate
     job: str
     metrics: dict[str, float]
     peak_memory_mib: float
+    leaderboard: tuple[dict[str, Any], ...] = ()
 
 
 class Training:
@@ -121,7 +129,9 @@ class Training:
             model=self.name,
             digest=manifest.digest,
         )
-        return Trained(candidate, result.name, metrics, result.peak_memory_mib)
+        return Trained(
+            candidate, result.name, metrics, result.peak_memory_mib, _leaderboard(result.model_dir, manifest)
+        )
 
     def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
         """What the job is asked to train, by which code."""
@@ -172,6 +182,12 @@ def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) 
         )
         for f in features.features
     )
+
+
+def _leaderboard(package: Path, manifest: Manifest) -> tuple[dict[str, Any], ...]:
+    if EVALUATION not in manifest.files:
+        return ()
+    return tuple(json.loads((package / EVALUATION).read_bytes()).get("leaderboard", ()))
 
 
 def _digest(content: object) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from mlplatform.adapters.compute.process import LogTail, start, sweep
 from mlplatform.adapters.containers.importable import importable_folder
-from mlplatform.adapters.containers.installer import install_commands
+from mlplatform.adapters.containers.installer import find_uv, install_commands
 from mlplatform.adapters.containers.lock import environment_key
 from mlplatform.errors import PermissionDeniedError, UnavailableError
 
@@ -37,11 +37,15 @@ def _silent(_: str) -> None:
 
 
 class Environments:
-    """Environments below `cache`; safe for several threads and processes."""
+    """Environments below `cache`; safe for several threads and processes.
 
-    def __init__(self, cache: Path, *, env: Mapping[str, str] | None = None) -> None:
+    `env`: the installer's variables (an index's address, a proxy's). `pip`: install by it, also where there is uv.
+    """
+
+    def __init__(self, cache: Path, *, env: Mapping[str, str] | None = None, pip: bool = False) -> None:
         self._cache = cache.absolute()
         self._env = dict(os.environ if env is None else env)
+        self._pip = pip
 
     def python(self, lock: Path, *, what: str, say: OnLine = _silent) -> Path:
         """The interpreter of the environment that `lock` describes, made if need be; `what` is whose, for messages.
@@ -86,7 +90,7 @@ class Environments:
         shutil.rmtree(folder, ignore_errors=True)
         log = folder.with_suffix(".log")
         log.write_bytes(b"")
-        for command in install_commands(folder, lock):
+        for command in install_commands(folder, lock, uv=None if self._pip else find_uv()):
             self._run(command, log, what, say)
         (folder / "complete").write_text(f"{lock}\n", "utf-8")
         say(f"{what}: its environment is ready after {time.monotonic() - began:.0f} s: {folder}")

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 
-def install_commands(folder: Path, lock: Path) -> list[list[str]]:
-    """What makes the environment at `folder`, with bytecode and exactly the packages of `lock`."""
+def install_commands(folder: Path, lock: Path, *, uv: str | None) -> list[list[str]]:
+    """What makes the environment at `folder`, with bytecode and exactly the packages of `lock`; without `uv` by pip."""
     python = str(folder / "bin" / "python")
-    uv = find_uv()
     if uv is None:
         pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
         return [

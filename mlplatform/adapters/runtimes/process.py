@@ -119,6 +119,7 @@ class _Keeper:
         while True:
             code = process.wait()
             self._lose(process)
+            process.end()
             if self._closing.is_set():
                 return
             log.error("model process %d ended with exit code %d; it is started again", process.pid, code)
