@@ -47,6 +47,16 @@ def test_a_query_that_takes_too_long_is_cancelled_and_the_next_one_works(case: C
     assert case.rows("SELECT 1 AS one") == [(1,)]
 
 
+def test_an_unload_that_fails_on_a_value_is_a_data_error_and_the_next_one_works(case: Case) -> None:
+    case.load("in/a.csv", HEADER + b"A,,1.5,7,2020-01-01\n")
+    with pytest.raises(DataError, match="The query is wrong"):
+        case.warehouse.unload({"u/bad": "SELECT CAST(ticker AS bigint) AS n FROM prices"}, case.store)
+    with pytest.raises(NotFoundError, match=r"'prize'.*price"):
+        case.warehouse.unload({"u/bad": "SELECT prize FROM prices"}, case.store)
+    found = case.warehouse.unload({"u/good": "SELECT ticker FROM prices"}, case.store)
+    assert sum(part.rows for part in found["u/good"].parts) == 1
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_unloaded_parts_hold_the_rows_and_their_hashes(case: Case, kind: str) -> None:
     case.load("in/a.csv", HEADER + b'"A,""x""",,1.5,7,2020-01-01\nB,,2,,2020-01-02\n')

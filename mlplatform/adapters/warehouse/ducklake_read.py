@@ -101,6 +101,9 @@ def _parts(
             f"({options}, FILE_SIZE_BYTES {PART_BYTES}, RETURN_FILES true, WRITE_EMPTY_FILE true)"
         )
     except duckdb.Error as error:
+        # What failed has ended the transaction, and what is there can only be asked for in another.
+        reader.execute("ROLLBACK")
+        reader.execute("BEGIN TRANSACTION READ ONLY")
         found = query_error(error, _tables(reader), _columns(reader, sql), masked=masked)
         raise found from (None if masked else error)
     files = sorted(folder.iterdir(), key=lambda file: (len(file.name), file.name))

@@ -1,0 +1,57 @@
+"""A warehouse of a system with personal columns: the driver's errors quote values, and ours do not."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.redshift_errors import platform_error, query_error
+from mlplatform.errors import DataError, NotFoundError, PlatformError
+
+WRONG = "SELECT CAST('qvxzmark' || range AS INTEGER) AS n FROM range(3)"
+TOO_LARGE = "SELECT CAST(range * 7391582643 AS INTEGER) AS n FROM range(1, 3)"
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> dict[str, Callable[[str], object]]:
+    warehouse = DuckLakeWarehouse(tmp_path / "warehouse", masked=True)
+    store = DirectoryObjectStore(tmp_path / "objects")
+    return {"query": warehouse.query, "unload": lambda sql: warehouse.unload({"u/": sql}, store)}
+
+
+@pytest.mark.parametrize("sql", [WRONG, TOO_LARGE])
+@pytest.mark.parametrize("call", ["query", "unload"])
+def test_what_failed_on_a_value_tells_its_kind_and_not_the_value(
+    calls: dict[str, Callable[[str], object]], call: str, sql: str
+) -> None:
+    with pytest.raises(DataError, match="Conversion error on a value, which is not told") as caught:
+        calls[call](sql)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "qvxzmark0" not in told
+    assert "7391582643" not in told.replace(TOO_LARGE, "")
+
+
+def test_what_is_wrong_with_the_statement_itself_is_told(calls: dict[str, Callable[[str], object]]) -> None:
+    with pytest.raises(DataError, match=r'syntax error at or near "SELEC"'):
+        calls["query"]("SELEC 1 FROM x")
+    with pytest.raises(NotFoundError, match="no table 'nope'"):
+        calls["query"]("SELECT 1 FROM nope")
+
+
+def _redshift(state: str, message: str) -> PlatformError:
+    error = platform_error(RuntimeError({"C": state, "M": message}), "statement", masked=True)
+    error.__context__ = RuntimeError({"C": state, "M": message})
+    return query_error(error, tables=["t"], columns=["a"], timeout_s=None, masked=True)
+
+
+def test_of_redshifts_errors_those_on_values_are_not_told() -> None:
+    on_value = _redshift("22P02", 'invalid input syntax for type double precision: "qvxzmark"')
+    assert isinstance(on_value, DataError)
+    assert "qvxzmark" not in str(on_value)
+    assert "syntax error at or near" in str(_redshift("42601", 'syntax error at or near "SELEC"'))
+    assert "qvxzmark" not in str(platform_error(RuntimeError({"C": "22P02", "M": "qvxzmark"}), "load", masked=True))
