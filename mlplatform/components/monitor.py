@@ -39,7 +39,7 @@ class Monitor(MonitorSpec, Station):
         )
         def monitor(platform: dg.ResourceParam[PlatformResource]) -> Iterator[dg.MaterializeResult]:
             stations = platform.system(system.name)
-            evaluations = judge_windows(stations, self.name, datetime.now(UTC))
+            evaluations = list(judge_windows(stations, self.name, datetime.now(UTC)))
             latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
             declared = {s.name for s in specs}
             yield platform.result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -120,9 +121,17 @@ class Monitor:
                 return windows[:k]
         return windows
 
+    def judge(self, now: datetime) -> Iterator[Evaluation]:
+        """Judge every window that is due, in order, each as it is asked for; none is left of a champion that went meanwhile."""
+        for window in self.due(now):
+            try:
+                yield self.evaluate(window, now)
+            except ConflictError:
+                return
+
     def run(self, now: datetime) -> list[Evaluation]:
         """Judge every window that is due; what was judged, in order."""
-        return [self.evaluate(window, now) for window in self.due(now)]
+        return list(self.judge(now))
 
     def latest(self) -> Evaluation | None:
         """The newest evaluation of any model, or None."""

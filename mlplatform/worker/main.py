@@ -102,11 +102,12 @@ def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: 
 
 def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Reporter) -> Callable[[], bool]:
     def work() -> bool:
-        evaluations = judge_windows(platform.system(system), monitor.name, datetime.now(UTC))
-        for evaluation in evaluations:
+        judged = False
+        for evaluation in judge_windows(platform.system(system), monitor.name, datetime.now(UTC)):
             reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
             reporter.flush(force=True)
-        return bool(evaluations)
+            judged = True
+        return judged
 
     return work
 

@@ -178,6 +178,16 @@ def test_a_window_of_another_model_is_refused(world: World) -> None:
         monitor.evaluate(window, now())
 
 
+def test_windows_of_a_champion_that_goes_while_they_are_judged_are_left(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, 2 * SIZE + 1)
+    judging = world.monitor(window=WINDOW).judge(now())
+    assert next(judging).window.first == "2020-02-20"
+    newer = world.deploy(make_days(5, 50))
+    assert list(judging) == []
+    assert [w.model for w in world.monitor(window=WINDOW).due(now())] == [newer.digest]
+
+
 def test_a_package_without_a_baseline_is_named(world: World) -> None:
     world.deploy(make_days(0, 50), baseline=False)
     loaded(world, 50, SIZE + 1)
