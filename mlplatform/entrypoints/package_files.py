@@ -70,9 +70,9 @@ def greatest(tables: Iterable[pa.Table], column: str | None) -> str | None:
     return str(max(present)) if present else None
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """The same content always gives the same bytes."""
-    path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False), "utf-8")
+def write_json(path: Path, content: Mapping[str, Any], *, sort: bool = True) -> None:
+    """The same content always gives the same bytes; without `sort` names stay in their order, as a table's columns do."""
+    path.write_text(json.dumps(content, sort_keys=sort, separators=(",", ":"), ensure_ascii=False), "utf-8")
 
 
 def write_held_out(

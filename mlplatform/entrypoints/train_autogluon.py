@@ -103,6 +103,7 @@ def _train(job: Job, env: Mapping[str, str]) -> None:
             "best_model": predictor.model_best,
             "leaderboard": board,
         },
+        sort=False,
     )
     manifest = seal_package(
         job.model_dir,
@@ -176,8 +177,9 @@ def _labelled(rows: Rows, fitted: Any, classes: Sequence[str]) -> pd.DataFrame:
 
 def _pack(predictor: Any, folder: Path, target: Path) -> None:
     """Keep what the best model needs, as one file."""
-    logging.getLogger("autogluon").setLevel(logging.WARNING)  # else it names each model that it leaves behind
+    logging.disable(logging.INFO)  # else it names each model that it leaves behind
     predictor.clone_for_deployment(str(folder), model="best")
+    logging.disable(logging.NOTSET)
     with tarfile.open(target, "w") as archive:
         for path in sorted(folder.rglob("*")):
             archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
