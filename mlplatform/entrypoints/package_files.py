@@ -76,13 +76,22 @@ def write_json(path: Path, content: Mapping[str, Any], *, sort: bool = True) -> 
 
 
 def write_held_out(
-    directory: Path, table: pa.Table, predicted: npt.NDArray[np.float64], classes: Sequence[str]
+    directory: Path,
+    table: pa.Table,
+    predicted: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    *,
+    without: Sequence[str] = (),
 ) -> None:
-    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class."""
+    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class.
+
+    Personal columns are left out (`without`): what a job leaves is kept as long as its model, and no erasure reaches it.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     directory.mkdir(parents=True, exist_ok=True)
+    table = table.drop_columns([name for name in without if name in table.column_names])
     columns = {f"_probability_{name}": predicted[:, i] for i, name in enumerate(classes)} or {"_prediction": predicted}
     for name, values in columns.items():
         table = table.append_column(name, pa.chunked_array([values]))

@@ -117,7 +117,7 @@ def _train(job: Job, env: Mapping[str, str]) -> None:
         parameters={**settings.parameters, "best_model": predictor.model_best},
         metrics=metrics,
     )
-    write_held_out(job.data_dir, tables["test"], predicted, classes)
+    write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
     _log(f"package {manifest.digest}")
 
 

@@ -97,7 +97,7 @@ def _train(job: Job) -> None:
         parameters=chosen.parameters,
         metrics=metrics,
     )
-    write_held_out(job.data_dir, tables["test"], predicted, classes)
+    write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
     log(f"package {manifest.digest}")
 
 

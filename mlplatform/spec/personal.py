@@ -62,6 +62,7 @@ class _Source:
 
 
 def _outputs(scope: Scope, base: Mapping[str, _Source]) -> _Source:
+    from sqlglot import exp
     from sqlglot.optimizer.scope import Scope
 
     if scope.set_operation_scopes:
@@ -71,7 +72,9 @@ def _outputs(scope: Scope, base: Mapping[str, _Source]) -> _Source:
     sources: dict[str, _Source] = {}
     for name, source in scope.sources.items():
         if isinstance(source, Scope):
-            sources[name] = _outputs(source, base)
+            # What a function makes rows of is not looked into: its columns may be anybody's.
+            is_query = isinstance(source.expression, exp.Query)
+            sources[name] = _outputs(source, base) if is_query else _Source((), ("*",))
         elif source.name in base:
             sources[name] = base[source.name]
         else:

@@ -151,6 +151,7 @@ class Training:
             code_version=code_version,
             window_column=snapshot.window_column,
             search=Search(search.trials, search.timeout_s, search.seed, ranges),
+            personal=tuple(sorted(self._personal)),
         )
 
     def _job_name(self, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ import msgspec
 
 from mlplatform.core.loads.json_lines import DELIVERY_FIELDS, UNPARSED
 from mlplatform.core.loads.plan import CsvFormat
-from mlplatform.core.tables.schema import MASKED, TableSchema
+from mlplatform.core.tables.schema import MASKED, Column, TableSchema
 
 Mask = Callable[[Any], str]
+_TIME = re.compile(r"[-+0-9:. TZ]+")
 
 
 def masked_record(
@@ -26,7 +28,8 @@ def masked_record(
 ) -> bytes:
     """The record with values of personal columns as `mask` shows them; masked whole where its fields cannot be told.
 
-    A field that the table has not is masked with its name: it may be anybody's. CSV has `columns`, all else is JSON.
+    Masked as well is what is of another type than its column, where values that slipped come to stand, and a field that
+    the table has not, with its name: both may be anybody's. CSV has `columns`, all else is JSON.
     """
     if columns and format is not None:
         return _csv(raw, format, columns, schema, mask)
@@ -39,8 +42,7 @@ def masked_record(
     shown: dict[str, Any] = {}
     for name, value in row.items():
         if name in schema.names or name in DELIVERY_FIELDS:
-            hidden = name in schema.personal and value is not None
-            shown[name] = mask(value) if hidden else value
+            shown[name] = value if name in DELIVERY_FIELDS else _shown(schema.column(name), value, mask)
         else:
             shown[MASKED] = MASKED
     return msgspec.json.encode(shown)
@@ -63,16 +65,40 @@ def _csv(raw: bytes, format: CsvFormat, columns: Sequence[str], schema: TableSch
 def _field(schema: TableSchema, name: str, text: str, format: CsvFormat, mask: Mask) -> str:  # noqa: A002
     if name not in schema.names:
         return MASKED
-    if name not in schema.personal or text == format.null:
+    column = schema.column(name)
+    if text == format.null:
         return text
-    return mask(_value(schema.column(name).type, text))
+    # As the value that JSON would carry: its mask is then the one that capture gives it.
+    shown = _shown(column, _typed(column.type, text), mask)
+    return text if shown is not MASKED and not column.personal else str(shown)
 
 
-def _value(kind: str, text: str) -> Any:
-    """The text as the value that JSON would carry, so that its mask is the one that capture gives it."""
+def _shown(column: Column, value: Any, mask: Mask) -> Any:
+    if value is None:
+        return None
+    if column.personal:
+        return mask(value)
+    return value if _fits(column.type, value) else MASKED
+
+
+def _typed(kind: str, text: str) -> Any:
     with contextlib.suppress(ValueError):
         if kind == "bigint":
             return int(text)
         if kind == "double" or kind.startswith("decimal"):
             return float(text)
+        if kind == "boolean" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
     return text
+
+
+def _fits(kind: str, value: Any) -> bool:
+    if kind == "json":
+        return True
+    if kind in ("date", "timestamp"):
+        return isinstance(value, str) and _TIME.fullmatch(value) is not None
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "varchar":
+        return isinstance(value, str | int | float)
+    return isinstance(_typed(kind, value) if isinstance(value, str) else value, int | float)

@@ -40,6 +40,7 @@ class TrainingPlan:
         metric: what the search improves. higher_is_better: and in which direction.
         snapshot: the SnapshotRef as JSON. split: how its rows were divided, as JSON (`core.training.split`).
         window_column: its greatest value among the rows is the package's `trained_to`.
+        personal: columns of the rows whose values stay out of all that the job leaves.
     """
 
     model: str
@@ -53,6 +54,7 @@ class TrainingPlan:
     code_version: str
     window_column: str | None = None
     search: Search = field(default_factory=Search)
+    personal: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,6 +71,7 @@ class TrainingPlan:
                 **{
                     **data,
                     "inputs": tuple(InputField(**f) for f in data["inputs"]),
+                    "personal": tuple(data.get("personal", ())),
                     "search": Search(**{**data["search"], "ranges": ranges}),
                 }
             )

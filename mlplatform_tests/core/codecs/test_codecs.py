@@ -149,3 +149,25 @@ def test_answers_with_probabilities() -> None:
 
 def test_answers_in_csv_have_a_header_and_join_flags() -> None:
     assert CSV.encode("price", ANSWERS, {}) == b"price,flags\r\n12.5,\r\n3.0,unseen:ticker\r\n"
+
+
+PERSONAL = RequestFields(FIELDS.inputs, FIELDS.keys, FIELDS.max_rows, frozenset({"day"}))
+
+
+@pytest.mark.parametrize(
+    ("codec", "body"),
+    [
+        (JSON, b'"Smith"'),
+        (JSON, b'["Smith"]'),
+        (JSON, b'[{"Smith": 1}]'),
+        (JSON, b'{"day": "Smith'),
+        (CSV, b"Smith,A\n"),
+        (CSV, b"change,ticker\nSmith,A\n"),
+        (CSV, b"change,ticker\nSmith,A,B\n"),
+        (BARE, b"A,Smith\n"),
+    ],
+)
+def test_where_a_field_is_personal_no_refusal_repeats_what_was_sent(codec: Any, body: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        codec.decode(body, PERSONAL)
+    assert "Smith" not in str(caught.value)

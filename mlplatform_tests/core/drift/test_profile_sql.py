@@ -145,3 +145,19 @@ def test_a_profile_of_another_format_is_refused() -> None:
 def test_a_damaged_profile_is_refused() -> None:
     with pytest.raises(StateError, match="damaged"):
         Profile.from_json({"format_version": 1, "rows": 1, "features": [{"edges": [], "counts": []}]})
+
+
+def test_of_a_personal_feature_no_single_value_is_told(query: Query, histogram: bool) -> None:
+    fields = [Field("x", "numeric", personal=True), Field("few", "numeric", personal=True)]
+    baseline = take_baseline(
+        query, "(SELECT x * 1234.567 AS x, few + 0.12345 AS few FROM base)", fields, histogram=histogram
+    )
+    x, few = baseline.features
+    assert (x.minimum, x.maximum) == (None, None)
+    assert x.mean == pytest.approx(500.5 * 1234.567)
+    assert x.edges == tuple(float(f"{edge:.1e}") for edge in x.edges)
+    assert all(80 <= count <= 120 for count in x.counts)
+    assert few.edges == (0.12, 1.1, 2.1)
+    assert Profile.from_json(json.loads(json.dumps(baseline.to_json()))) == baseline
+    judged = take_profile(query, "(SELECT x, few FROM base LIMIT 3)", baseline, histogram=histogram).feature("x")
+    assert (judged.mean, judged.sd, judged.minimum, judged.personal) == (None, None, None, True)

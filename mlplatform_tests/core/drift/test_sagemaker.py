@@ -108,3 +108,17 @@ def test_each_kind_of_violation_has_the_words_that_parsers_look_for(query: Query
     assert found["plan", "completeness_check"].endswith("Expected: 75.0%, observed: 50.0%")
     assert "exceeds threshold: 0.2" in found["plan", "baseline_drift_check"]
     assert found["plan", "categorical_values_check"].startswith("Value: 0.5 does not meet the constraint requirement!")
+
+
+def test_of_a_personal_feature_no_smallest_or_largest_value_stands_in_any_file(query: Query) -> None:
+    fields = [Field("amount", "numeric", personal=True)]
+    rows = "(SELECT i * 10 + 0.25 AS amount FROM range(20) AS t(i))"
+    baseline = take_baseline(query, rows, fields)
+    sample = take_profile(query, "(SELECT -7391.5 AS amount FROM range(30))", baseline)
+    drifts = judge(baseline, sample, threshold=0.1, completeness=0.1)
+    (amount,) = statistics(baseline)["features"]
+    assert set(amount["numerical_statistics"]) == {"common", "mean", "std_dev"}
+    assert constraints(baseline, threshold=0.1)["features"][0]["num_constraints"] == {"is_non_negative": False}
+    assert {v["constraint_check_type"] for v in violations(baseline, sample, drifts)["violations"]} == {
+        "baseline_drift_check"
+    }

@@ -196,3 +196,12 @@ def test_damaged_transforms_are_refused(tmp_path: Any) -> None:
 def test_transforms_of_another_signature_are_refused() -> None:
     with pytest.raises(StateError, match="fitted for b; the signature has a"):
         Encoder((InputField("a", "double"),), (FittedField("b"),))
+
+
+@pytest.mark.parametrize("value", ["73915", 73915.0, True, float("inf")])
+def test_of_a_personal_field_the_kind_of_value_is_told_and_not_the_value(value: object) -> None:
+    encoder = Encoder((InputField("salary", "double", maximum=5, personal=True),), (FittedField("salary"),))
+    with pytest.raises(
+        DataError, match=r"Row 1, field 'salary': expected a .*number.*, found a (text|number|boolean) \(•••\)"
+    ):
+        encoder.rows([{"salary": value}])
