@@ -49,7 +49,7 @@ def read_settings(given: Mapping[str, str], plan: TrainingPlan) -> Settings:
     """
     for name in given:
         if name not in _KINDS:
-            close = difflib.get_close_matches(name, _KINDS, n=1)
+            close = difflib.get_close_matches(name, _KINDS, n=1, cutoff=0.75)
             hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(sorted(_KINDS))}."
             raise SpecError(f"AutoGluon's container has no hyperparameter '{name}'.", next_step=hint)
     if plan.search.trials:

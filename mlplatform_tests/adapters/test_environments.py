@@ -86,7 +86,7 @@ def test_packages_that_cannot_be_had_are_said_with_what_to_do_and_leave_nothing_
     said: list[str] = []
     with pytest.raises(UnavailableError, match=r"^Container 'a': its environment cannot be set up: .*UV_INDEX_URL.*"):
         environments.python(lock, what="Container 'a'", say=said.append)
-    assert not environments.ready(lock)
+    assert not environments.folder(lock).exists()
     assert any("nothing-there" in line for line in said)
 
 

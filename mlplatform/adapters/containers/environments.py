@@ -90,8 +90,12 @@ class Environments:
         shutil.rmtree(folder, ignore_errors=True)
         log = folder.with_suffix(".log")
         log.write_bytes(b"")
-        for command in install_commands(folder, lock, uv=None if self._pip else find_uv()):
-            self._run(command, log, what, say)
+        try:
+            for command in install_commands(folder, lock, uv=None if self._pip else find_uv()):
+                self._run(command, log, what, say)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         (folder / "complete").write_text(f"{lock}\n", "utf-8")
         say(f"{what}: its environment is ready after {time.monotonic() - began:.0f} s: {folder}")
 
