@@ -33,6 +33,7 @@ def places(stations: SystemStations, subject: Subject) -> list[Place]:
     Raises:
         NotFoundError: no table of the system has the column.
     """
+    subject = _masked(stations, subject)
     found = [place for erasure in _tables(stations, subject) for place in erasure.places(subject)]
     for features in stations.spec.all(FeatureSetSpec):
         rows, without = FeatureErasure(stations.platform.store, features.name, system=stations.spec.name).rows(subject)
@@ -48,6 +49,7 @@ def erase(stations: SystemStations, subject: Subject, *, reason: str, now: datet
 
     What is due is loaded first, so that no other row is lost with an object. Safe while everything runs.
     """
+    subject = _masked(stations, subject)
     for table in _own(stations, subject):
         stations.ingest(table.name).run()
     before = places(stations, subject)
@@ -68,6 +70,12 @@ def erase(stations: SystemStations, subject: Subject, *, reason: str, now: datet
     }
     stations.platform.items.put(COLLECTION, f"{stations.spec.name}/{name}", record)
     return name, before
+
+
+def _masked(stations: SystemStations, subject: Subject) -> Subject:
+    """The subject as capture may have kept it, too; without a key nothing is masked there."""
+    masking = stations.masking()
+    return subject.masked(masking.hash) if masking.key else subject
 
 
 def _own(stations: SystemStations, subject: Subject) -> list[TableSpec]:
@@ -108,4 +116,6 @@ def _staying(stations: SystemStations, subject: Subject) -> Iterator[Place]:
         why = f"records stay on the stream for {stream.retention_h:g} hours; one not delivered yet still arrives"
         yield Place(f"stream {stream.name}", 0, "records", why)
     yield Place("models", 0, "versions", "what a model learned stays in it until it is trained anew")
+    why = "held-out rows with their predictions stay, without columns that are personal"
+    yield Place("artifacts of training jobs", 0, "files", why)
     yield Place("backups, and job folders of failed trainings", 0, "files", "delete those made before")

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from mlplatform.spec.system import SPECS, SystemSpec
 
 Reach = Literal["nothing", "assets", "table", "endpoint", "retraining", "refused"]
@@ -47,10 +49,20 @@ def diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[Cha
         elif old[name]["type"] != new[name]["type"]:
             changes += [_whole("remove", old[name]), _whole("add", new[name])]
         else:
-            changes += _fields(old[name], new[name])
+            changes += _fields(_as_now(old[name]), new[name])
     if before is not None:
         changes += _queries(before["queries"], after)
     return changes
+
+
+def _as_now(station: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A station as kept by an earlier release, with the defaults of what that did not know."""
+    kind = station["type"]
+    try:
+        spec = SPECS[kind].model_validate({k: v for k, v in station.items() if k != "type"})
+    except (KeyError, ValidationError):
+        return station
+    return {"type": kind, **spec.model_dump(mode="json")}
 
 
 def _queries(old: Mapping[str, str], after: Mapping[str, Any]) -> Iterator[Change]:
@@ -98,6 +110,7 @@ _EFFECTS: dict[tuple[str, str], tuple[Reach, str]] = {
     ("Stream", "partition_key"): ("assets", "records put from now on go to the shard of the new key; the order of one key holds only from then on"),
     ("Table", "unique_key"): ("table", "holds for rows loaded from now on; rows already there are not compared again"),
     ("Table", "event_time"): ("table", "windows and receipts follow the new column from the next load on"),
+    ("FeatureSet", "anonymous"): ("retraining", "holds from the next refresh on; what was told before stays told"),
     ("Table", "sources"): ("table", "loads what lies under the new prefixes; rows already loaded stay"),
     ("Table", "future_s"): ("table", "judges records that arrive from now on; those in quarantine can be replayed"),
     ("Table", "retention_days"): ("table", "the worker's next round deletes every row and quarantined record that is older, for good"),
@@ -191,6 +204,17 @@ def _columns(table: str, old: list[Mapping[str, Any]], new: list[Mapping[str, An
             )
             yield Change(
                 "change", "mlplatform.Table", table, field, before, after, "table" if wider else "refused", effect
+            )
+        elif {**was[name], "personal": None} == {**now[name], "personal": None} and was[name] != now[name]:
+            yield Change(
+                "change",
+                "mlplatform.Table",
+                table,
+                f"{field}.personal",
+                was[name]["personal"],
+                now[name]["personal"],
+                "table",
+                "its values are told, or not, from the next start on; what was told before stays told",
             )
         elif was[name] != now[name]:
             yield Change(

@@ -111,10 +111,11 @@ class TableErasure:
         import json
 
         sql = f"SELECT inference_id, row_number, features, keys FROM {identifier(self._name)}"  # noqa: S608
-        like = f"{sql} WHERE CAST(features AS VARCHAR) LIKE ? OR CAST(keys AS VARCHAR) LIKE ?"
         # The text only narrows the search; JSON may write a value in several ways, so that some must be read whole.
         text = subject.value if subject.value.isascii() and subject.value.isalnum() else ""
-        rows = self._warehouse.query(like, [f"%{text}%", f"%{text}%"]).to_pylist()
+        texts = [text, *sorted(subject.masks)] if text else [""]
+        like = " OR ".join(["CAST(features AS VARCHAR) LIKE ? OR CAST(keys AS VARCHAR) LIKE ?"] * len(texts))
+        rows = self._warehouse.query(f"{sql} WHERE {like}", [f"%{t}%" for t in texts for _ in range(2)]).to_pylist()
         read = [{**row, "features": json.loads(row["features"]), "keys": json.loads(row["keys"])} for row in rows]
         return [(row["inference_id"], str(row["row_number"])) for row in read if subject.is_of(row)]
 

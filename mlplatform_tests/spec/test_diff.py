@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,20 @@ def test_a_system_not_applied_yet_is_all_new(system: Path) -> None:
     found = diff(None, snapshot(load_system(system)))
     assert {c.action for c in found} == {"add"}
     assert {c.reach for c in found if c.kind == "mlplatform.Endpoint"} == {"endpoint"}
+
+
+def test_what_an_earlier_release_did_not_know_is_no_change(system: Path) -> None:
+    now = snapshot(load_system(system))
+    kept = json.loads(json.dumps(now))
+    for column in kept["stations"]["stock_table"]["columns"]:
+        del column["personal"]
+    del kept["stations"]["stock_features"]["anonymous"]
+    del kept["stations"]["stock_prices"]["capture"]["keep"]
+    assert diff(kept, now) == []
+
+
+def test_a_column_that_becomes_personal_is_masked_by_the_endpoint_from_its_next_generation_on(system: Path) -> None:
+    assert changes(system, ("{name: change, type", "{name: change, personal: true, type")) == [
+        ("change", "stock_prices.capture", "endpoint"),
+        ("change", "stock_table.columns.change.personal", "table"),
+    ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +23,21 @@ NESTED = ("features", "keys")
 
 @dataclass(frozen=True)
 class Subject:
-    """Rows whose `column` as text is `value` are about the subject."""
+    """Rows whose `column` as text is `value` are about the subject; captured ones also where it is one of its `masks`."""
 
     column: str
     value: str
+    masks: frozenset[str] = frozenset()
+
+    def masked(self, mask: Callable[[Any], str]) -> Subject:
+        """The subject with its masks: of the value as text, and as the number or truth value that a request carries."""
+        forms: list[Any] = [self.value]
+        for number in (int, float):
+            with contextlib.suppress(ValueError):
+                forms.append(number(self.value))
+        if self.value in ("true", "false"):
+            forms.append(self.value == "true")
+        return replace(self, masks=frozenset(map(mask, forms)))
 
     def is_of(self, row: Mapping[str, Any]) -> bool:
         """Whether a row is about the subject: a record, a captured one (its fields are nested), or one nobody could read."""
@@ -34,7 +46,7 @@ class Subject:
         if self._is(row.get(self.column)):
             return True
         nested = (row.get(name) for name in NESTED)
-        return any(isinstance(fields, Mapping) and self._is(fields.get(self.column)) for fields in nested)
+        return any(isinstance(fields, Mapping) and self._is_sent(fields.get(self.column)) for fields in nested)
 
     def in_record(self, raw: bytes, format: CsvFormat | None, columns: Sequence[str]) -> bool:  # noqa: A002
         """Whether a quarantined record is: CSV with its `columns`, else JSON; what is broken is searched for the value."""
@@ -65,6 +77,9 @@ class Subject:
     def _without(self, line: bytes) -> bytes:
         row = _object(line)
         return line if row is None or not self.is_of(row) else filtered_line(str(row[SEQUENCE]))
+
+    def _is_sent(self, value: Any) -> bool:
+        return self._is(value) or value in self.masks if isinstance(value, str) else self._is(value)
 
     def _is(self, value: Any) -> bool:
         return value is not None and not isinstance(value, Mapping | list) and str(value) == self.value

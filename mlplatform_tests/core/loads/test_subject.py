@@ -77,3 +77,12 @@ def test_a_quarantined_record_is_read_where_it_can_be_and_searched_where_not(
     raw: bytes, columns: list[str], theirs: bool
 ) -> None:
     assert ANNA.in_record(raw, CsvFormat(), columns) is theirs
+
+
+def test_a_captured_row_is_of_the_subject_also_where_its_value_is_masked() -> None:
+    subject = Subject("id", "7").masked(lambda value: f"mask of {value!r}")
+    assert subject.masks == {"mask of '7'", "mask of 7", "mask of 7.0"}
+    assert subject.is_of({"features": {}, "keys": {"id": "mask of 7"}})
+    assert subject.is_of({"features": {"id": "mask of '7'"}, "keys": {}})
+    assert not subject.is_of({"features": {"id": "mask of 8", "other": "mask of 7"}, "keys": {"id": ["mask of 7"]}})
+    assert not subject.is_of({"id": "mask of 7"})
