@@ -77,10 +77,10 @@ class Predict:
         body = await _read_body(head, receive, served.max_body_bytes)
 
         rows = codec.decode(body, served.fields)
-        if served.thread is None:
+        if served.threads is None:
             predictions = served.model.predict_rows(rows)
         else:
-            predictions = await served.thread.predict(rows)
+            predictions = await served.threads.predict(rows)
 
         uuid = uuid7() if head.request_id is None else named_uuid(head.request_id, body)
         request_id = head.request_id or uuid

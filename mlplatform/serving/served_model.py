@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mlplatform.core.codecs import RequestFields
 from mlplatform.errors import StateError
-from mlplatform.serving.model_thread import ModelThread
+from mlplatform.serving.model_threads import ModelThreads
 from mlplatform.spec.endpoint import EndpointSpec
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ServedModel:
     """A loaded generation; immutable, so that a request that holds it is answered by it alone.
 
     `example` is a row that fits the signature, for the docs and to warm up; `identity` is what each captured line says of
-    the generation, as members of a JSON object. `thread` asks a model that another process holds; None = it is asked here.
+    the generation, as members of a JSON object. `threads` ask a model that another process holds; None = it is asked here.
     """
 
     deployment: Deployment
@@ -41,7 +41,7 @@ class ServedModel:
     id_prefix: str = field(init=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
     max_body_bytes: int = field(init=False)
-    thread: ModelThread | None = field(init=False)
+    threads: ModelThreads | None = field(init=False)
 
     def __post_init__(self) -> None:
         d, spec = self.deployment, self.spec
@@ -62,7 +62,7 @@ class ServedModel:
                 (b"x-amzn-invoked-production-variant", VARIANT.encode()),
             ),
             "max_body_bytes": spec.max_body_kib * 1024,
-            "thread": ModelThread(self.model) if self.manifest.runtime == "process" else None,
+            "threads": ModelThreads(self.model) if self.manifest.runtime == "process" else None,
         }
         for name, value in fixed.items():
             object.__setattr__(self, name, value)

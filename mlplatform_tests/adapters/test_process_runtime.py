@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,25 @@ def test_one_that_hangs_is_given_up_in_time_and_started_again(tmp_path: Path) ->
     assert gone(first)
 
 
+def test_an_interrupt_while_it_is_asked_leaves_no_answer_for_the_next_call(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, threading, time, os; from pathlib import Path\n"
+        "from mlplatform.adapters.runtimes import PackageRuntimes\n"
+        "from mlplatform.errors import UnavailableError\n"
+        "model = PackageRuntimes().load(Path(sys.argv[1])); first = model._score.pid\n"
+        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "try: model.predict_rows([{'ticker_symbol': 'AAPL', 'change': 1002.0}])\n"
+        "except KeyboardInterrupt: pass\n"
+        "while True:\n"
+        "    try: print(model.predict_rows([{'ticker_symbol': 'AAPL', 'change': 1.0}])[0].value); break\n"
+        "    except UnavailableError: time.sleep(0.05)\n"
+        "print(model._score.pid != first)"
+    )
+    model = load(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(model.predict_rows([row()])[0].value), "True"], done.stderr
+
+
 def test_rows_that_its_own_code_fails_on_are_refused_and_it_goes_on(
     model: PackageModel, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,6 +125,20 @@ def test_rows_that_its_own_code_fails_on_are_refused_and_it_goes_on(
     assert answers(model)
     assert pid_of(model) == first
     assert "could not score 1 rows: ValueError: no good" in caplog.text
+
+
+def test_callers_at_once_are_asked_for_together_and_each_gets_its_own_answers(
+    model: PackageModel,
+) -> None:
+    changes = [[float(place), -float(place)] for place in range(40)]
+    alone = [model.predict_rows([row(c) for c in pair]) for pair in changes]
+    changes[7] = [FAIL, 0.0]
+    with ThreadPoolExecutor(40) as threads:
+        asked = [threads.submit(model.predict_rows, [row(c) for c in pair]) for pair in changes]
+    assert isinstance(asked[7].exception(), JobError)
+    for place in (p for p in range(40) if p != 7):
+        together = [answer.value for answer in asked[place].result()]
+        assert together == pytest.approx([answer.value for answer in alone[place]], rel=1e-9)
 
 
 def test_a_table_larger_than_one_question_is_asked_for_in_parts(model: PackageModel) -> None:

@@ -1,4 +1,4 @@
-"""The thread that asks a model which another process holds: the event loop serves others meanwhile."""
+"""Threads that ask a model which another process holds: the event loop serves others meanwhile."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ MOST_WAITING = 64
 """So many requests may wait for one model in one worker; more are refused, since they would wait for long."""
 
 
-class ModelThread:
-    """One thread a generation, as its process answers one question at a time. It ends when nobody holds the generation."""
+THREADS = 16
+"""Requests whose rows may make one question together."""
+
+
+class ModelThreads:
+    """Threads of one generation; they end when nobody holds it."""
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="model")
         self._waiting = 0
 
     async def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
@@ -32,6 +36,6 @@ class ModelThread:
             )
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._model.predict_rows, rows)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._model.predict_rows, rows)
         finally:
             self._waiting -= 1
