@@ -5,14 +5,14 @@ import gzip
 from importlib.resources import files
 from pathlib import Path
 
-COLUMNS = ["id", "ticket", "survived", "class", "sex", "age", "siblings", "parents", "fare", "cabin", "port"]
+COLUMNS = ["id", "name", "ticket", "survived", "class", "sex", "age", "siblings", "parents", "fare", "cabin", "port"]
 
 source = files("sklearn").joinpath("datasets/tests/data/openml/id_40945/data-v1-dl-16826755.arff.gz")
 lines = gzip.decompress(source.read_bytes()).decode().split("@data")[1].strip().splitlines()
 rows = []
 for number, fields in enumerate(csv.reader(lines), start=1):
-    cls, survived, _name, sex, age, siblings, parents, ticket, fare, cabin, port, *_ = fields
-    row = [str(number), ticket, survived, cls, sex, age, siblings, parents, fare, cabin, port]
+    cls, survived, passenger, sex, age, siblings, parents, ticket, fare, cabin, port, *_ = fields
+    row = [str(number), passenger, ticket, survived, cls, sex, age, siblings, parents, fare, cabin, port]
     rows.append(["" if value == "?" else value for value in row])
 
 folder = Path("data")

@@ -45,6 +45,7 @@ def list_quarantine(table: str, *, limit: Count = 50, reveal: bool = False, json
     show(found, as_json=json, columns=WAITING)
     if personal and found:
         told = f"This shows personal columns: {personal}." if reveal else f"Masked: {personal}. --reveal shows it."
+        sys.stdout.flush()
         print(told, file=sys.stderr)
     return 0
 

@@ -95,7 +95,11 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
                 constraints=dg.TableColumnConstraints(
                     nullable=c.nullable,
                     unique=schema.unique_key == (c.name,),
-                    other=[*_bounds(c.minimum, c.maximum), *([f"one of {', '.join(c.domain)}"] if c.domain else [])],
+                    other=[
+                        *_bounds(c.minimum, c.maximum),
+                        *([f"one of {', '.join(c.domain)}"] if c.domain else []),
+                        *(["personal"] if c.personal else []),
+                    ],
                 ),
             )
             for c in schema.columns

@@ -16,6 +16,7 @@ from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.tables.schema import MASKED, Column, TableSchema
 
 Mask = Callable[[Any], str]
+_BOOLEANS = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
 _TIME = re.compile(r"[-+0-9:. TZ]+")
 
 
@@ -87,8 +88,6 @@ def _typed(kind: str, text: str) -> Any:
             return int(text)
         if kind == "double" or kind.startswith("decimal"):
             return float(text)
-        if kind == "boolean" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
     return text
 
 
@@ -98,7 +97,7 @@ def _fits(kind: str, value: Any) -> bool:
     if kind in ("date", "timestamp"):
         return isinstance(value, str) and _TIME.fullmatch(value) is not None
     if kind == "boolean":
-        return isinstance(value, bool)
+        return str(value).lower() in _BOOLEANS
     if kind == "varchar":
         return isinstance(value, str | int | float)
     return isinstance(_typed(kind, value) if isinstance(value, str) else value, int | float)

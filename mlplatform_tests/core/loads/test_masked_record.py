@@ -76,6 +76,11 @@ def test_csv_is_shown_by_its_columns_with_the_masks_of_json() -> None:
     assert shown(b",5,4.0", "name", "salary", "age").startswith(f",{MASKING.hash(5.0)}")
 
 
+@pytest.mark.parametrize("text", ["true", "False", "0", "1", "t"])
+def test_a_boolean_of_csv_is_shown_as_it_was_written(text: str) -> None:
+    assert shown(f"{text},5".encode(), "member", "age") == f"{text},5"
+
+
 def test_csv_whose_fields_slipped_shows_none_of_a_name() -> None:
     assert shown(b"1, Smith,Lund", "salary", "age", "city") == f"{MASKING.hash(1.0)},•••,Lund"
     assert shown(b"Ann, Smith,5", "name", "salary") == "•••"
