@@ -30,8 +30,7 @@ def predict_paths(models: Sequence[ServedModel]) -> dict[str, Any]:
         route = served.spec.name if short.count(served.spec.name) == 1 else served.name
         paths[f"/predict/{route}"] = {"post": _operation(served)}
     if models:
-        names = [m.spec.name for m in models]
-        paths["/invocations"] = {"post": _invocations(models[0], names)}
+        paths["/invocations"] = {"post": _invocations(models)}
     return paths
 
 
@@ -83,14 +82,20 @@ def _operation(served: ServedModel) -> dict[str, Any]:
     }
 
 
-def _invocations(served: ServedModel, names: Sequence[str]) -> dict[str, Any]:
-    operation = _operation(served)
+def _invocations(models: Sequence[ServedModel]) -> dict[str, Any]:
+    names = [m.spec.name for m in models]
+    operation = _operation(models[0])
     target = {
         "name": "X-Amzn-SageMaker-Target-Model",
         "in": "header",
         "required": len(names) > 1,
-        "schema": {"type": "string", "enum": list(names)},
+        "schema": {"type": "string", "enum": names},
     }
+    if len(models) > 1:
+        # Which of them is answered, the header says: the document can only say that it is one.
+        _json_of_any(operation["requestBody"], [_request(m) for m in models])
+        _json_of_any(operation["responses"]["200"], [_answer(m)["content"] for m in models])
+        operation["security"] = [{"bearer": []}, {"api_key": []}, *([{}] if any(m.spec.public for m in models) else [])]
     return {
         **operation,
         "operationId": "invocations",
@@ -98,6 +103,12 @@ def _invocations(served: ServedModel, names: Sequence[str]) -> dict[str, Any]:
         "description": "The one endpoint, or the one that the header names.",
         "parameters": [target, *operation["parameters"]],
     }
+
+
+def _json_of_any(body: dict[str, Any], contents: Sequence[dict[str, Any]]) -> None:
+    """Let the JSON of `body` be that of any of several contents."""
+    schemas = [content[_JSON]["schema"] for content in contents]
+    body["content"] = {**body["content"], _JSON: {**body["content"][_JSON], "schema": {"anyOf": schemas}}}
 
 
 def _request(served: ServedModel) -> dict[str, Any]:

@@ -145,6 +145,11 @@ def test_the_openapi_document_is_made_from_the_signatures(client: httpx.Client, 
     assert document["paths"]["/predict/open"]["post"]["security"] == []
     answer = document["paths"]["/predict/rises"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["properties"]["predictions"]["items"]["properties"]["rises"]["enum"] == ["no", "yes"]
+    whichever = document["paths"]["/invocations"]["post"]
+    answers = whichever["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
+    assert {answers[n]["properties"]["predictions"]["items"]["required"][0] for n in range(4)} == {"price", "rises"}
+    assert len(whichever["requestBody"]["content"]["application/json"]["schema"]["anyOf"]) == 4
+    assert whichever["security"] == [{"bearer": []}, {"api_key": []}, {}]
 
 
 def test_the_documents_examples_are_answered(client: httpx.Client) -> None:
