@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mlplatform.adapters.containers.environments import Environments
 from mlplatform.errors import NotFoundError, PermissionDeniedError, SpecError, UnavailableError
+from mlplatform_tests.packages import LINEAR
+from mlplatform_tests.serving.until import until
 
 NOTHING = "# This container needs nothing but Python.\n"
 AWAY = f"nothing-there==1.0 --hash=sha256:{'0' * 64}\n"
@@ -122,8 +125,29 @@ def test_the_link_to_mlplatform_is_mended_where_it_leads_elsewhere(environments:
 
 
 @pytest.mark.slow
+def test_resume_after_kill_while_it_is_made_leaves_no_installer_and_makes_it(tmp_path: Path, lock: Path) -> None:
+    shutil.copy(LINEAR / "requirements.lock", lock)
+    code = (
+        "import sys; from pathlib import Path; from mlplatform.adapters.containers.environments import Environments\n"
+        "Environments(Path(sys.argv[1])).python(Path(sys.argv[2]), what='it', say=lambda l: print(l, flush=True))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "cache"), str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout is not None
+        while "Installed" not in maker.stdout.readline():
+            assert maker.poll() is None
+        maker.kill()
+    environments = Environments(tmp_path / "cache")
+    folder = str(environments.folder(lock))
+    assert not environments.ready(lock)
+    until(lambda: not any(folder in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])))
+    python = environments.python(lock, what="it")
+    assert subprocess.run([python, "-c", "import numpy"], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.slow
 def test_without_uv_it_is_made_by_pip(tmp_path: Path, lock: Path) -> None:
-    shutil.copy(Path(__file__).parents[1] / "containers" / "linear" / "requirements.lock", lock)
+    shutil.copy(LINEAR / "requirements.lock", lock)
     python = Environments(tmp_path / "cache", pip=True).python(lock, what="it")
     done = subprocess.run([python, "-c", "import numpy, duckdb, pyarrow"], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
