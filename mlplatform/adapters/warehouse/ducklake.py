@@ -122,7 +122,8 @@ class DuckLakeWarehouse:
             return Load(self._engine, plan, schema, store, self._now).run()
 
     def erase(self, erasure: Erasure) -> Erased:
-        return retried(lambda: erase(self._engine.writer(), erasure), f"Erasure from table '{erasure.table}'")
+        subject = f"Erasure from table '{erasure.table}'"
+        return retried(lambda: erase(self._engine.writer(), erasure), subject, masked=self._engine.masked)
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None

@@ -35,8 +35,8 @@ class LostRaceError(Exception):
     """The table's counter of loads moved on: what was worked out against it must be worked out again."""
 
 
-def retried(attempt: Callable[[], T], subject: str) -> T:
-    """What `attempt` returns, after as many conflicts as it takes, within bounds."""
+def retried(attempt: Callable[[], T], subject: str, *, masked: bool = False) -> T:
+    """What `attempt` returns, after as many conflicts as it takes, within bounds; `masked`: errors do not tell values."""
     import duckdb
 
     for number in range(ATTEMPTS):
@@ -46,7 +46,7 @@ def retried(attempt: Callable[[], T], subject: str) -> T:
             pass
         except duckdb.Error as error:
             if not is_conflict(error):
-                with mapped(subject):
+                with mapped(subject, masked=masked):
                     raise
         time.sleep(random.uniform(0.2, 1) * min(_PAUSE_S * (number + 1), _LONGEST_PAUSE_S))  # noqa: S311
     raise TransientError(f"{subject}: lost the race for the catalogue {ATTEMPTS} times.", next_step="Try again.")

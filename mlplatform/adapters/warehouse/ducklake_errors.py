@@ -101,21 +101,27 @@ def query_error(
 
 
 def _told(error: Exception) -> str:
-    """The driver's text where it speaks of statements, files or locks; of any other, which may quote a value, its kind."""
+    """The driver's text where it speaks of a user's statement. Any other may quote values, also in statements of the engine's
+    own (a commit writes each file's smallest and largest value): then what it is about."""
     import duckdb
 
-    without_values = (
+    text = str(error).strip()
+    on_statement = (
         duckdb.ParserException,
         duckdb.SyntaxException,
         duckdb.BinderException,
         duckdb.CatalogException,
-        duckdb.IOException,
         duckdb.PermissionException,
-        duckdb.TransactionException,
     )
-    if isinstance(error, without_values):
-        return str(error).strip()
+    if isinstance(error, on_statement):
+        return text
     kind = type(error).__name__.removesuffix("Exception")
+    known = next((match[0] for pattern in (_DAMAGED, _CONFLICT, _DISK) if (match := pattern.search(text))), "")
+    if known:
+        return f"{kind} error: {known}"
+    engines = (duckdb.IOException, duckdb.TransactionException, duckdb.InternalException, duckdb.FatalException)
+    if isinstance(error, engines):
+        return f"{kind} error, whose text is not told: the system has personal columns"
     return f"{kind} error on a value, which is not told: the system has personal columns"
 
 

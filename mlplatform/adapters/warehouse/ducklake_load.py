@@ -71,7 +71,8 @@ class Load:
                 if isinstance(prepared, Receipt):
                     return prepared
                 check_unchanged(self._plan, self._store)
-                return retried(lambda: self._attempt(prepared), f"Load of '{self._plan.key}' into '{self._plan.table}'")
+                subject = f"Load of '{self._plan.key}' into '{self._plan.table}'"
+                return retried(lambda: self._attempt(prepared), subject, masked=self._engine.masked)
             finally:
                 # A commit that raised may have happened all the same; its files are then the catalogue's. What it does
                 # not know, maintenance deletes.

@@ -51,11 +51,11 @@ def maintain(
     share = 0.0 if fresh else _DELETED_SHARE
     for name in sorted(table_names(writer)):
         table = literal(name)
-        _call(writer, f"ducklake_flush_inlined_data('w', table_name => {table})", f"Flush of '{name}'")
-        _call(writer, f"ducklake_rewrite_data_files('w', {table}, delete_threshold => {share})", f"Rewrite of '{name}'")
-        _call(writer, f"ducklake_merge_adjacent_files('w', {table})", f"Merge of '{name}'")
+        _call(engine, f"ducklake_flush_inlined_data('w', table_name => {table})", f"Flush of '{name}'")
+        _call(engine, f"ducklake_rewrite_data_files('w', {table}, delete_threshold => {share})", f"Rewrite of '{name}'")
+        _call(engine, f"ducklake_merge_adjacent_files('w', {table})", f"Merge of '{name}'")
         on_progress(f"merged '{name}'")
-    expired, kept = _expire(writer, now - keep, pinned, all_but_newest=bool(fresh))
+    expired, kept = _expire(engine, now - keep, pinned, all_but_newest=bool(fresh))
     on_progress(f"expired {expired} snapshots")
     deleted = _delete(engine, now - GRACE)
     _sweep_scratch(engine, now - GRACE)
@@ -66,8 +66,8 @@ def maintain(
     return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
 
 
-def _call(writer: duckdb.DuckDBPyConnection, function: str, subject: str) -> None:
-    retried(lambda: writer.execute(f"CALL {function}"), subject)
+def _call(engine: DuckLakeEngine, function: str, subject: str) -> None:
+    retried(lambda: engine.writer().execute(f"CALL {function}"), subject, masked=engine.masked)
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,15 @@ def _files(writer: duckdb.DuckDBPyConnection) -> int:
 
 
 def _expire(
-    writer: duckdb.DuckDBPyConnection, before: datetime, pinned: Sequence[str], *, all_but_newest: bool
+    engine: DuckLakeEngine, before: datetime, pinned: Sequence[str], *, all_but_newest: bool
 ) -> tuple[int, tuple[str, ...]]:
     """Expires snapshots older than `before` that are not pinned, or all, for the sake of an erasure; never the newest.
 
     Gives how many, and the pinned ones that are there.
     """
-    rows = writer.execute("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").fetchall()
+    rows = (
+        engine.writer().execute("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").fetchall()
+    )
     wanted = set(pinned)
     old = [
         int(version)
@@ -117,7 +119,7 @@ def _expire(
     kept = tuple(str(version) for version, _ in rows if str(version) in wanted and version not in old)
     if old:
         versions = ", ".join(map(str, old))
-        _call(writer, f"ducklake_expire_snapshots('w', versions => [{versions}])", "Expiry of snapshots")
+        _call(engine, f"ducklake_expire_snapshots('w', versions => [{versions}])", "Expiry of snapshots")
     return len(old), kept
 
 

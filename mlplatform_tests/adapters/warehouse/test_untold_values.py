@@ -6,12 +6,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.redshift_errors import platform_error, query_error
-from mlplatform.errors import DataError, NotFoundError, PlatformError
+from mlplatform.errors import BugError, DataError, NotFoundError, PlatformError, StateError, UnavailableError
 
 WRONG = "SELECT CAST('qvxzmark' || range AS INTEGER) AS n FROM range(3)"
 TOO_LARGE = "SELECT CAST(range * 7391582643 AS INTEGER) AS n FROM range(1, 3)"
@@ -55,3 +57,23 @@ def test_of_redshifts_errors_those_on_values_are_not_told() -> None:
     assert "qvxzmark" not in str(on_value)
     assert "syntax error at or near" in str(_redshift("42601", 'syntax error at or near "SELEC"'))
     assert "qvxzmark" not in str(platform_error(RuntimeError({"C": "22P02", "M": "qvxzmark"}), "load", masked=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (duckdb.IOException("Failed to write stats 'qvxzmark': database or disk is full"), UnavailableError, "IO error: database or disk is full"),
+        (duckdb.TransactionException("INSERT INTO stats VALUES ('qvxzmark')"), BugError, "whose text is not told"),
+        (duckdb.InternalException("Assertion on 'qvxzmark'"), StateError, "the engine broke off"),
+        (duckdb.ConstraintException("Duplicate key qvxzmark"), BugError, "Constraint error on a value"),
+    ],
+)  # fmt: skip
+def test_a_commit_that_fails_tells_what_it_is_about(error: Exception, kind: type[PlatformError], message: str) -> None:
+    """The engine's own statements hold the smallest and largest value of each file."""
+
+    def attempt() -> None:
+        raise error
+
+    with pytest.raises(kind, match=message) as caught:
+        retried(attempt, "Load of 'x'", masked=True)
+    assert "qvxzmark" not in "".join(traceback.format_exception(caught.value))
