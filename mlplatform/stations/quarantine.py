@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -70,28 +71,24 @@ class Quarantine:
         self._schema = table.schema_()
         self._streams = streams
         self._system = system
+        self.personal = self._schema.personal
 
     def list(self, *, limit: int = 50, replayed: bool = False) -> _Records:
         """Records that wait, oldest first; with `replayed`, also those that were."""
         where = "" if replayed else " AND replayed_at IS NULL"
         return self._select(f"{where} ORDER BY quarantined_at, batch_id, record_offset LIMIT {int(limit)}")
 
-    @property
-    def personal(self) -> frozenset[str]:
-        """The table's personal columns."""
-        return self._schema.personal
-
     def masked(self, records: Sequence[QuarantinedRecord], masking: Masking) -> _Records:
         """The records as they are shown where values of personal columns are not."""
-        return [replace(r, raw=self._masked(r, masking.shown)) for r in records] if self._schema.personal else [*records]
+        return [replace(r, raw=self._masked(r, masking.shown)) if self.personal else r for r in records]
 
     def _masked(self, record: QuarantinedRecord, mask: Mask) -> bytes:
-        try:
-            form = self._format(record.source)
-        except DataError:
-            form = JsonLinesFormat()
-        csv = form if isinstance(form, CsvFormat) else None
-        return masked_record(record.raw, csv, record.columns, self._schema, mask) if record.offset else MASKED.encode()
+        if not record.offset:
+            return MASKED.encode()
+        csv = None  # where no source takes it any more, nothing says how to read it
+        with suppress(DataError):
+            csv = self._csv_source(record.source)[1] if record.columns else None
+        return masked_record(record.raw, csv, record.columns, self._schema, mask)
 
     def count(self) -> int:
         """How many records wait."""

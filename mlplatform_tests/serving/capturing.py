@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from mlplatform.core.capture.masking import MASK_SECRET
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.runtimes import Prediction
-from mlplatform.core.capture.masking import MASK_SECRET
 from mlplatform.serving.capture import Capture
 from mlplatform.serving.inference_id import uuid7
 from mlplatform.serving.model_server import ModelServer
