@@ -21,9 +21,12 @@ def address(served: Shell, path: str) -> str:
 
 
 def test_the_asset_graph_shows_the_line_from_stream_to_monitor(served: Shell, page: Page, pictures: Path) -> None:
+    # Wide enough for the graph to show each node's description and kinds.
+    page.set_viewport_size({"width": 2800, "height": 800})
     page.goto(address(served, "/asset-groups"))
     for name in LINE:
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    expect(page.get_by_text("Loading")).to_have_count(0)
     page.screenshot(path=pictures / "graph.png")
 
 
@@ -37,7 +40,7 @@ def test_a_check_shows_its_evidence(served: Shell, page: Page, pictures: Path) -
 
 def test_an_asset_is_materialized_by_hand_while_the_worker_runs(served: Shell, page: Page, pictures: Path) -> None:
     page.goto(address(served, "/assets/stock_prices/warehouse_upkeep"))
-    page.get_by_role("button", name="Materialize", exact=True).first.click()
+    page.get_by_role("button").filter(has_text="Materialize").first.click()
     expect(page.get_by_text("Launched run").first).to_be_visible()
     until(lambda: runs(served) == ["SUCCESS"], timeout_s=180)
     page.goto(address(served, "/assets/stock_prices/warehouse_upkeep?view=events"))
