@@ -144,4 +144,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous=FULL")
+    # What is deleted is overwritten: records that were erased, or whose time is over, are not to be found in free pages.
+    connection.execute("PRAGMA secure_delete=ON")
     return connection

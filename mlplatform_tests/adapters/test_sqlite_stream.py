@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def test_every_commit_is_fsynced_in_write_ahead_mode(stream: SqliteStream, root:
     shard = stream._shard("shard-0000")
     with shard._file.connection() as used:
         assert used.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_what_the_stream_no_longer_keeps_is_not_in_its_files(stream: SqliteStream, root: Path) -> None:
+    marker = b"somebody-nobody-else-is"
+    stream.put([Record(f"key-{n}", marker + b" %d" % n) for n in range(500)])
+    stream.trim(now=datetime.now(UTC) + timedelta(days=400))
+    stream.close()
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if marker in path.read_bytes()] == []
 
 
 def test_damaged_shard_fails_its_records_and_no_others(stream: SqliteStream, root: Path) -> None:
