@@ -11,7 +11,7 @@ from pathlib import Path
 import mlplatform
 from mlplatform.errors import NotFoundError, ProfileError
 
-_FOLDERS = ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "DAGSTER_HOME")
+_FOLDERS = ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "MLPLATFORM_CACHE", "DAGSTER_HOME")
 
 
 def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:

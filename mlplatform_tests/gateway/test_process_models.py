@@ -23,7 +23,14 @@ WIDE = (*INPUTS[:2], InputField("change", "double", missing="keep"))
 def scorers(served: Served) -> list[int]:
     """Pids of the models' processes."""
     found = [child for p in served.processes for child in psutil.Process(p.pid).children(recursive=True)]
-    return [child.pid for child in found if child.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in found if not gone(child.pid)]
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def ask(client: httpx.Client, endpoint: str = "prices", **changes: Any) -> httpx.Response:
@@ -81,4 +88,4 @@ def test_its_process_ends_with_a_worker_that_is_killed(site: Site) -> None:
     with site.serve() as served:
         (pid,) = scorers(served)
         served.processes[0].kill()
-        until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        until(lambda: gone(pid))

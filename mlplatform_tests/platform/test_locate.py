@@ -70,7 +70,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(project: Path) -> None:
     assert settings(project, b"\xef\xbb\xbfA=1\r\nB=2\r\n") == {"A": "1", "B": "2"}
 
 
-@pytest.mark.parametrize("name", ["MLPLATFORM_HOME", "MLPLATFORM_DEFS", "DAGSTER_HOME"])
+@pytest.mark.parametrize("name", ["MLPLATFORM_HOME", "MLPLATFORM_DEFS", "MLPLATFORM_CACHE", "DAGSTER_HOME"])
 def test_a_relative_folder_lies_beside_the_file_wherever_a_command_runs(project: Path, name: str) -> None:
     found = settings(project, f"{name}=./.mlplatform\nOTHER=./x\n".encode(), below="shop/defs")
     assert found == {name: str(project / ".mlplatform"), "OTHER": "./x"}
