@@ -16,8 +16,10 @@ ERRORS = {
     "409": "Several endpoints could be meant; the message says how to name one.",
     "413": "The body is larger than the endpoint takes.",
     "415": "The content type is neither application/json nor text/csv.",
+    "429": "Too many requests wait for this model; try again after the seconds in Retry-After.",
     "500": "The gateway failed; look for the request id in its log.",
     "503": "Not now, say because a model is still being fetched; try again after the seconds in Retry-After.",
+    "504": "The model did not answer in time; fewer rows in a request may help.",
 }
 _JSON, _CSV, _CSV_HEADER = "application/json", "text/csv", "text/csv; header=present"
 
