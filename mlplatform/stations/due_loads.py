@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from mlplatform.core.loads.arrivals import decide
 from mlplatform.core.loads.plan import Guard, JsonLinesFormat, LoadPlan, ParquetFormat
@@ -17,6 +18,14 @@ from mlplatform.stations.ledger import Ledger
 
 _PLANS = 500
 _PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Due:
+    """Plans in the order to load them; `complete` if nothing else was due when it was looked."""
+
+    plans: list[LoadPlan]
+    complete: bool
 
 
 class DueLoads:
@@ -39,26 +48,27 @@ class DueLoads:
         self._streams = streams
         self._prefixes = prefixes(table.sources, streams)
         self._claims: dict[str, int] | None = {} if claim else None
+        self._guards: dict[str, Guard] = {}
+        self._made_guard = False
 
-    def plans(self) -> list[LoadPlan]:
+    def look(self) -> Due:
         """See `Ingest.plan`; the table is there."""
         while True:
+            # In this order: a guard newer than the ledger would count a load of another loader that the ledger does not show.
+            self._guards = self._read_guards()
+            self._made_guard = False
             self._ledger.refresh()
-            seen = self._ledger.position
             gaps: list[StateError] = []
             plans = list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS))
             if gaps and not plans:
                 raise gaps[0]
-            # Guards were read behind the ledger: one may count a load of another loader that the ledger did not show.
-            self._ledger.refresh()
-            due = [plan for plan in plans if not self._loaded_since(seen, plan)]
-            if due or not plans:
-                return due
+            if not self._made_guard or not plans:
+                return Due(plans, complete=not gaps and len(plans) < _PLANS)
 
-    def _loaded_since(self, position: int, plan: LoadPlan) -> bool:
-        """Whether the plan's object was loaded by a ledger row behind `position`."""
-        same = (r for r in self._ledger.of_key(plan.key) if r.etag == plan.etag and r.shard == plan.shard)
-        return any(r.position > position for r in same)
+    def _read_guards(self) -> dict[str, Guard]:
+        name = self._spec.name
+        rows = self._warehouse.query("SELECT shard, last, epoch FROM _guards WHERE table_name = ?", [name]).to_pylist()
+        return {row["shard"]: Guard(name, row["shard"], row["last"], row["epoch"]) for row in rows}
 
     def _stream_plans(self, gaps: list[StateError]) -> Iterator[LoadPlan]:
         """Plans of every shard, each up to its first gap."""
@@ -150,19 +160,19 @@ class DueLoads:
         )
 
     def _guard(self, shard: str) -> Guard:
-        """The shard's guard; the first time, claimed if this loader claims."""
+        """The shard's guard; the first time made where it is missing, and claimed if this loader claims."""
         name = self._spec.name
-        if self._claims is None:
-            return self._warehouse.guard(name, shard)
-        if shard not in self._claims:
-            found = self._warehouse.guard(name, shard, claim=True)
-            self._claims[shard] = found.epoch
-            return found
-        found = self._warehouse.guard(name, shard)
-        if found.epoch != self._claims[shard]:
+        found = self._guards.get(shard)
+        claimed = None if self._claims is None else self._claims.get(shard)
+        if found is None or (self._claims is not None and claimed is None):
+            found = self._guards[shard] = self._warehouse.guard(name, shard, claim=self._claims is not None)
+            self._made_guard = True
+            if self._claims is not None:
+                self._claims[shard] = found.epoch
+        elif claimed is not None and found.epoch != claimed:
             raise ConflictError(
-                f"Shard '{shard}' of table '{name}' was claimed by another loader: expected epoch "
-                f"{self._claims[shard]}, found {found.epoch}.",
+                f"Shard '{shard}' of table '{name}' was claimed by another loader: expected epoch {claimed}, found "
+                f"{found.epoch}.",
                 next_step="This loader stops; the other one goes on.",
             )
         return found

@@ -17,7 +17,7 @@ from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.due_loads import DueLoads
+from mlplatform.stations.due_loads import Due, DueLoads
 from mlplatform.stations.ledger import Ledger
 from mlplatform.stations.retention import expire_rows
 
@@ -91,34 +91,40 @@ class Ingest:
         Raises:
             StateError: all that is due lies behind a delivered range that is missing; it holds up its own shard only.
         """
+        return self._look().plans
+
+    def _look(self) -> Due:
         if not self._created:
             self.create()
-        return self._due.plans()
+        return self._due.look()
 
     def load(self, plan: LoadPlan) -> Receipt:
         """See `ports.warehouse.Warehouse.load`."""
         return self._warehouse.load(plan, self._schema, self._store)
 
     def run(self, *, for_s: float = math.inf) -> list[Receipt]:
-        """Plans and loads until nothing is due, or for so many seconds (one plan at least); plans again after a conflict.
+        """Plans and loads all that is due, or for so many seconds (one plan at least); plans again after a conflict.
 
         Raises:
             ConflictError: another loader claimed the table, or conflicts never end.
         """
         receipts: list[Receipt] = []
         conflicts, end = 0, time.monotonic() + for_s
-        while plans := self.plan():
-            for plan in plans:
+        while (due := self._look()).plans:
+            overtaken = False
+            for plan in due.plans:
                 try:
                     receipts.append(self.load(plan))
                 except (ConflictError, NotFoundError):
-                    conflicts += 1
+                    conflicts, overtaken = conflicts + 1, True
                     if conflicts > _CONFLICTS:
                         raise
                     break
                 conflicts = 0
                 if time.monotonic() >= end:
                     return receipts
+            if due.complete and not overtaken:
+                break
         return receipts
 
     def expire(self, *, now: datetime) -> Erased:

@@ -43,6 +43,7 @@ class DuckLakeEngine:
         self._memory_mib = memory_mib
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reader: duckdb.DuckDBPyConnection | None = None
+        self._used = ""
         self._folders: dict[str, Path] = {}
         self._versions: OrderedDict[str, str] = OrderedDict()
 
@@ -85,8 +86,15 @@ class DuckLakeEngine:
             ):
                 connection.execute(f"SET {setting}")
             self._reader = connection
-        self._reader.execute(f"USE {CATALOG if at is None else self._version(self._reader, at)}")
+        self._use(self._reader, CATALOG if at is None else self._version(self._reader, at))
         return self._reader
+
+    def _use(self, reader: duckdb.DuckDBPyConnection, catalog: str) -> None:
+        """Let names mean `catalog`'s; a statement of its own costs as much as a small query, so only where they do not."""
+        if self._used != catalog:
+            self._used = ""
+            reader.execute(f"USE {catalog}")
+            self._used = catalog
 
     def folder(self, table: str) -> Path:
         """Where a table's files lie; the catalogue notes them by relative path, so that the home can move."""
@@ -100,6 +108,7 @@ class DuckLakeEngine:
             if connection is not None:
                 connection.close()
         self._writer = self._reader = None
+        self._used = ""
         self._versions.clear()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -119,7 +128,7 @@ class DuckLakeEngine:
             )
         alias = f"v{at}"
         if len(self._versions) >= _OPEN_VERSIONS:
-            reader.execute(f"USE {CATALOG}")
+            self._use(reader, CATALOG)
             _, oldest = self._versions.popitem(last=False)
             reader.execute(f"DETACH {oldest}")
         reader.execute(self._attach(alias, "READ_ONLY", f"SNAPSHOT_VERSION {int(at)}"))
