@@ -12,13 +12,15 @@ COPY mlplatform/ mlplatform/
 RUN /venv/bin/uv pip install --python /venv/bin/python --no-deps --no-build-isolation --compile-bytecode -e .
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --create-home mlplatform && mkdir /state && chown mlplatform /state
+RUN useradd --system --uid 10001 --create-home mlplatform \
+    && mkdir /state /cache && chown mlplatform /state /cache
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
-ENV PATH=/venv/bin:$PATH MLPLATFORM_HOME=/state MLPLATFORM_HOST=0.0.0.0
+# Environments of containers are made in the cache: not under /state, of which backups are made.
+ENV PATH=/venv/bin:$PATH MLPLATFORM_HOME=/state MLPLATFORM_CACHE=/cache MLPLATFORM_HOST=0.0.0.0
 USER mlplatform
-VOLUME /state
+VOLUME /state /cache
 # 8710 gateway, 8711 Dagster UI, 8712 experiment tracker
 EXPOSE 8710 8711 8712
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
