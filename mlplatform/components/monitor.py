@@ -8,7 +8,7 @@ import dagster as dg
 from mlplatform.components.due_run import due_run
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import Station, common, key_of, system_of
-from mlplatform.platform.line import judge_windows
+from mlplatform.platform.line import judge_windows, tell_judged
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.model import ModelSpec
@@ -39,7 +39,9 @@ class Monitor(MonitorSpec, Station):
         )
         def monitor(platform: dg.ResourceParam[PlatformResource]) -> Iterator[dg.MaterializeResult]:
             stations = platform.system(system.name)
-            evaluations = list(judge_windows(stations, self.name, datetime.now(UTC)))
+            evaluations = judge_windows(stations, self.name, datetime.now(UTC))
+            # The newest is reported below, by this run.
+            tell_judged(stations, self.name, lambda _: None)
             latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
             declared = {s.name for s in specs}
             yield platform.result(

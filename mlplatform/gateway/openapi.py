@@ -108,9 +108,11 @@ def _invocations(models: Sequence[ServedModel]) -> dict[str, Any]:
 
 
 def _json_of_any(body: dict[str, Any], contents: Sequence[dict[str, Any]]) -> None:
-    """Let the JSON of `body` be that of any of several contents."""
+    """Let the JSON of `body` be that of any of several contents; CSV is only named."""
     schemas = [content[_JSON]["schema"] for content in contents]
-    body["content"] = {**body["content"], _JSON: {**body["content"][_JSON], "schema": {"anyOf": schemas}}}
+    text = {"schema": {"type": "string", "description": "As of /predict of the endpoint that the header names."}}
+    of_text = {kind: text for kind in body["content"] if kind != _JSON}
+    body["content"] = {_JSON: {**body["content"][_JSON], "schema": {"anyOf": schemas}}, **of_text}
 
 
 def _request(served: ServedModel) -> dict[str, Any]:

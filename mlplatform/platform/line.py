@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -200,15 +200,23 @@ def load_capture(stations: SystemStations, endpoint: str, *, for_s: float = math
     return type(evidence)({**evidence.metadata, "requests": drained.requests, "gap": drained.gap}, evidence.checks)
 
 
-def judge_windows(stations: SystemStations, monitor: str, now: datetime) -> Iterator[Evaluation]:
-    """Judge the windows that are due and tell people of each that failed; behind the last, ask for a retraining if one is due."""
-    for evaluation in stations.monitor(monitor).judge(now):
-        for notify in stations.notifies():
-            notify.evaluated(evaluation)
-        yield evaluation
+def judge_windows(stations: SystemStations, monitor: str, now: datetime) -> list[Evaluation]:
+    """Judge the windows that are due, and ask for a retraining where one is due; what was judged is told by `tell_judged`."""
+    evaluations = stations.monitor(monitor).run(now)
     spec = stations.spec.get(MonitorSpec, monitor)
     if spec.retrain is not None:
         stations.retrain(spec.endpoint).decide(now)
+    return evaluations
+
+
+def tell_judged(stations: SystemStations, monitor: str, report: Callable[[Evaluation], None]) -> None:
+    """Tell people and `report` of every evaluation that was not told yet; one that a killed process judged is among them."""
+    station = stations.monitor(monitor)
+    for evaluation in station.untold():
+        for notify in stations.notifies():
+            notify.evaluated(evaluation)
+        report(evaluation)
+        station.told(evaluation)
 
 
 def pending_requests(stations: SystemStations, refresh: str, now: datetime) -> list[Any]:

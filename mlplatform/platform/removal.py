@@ -23,6 +23,7 @@ COLLECTIONS = (
     "data_tests",
     "erasures",
     "evaluations",
+    "evaluations_told",
     "notifications",
     "notifications_waiting",
     "refused_runs",

@@ -49,21 +49,21 @@ class DueLoads:
         self._prefixes = prefixes(table.sources, streams)
         self._claims: dict[str, int] | None = {} if claim else None
         self._guards: dict[str, Guard] = {}
-        self._made_guard = False
+        self._made_guard = self._overtaken = False
 
     def look(self) -> Due:
         """See `Ingest.plan`; the table is there."""
         while True:
             # In this order: a guard newer than the ledger would count a load of another loader that the ledger does not show.
             self._guards = self._read_guards()
-            self._made_guard = False
+            self._made_guard = self._overtaken = False
             self._ledger.refresh()
             gaps: list[StateError] = []
             plans = list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS))
             if gaps and not plans:
                 raise gaps[0]
             if not self._made_guard or not plans:
-                return Due(plans, complete=not gaps and len(plans) < _PLANS)
+                return Due(plans, complete=not gaps and not self._overtaken and len(plans) < _PLANS)
 
     def _read_guards(self) -> dict[str, Guard]:
         name = self._spec.name
@@ -95,7 +95,8 @@ class DueLoads:
         for landed, info in found:
             guard = guard or self._guard(name)
             if guard.last != position:
-                # Another loader went on since the ledger was read; the next plan starts from there.
+                # Another loader went on since the guards were read; the next look starts from there.
+                self._overtaken = True
                 return
             yield LoadPlan(
                 table=self._spec.name,

@@ -16,7 +16,7 @@ from mlplatform.errors import ConflictError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.item_store import ItemStore
 
-COLLECTION = "evaluations"
+COLLECTION, TOLD = "evaluations", "evaluations_told"
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,18 @@ class Evaluations:
                 raise
             return Evaluation.from_json(stored.value)
         return evaluation
+
+    def untold(self) -> list[Evaluation]:
+        """Those that were not reported yet, oldest first: what a killed worker judged and did not tell is among them."""
+        latest, told = self.latest(), self._items.get(TOLD, self._prefix.rstrip("/"))
+        after = "" if told is None else str(told.value["evaluation"])
+        if latest is None or latest.id <= after:
+            return []
+        return [Evaluation.from_json(i.value) for i in self._items.list(COLLECTION, prefix=self._prefix, after=after)]
+
+    def told(self, evaluation: Evaluation) -> None:
+        """Note that `evaluation`, and all before it, were reported."""
+        self._items.put(TOLD, self._prefix.rstrip("/"), {"evaluation": evaluation.id})
 
     def _read(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlplatform.core.loads.erasure import Erased
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
-from mlplatform.errors import ConflictError, NotFoundError, ProfileError
+from mlplatform.errors import ConflictError, NotFoundError, ProfileError, StateError
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
@@ -107,10 +107,19 @@ class Ingest:
 
         Raises:
             ConflictError: another loader claimed the table, or conflicts never end.
+            StateError: nothing was loaded, since all that is due lies behind a delivered range that is missing.
         """
         receipts: list[Receipt] = []
         conflicts, end = 0, time.monotonic() + for_s
-        while (due := self._look()).plans:
+        while True:
+            try:
+                due = self._look()
+            except StateError:
+                if receipts:
+                    return receipts
+                raise
+            if not due.plans:
+                break
             overtaken = False
             for plan in due.plans:
                 try:

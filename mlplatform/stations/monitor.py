@@ -133,6 +133,14 @@ class Monitor:
         """Judge every window that is due; what was judged, in order."""
         return list(self.judge(now))
 
+    def untold(self) -> list[Evaluation]:
+        """See `Evaluations.untold`."""
+        return self._evaluations.untold()
+
+    def told(self, evaluation: Evaluation) -> None:
+        """See `Evaluations.told`."""
+        self._evaluations.told(evaluation)
+
     def latest(self) -> Evaluation | None:
         """The newest evaluation of any model, or None."""
         return self._evaluations.latest()

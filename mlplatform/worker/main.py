@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.housekeeping import housekeeping, upkeep
-from mlplatform.platform.line import judge_windows, load_capture, load_evidence
+from mlplatform.platform.line import judge_windows, load_capture, load_evidence, tell_judged
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.evaluation import Evaluation
 from mlplatform.worker.lane import Lane, Task
 from mlplatform.worker.reporter import Reporter
 
@@ -101,13 +102,16 @@ def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: 
 
 
 def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Reporter) -> Callable[[], bool]:
+    def report(evaluation: Evaluation) -> None:
+        reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
+        reporter.flush(force=True)
+
     def work() -> bool:
-        judged = False
-        for evaluation in judge_windows(platform.system(system), monitor.name, datetime.now(UTC)):
-            reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
-            reporter.flush(force=True)
-            judged = True
-        return judged
+        stations = platform.system(system)
+        try:
+            return bool(judge_windows(stations, monitor.name, datetime.now(UTC)))
+        finally:
+            tell_judged(stations, monitor.name, report)
 
     return work
 

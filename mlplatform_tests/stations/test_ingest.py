@@ -103,9 +103,10 @@ def test_a_range_that_is_lost_for_good_is_passed_as_the_error_says(house: House)
     house.land(20, 30)
     house.land(0, 5, shard="1")
     house.store.put("base/b.csv", HEADER + b"B,1\n")
+    assert len(station.run()) == 3
+    assert len(house.tickers()) == 16
     with pytest.raises(StateError) as error:
         station.run()
-    assert len(house.tickers()) == 16
     step = str(error.value.next_step)
     (line,) = re.findall(r"one line there instead: (\{.*\}) \(", step)
     (key,) = re.findall(r"as '([^']+)';", step)

@@ -188,6 +188,19 @@ def test_windows_of_a_champion_that_goes_while_they_are_judged_are_left(world: W
     assert [w.model for w in world.monitor(window=WINDOW).due(now())] == [newer.digest]
 
 
+def test_what_was_judged_and_not_told_is_told_by_the_next_process_once(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    loaded(world, 50, 2 * SIZE + 1)
+    assert world.monitor(window=WINDOW).untold() == []
+    judged = world.monitor(window=WINDOW).run(now())
+    next_process = world.monitor(window=WINDOW)
+    assert [e.id for e in next_process.untold()] == [e.id for e in judged]
+    next_process.told(judged[0])
+    assert [e.id for e in next_process.untold()] == [judged[1].id]
+    next_process.told(judged[1])
+    assert world.monitor(window=WINDOW).untold() == []
+
+
 def test_a_package_without_a_baseline_is_named(world: World) -> None:
     world.deploy(make_days(0, 50), baseline=False)
     loaded(world, 50, SIZE + 1)

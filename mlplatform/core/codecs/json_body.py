@@ -41,7 +41,7 @@ class JsonCodec:
         fields.refuse_count(len(rows))
         for number, row in enumerate(rows, 1):
             if not isinstance(row, dict):
-                found = MASKED if fields.personal else _encode(row)[:80].decode()
+                found = MASKED if fields.personal else _encode(row)[:80].decode(errors="ignore")
                 raise DataError(f"Row {number}: expected an object with {', '.join(fields.names)}, found {found}.")
             if not row.keys() <= fields.known:
                 fields.refuse_unknown(row, f"Row {number}")

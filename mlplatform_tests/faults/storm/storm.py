@@ -72,6 +72,12 @@ class Storm:
         for run in self._runs:
             run.wait()
 
+    def start_and_stop(self) -> None:
+        """Start the platform once more, as a person does the day after, and stop it."""
+        self.installation.start()
+        self._wait_ready()
+        assert self.installation.stop() == 0
+
     def end(self) -> None:
         """Leave nothing behind, however it went."""
         self.callers.stop()

@@ -50,7 +50,8 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) 
         storm.calm()
         assert storm.installation.stop() == 0
         assert not storm.installation.processes(), "processes are left"
-        storm.installation.site.platform.asset_events.sweep()
+        # A stop ends runs that are going on, as a kill does: the next start finds and tells them.
+        storm.start_and_stop()
         said = {
             "table": accounts.check_table(
                 storm.installation.site.stations, accounts.check_stream(storm.installation, seed)
@@ -59,6 +60,7 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) 
             "captured, gap": accounts.check_captured(storm.installation, storm.callers.answered),
             "runs": dict(accounts.check_runs(storm.installation)),
         }
+        assert [k.victim for k in storm.kills if not k.pid] == [], "there was nobody to kill"
         assert not storm.callers.wrong
         assert storm.callers.answered
         print(said)
