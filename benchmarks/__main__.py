@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.catalogue import ALL, Benchmark, select
-from benchmarks.machine import machine, versions
+from benchmarks.machine import machine, peers, versions
 from benchmarks.options import Options
 from benchmarks.render import render, table
 from benchmarks.results import Results
@@ -53,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = select(arguments.ids, full=arguments.full)
     results = Results.read(RESULTS)
     here = machine()
+    if results.elsewhere(here) and not arguments.quick:
+        print(
+            f"The figures there were measured on {results.machine['processor']}: this machine begins anew.", flush=True
+        )
+        results = Results()
     if arguments.missing:
         chosen = [b for b in chosen if not results.has(b.id, commit=here["commit"])]
     print(
@@ -69,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(table(rows), flush=True)
         if not arguments.quick:
             results.machine = here
-            results.put(rows, benchmark=benchmark.id, commit=here["commit"], versions=versions(*PACKAGES))
+            results.put(
+                rows, benchmark=benchmark.id, commit=here["commit"], versions={**versions(*PACKAGES), **peers()}
+            )
             results.write(RESULTS)
             render(results, DOCS)
     missed = [r.id for r in results.rows.values() if r.holds is False]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+_LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", re.M)
 
 
 def machine() -> dict[str, str]:
@@ -29,6 +32,16 @@ def versions(*packages: str) -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    return found
+
+
+def peers() -> dict[str, str]:
+    """Versions of the peers, as the locks of their environments name them."""
+    found = {}
+    for lock in sorted(Path(__file__).with_name("peers").glob("*/requirements.lock")):
+        locked = dict(_LOCKED.findall(lock.read_text()))
+        if lock.parent.name in locked:
+            found[f"{lock.parent.name} (peer)"] = locked[lock.parent.name]
     return found
 
 

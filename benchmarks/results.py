@@ -49,6 +49,10 @@ class Results:
         self.rows = {**kept, **{r.id: replace(r, commit=commit, date=stamp) for r in rows}}
         self.versions = {**self.versions, **(versions or {})}
 
+    def elsewhere(self, here: Mapping[str, str]) -> bool:
+        """Whether rows are there that another machine measured: figures of two machines do not belong on one page."""
+        return bool(self.rows) and any(self.machine.get(k) != here.get(k) for k in ("processor", "cores", "memory"))
+
     def has(self, benchmark: str, *, commit: str) -> bool:
         """Whether `benchmark` was measured at `commit`."""
         return any(_below(i, benchmark) and r.commit == commit for i, r in self.rows.items())

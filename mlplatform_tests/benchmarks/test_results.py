@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+import benchmarks.peers as peers_package
 from benchmarks.catalogue import ALL, select
+from benchmarks.machine import peers
 from benchmarks.plots import bars, margin
 from benchmarks.render import figure, render, table
 from benchmarks.results import Results
@@ -46,6 +48,20 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert Results.read(tmp_path / "results.json") == Results(
         results.machine, results.versions, dict(sorted(results.rows.items()))
     )
+
+
+def test_figures_of_another_machine_are_told_apart() -> None:
+    results = filled()
+    assert not results.elsewhere({"processor": "Some CPU", "cores": "2", "commit": "def"})
+    assert results.elsewhere({"processor": "Some CPU", "cores": "16"})
+    assert not Results().elsewhere({"processor": "Some CPU", "cores": "16"})
+
+
+def test_the_peers_versions_are_those_of_their_locks() -> None:
+    found = peers()
+    assert sorted(found) == [f"{n} (peer)" for n in ("bentoml", "evidently", "mlflow", "mlserver", "nannyml", "ray")]
+    lock = Path(peers_package.__path__[0]) / "bentoml" / "requirements.lock"
+    assert f"bentoml=={found['bentoml (peer)']} " in lock.read_text()
 
 
 def test_a_row_says_when_and_at_which_commit_it_was_measured() -> None:
