@@ -1,7 +1,8 @@
 """What is personal in a system: the tables' columns that say so, and what queries make of them.
 
-A column of a query is personal where a personal column is in its expression, through subqueries, joins and unions. A
-count of values is not, and rows that are only filtered, grouped or ordered by a personal column tell nobody's value.
+A column of a query is personal where a personal column is in its expression, through subqueries (with what they take from
+the query around them), joins and unions. A count of values is not, and rows that are only filtered, grouped or ordered by a
+personal column tell nobody's value.
 """
 
 from __future__ import annotations
@@ -31,22 +32,27 @@ def personal_outputs(sql: str, tables: Sequence[TableSpec]) -> frozenset[str]:
     if not any(schema.personal for schema in schemas):
         return frozenset()
     import sqlglot
+    from sqlglot import exp
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.qualify import qualify
     from sqlglot.optimizer.scope import build_scope
 
-    columns: dict[str, object] = {s.name: dict.fromkeys([*s.names, *PROVENANCE], "VARCHAR") for s in schemas}
+    known: dict[str, object] = {s.name: dict.fromkeys([*s.names, *PROVENANCE], "VARCHAR") for s in schemas}
     try:
-        scope = build_scope(qualify(sqlglot.parse_one(sql, read="duckdb"), schema=columns, dialect="duckdb"))
+        query = sqlglot.parse_one(sql, read="duckdb")
+        spelled = [name.name for name in query.find_all(exp.Identifier)]
+        scope = build_scope(qualify(query, schema=known, dialect="duckdb"))
     except SqlglotError as error:
         raise UntoldError(str(error).splitlines()[0]) from error
     if scope is None:
         raise UntoldError("it is no SELECT")
     base = {s.name: _Source(frozenset([*s.names, *PROVENANCE]) - s.personal, s.personal) for s in schemas}
     try:
-        return _outputs(scope, base).personal
+        personal = _outputs(scope, base, {}).personal
     except RecursionError:
         raise UntoldError("it calls itself") from None
+    # Names are met in lower case; the columns that come out are called as the query spells them.
+    return personal.union(name for name in spelled if name.lower() in personal)
 
 
 class _Source:
@@ -61,46 +67,66 @@ class _Source:
         return name not in self.others and (name in self.personal or bool(self.personal))
 
 
-def _outputs(scope: Scope, base: Mapping[str, _Source]) -> _Source:
+_Sources = Mapping[str, _Source]
+
+
+def _outputs(scope: Scope, base: _Sources, around: _Sources) -> _Source:
+    flags = _columns(scope, base, around)
+    personal = frozenset(name for name, flag in flags if flag)
+    return _Source(frozenset(name for name, _ in flags) - personal, personal)
+
+
+def _columns(scope: Scope, base: _Sources, around: _Sources) -> list[tuple[str, bool]]:
+    """The columns that a query has, in order, and which may tell a personal value.
+
+    `base`: the system's tables. `around`: what a query around this one reads from, which its columns may be as well.
+    """
     from sqlglot import exp
     from sqlglot.optimizer.scope import Scope
 
     if scope.set_operation_scopes:
-        sides = [_flags(side, base) for side in scope.set_operation_scopes]
-        flags = zip(*(side.values() for side in sides), strict=True)
-        return _source({name: any(side) for name, side in zip(sides[0], flags, strict=True)})
-    sources: dict[str, _Source] = {}
-    for name, source in scope.sources.items():
-        if isinstance(source, Scope):
-            # What a function makes rows of is not looked into: its columns may be anybody's.
-            is_query = isinstance(source.expression, exp.Query)
-            sources[name] = _outputs(source, base) if is_query else _Source((), ("*",))
-        elif source.name in base:
-            sources[name] = base[source.name]
-        else:
-            raise UntoldError(f"there is no table '{source.name}'")
-    nested = {id(s.expression): bool(_outputs(s, base).personal) for s in scope.subquery_scopes}
-    return _source({e.alias_or_name: _tells(e, sources, nested) for e in _selects(scope)})
-
-
-def _flags(scope: Scope, base: Mapping[str, _Source]) -> dict[str, bool]:
-    found = _outputs(scope, base)
-    return {e.alias_or_name: e.alias_or_name in found.personal for e in _selects(scope)}
-
-
-def _selects(scope: Scope) -> list[exp.Expr]:
-    from sqlglot import exp
-
+        sides = [_columns(side, base, around) for side in scope.set_operation_scopes]
+        if scope.expression.args.get("by_name"):
+            return [column for side in sides for column in side]
+        if len({len(side) for side in sides}) > 1:
+            raise UntoldError("the sides of a union, by place, have not as many columns")
+        columns = [(same[0][0], any(flag for _, flag in same)) for same in zip(*sides, strict=True)]
+        # Each round of a query that calls itself may move values on to another column.
+        moved = _calls_itself(scope.expression) and any(flag for _, flag in columns)
+        return [(name, flag or moved) for name, flag in columns]
     if not isinstance(scope.expression, exp.Query):
         raise UntoldError("it is no SELECT")
-    return scope.expression.selects
+    # As the engine looks names up: first in what the query itself reads from, then around it.
+    sources = dict(around)
+    for name, (node, source) in scope.selected_sources.items():
+        if isinstance(node, exp.Table) and not isinstance(source, Scope) and node.alias_column_names:
+            raise UntoldError(f"'{node.sql('duckdb')}' gives a table's columns other names")
+        sources[name] = _read(source, base, sources)
+    nested = {id(s.expression): bool(_outputs(s, base, sources).personal) for s in scope.subquery_scopes}
+    return [(e.alias_or_name, _tells(e, sources, nested)) for e in scope.expression.selects]
 
 
-def _source(flags: Mapping[str, bool]) -> _Source:
-    return _Source([n for n, flag in flags.items() if not flag], [n for n, flag in flags.items() if flag])
+def _calls_itself(query: exp.Expr) -> bool:
+    from sqlglot import exp
+
+    parent = query.parent.parent if isinstance(query.parent, exp.CTE) else None
+    return isinstance(parent, exp.With) and bool(parent.recursive)
 
 
-def _tells(expression: exp.Expr, sources: Mapping[str, _Source], nested: Mapping[int, bool]) -> bool:
+def _read(source: exp.Expr | Scope, base: _Sources, around: _Sources) -> _Source:
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import Scope
+
+    if isinstance(source, Scope):
+        # What a function makes rows of is not looked into: its columns may be anybody's.
+        is_query = isinstance(source.expression, exp.Query)
+        return _outputs(source, base, around) if is_query else _Source((), ("*",))
+    if source.name not in base:
+        raise UntoldError(f"there is no table '{source.name}'")
+    return base[source.name]
+
+
+def _tells(expression: exp.Expr, sources: _Sources, nested: Mapping[int, bool]) -> bool:
     """Whether a value of `expression` may tell a personal one."""
     from sqlglot import exp
 
@@ -108,7 +134,7 @@ def _tells(expression: exp.Expr, sources: Mapping[str, _Source], nested: Mapping
         return False
     if id(expression) in nested:
         return nested[id(expression)]
-    if isinstance(expression, exp.Star | exp.Columns):
+    if isinstance(expression, exp.Star | exp.Columns | exp.PositionalColumn):
         raise UntoldError(f"'{expression.sql('duckdb')}' does not name its columns")
     if isinstance(expression, exp.TableColumn):
         return any(s.personal for s in sources.values())

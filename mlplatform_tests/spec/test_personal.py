@@ -50,13 +50,79 @@ def people(tmp_path: Path) -> Path:
         ("SELECT t.* FROM (SELECT * FROM passengers) t, LATERAL (SELECT t.name AS q) u", {"name", "cabin"}),
         ("SELECT age, word FROM passengers, unnest(string_split(name, ' ')) AS w(word)", {"word"}),
         ("SELECT _source, age FROM passengers", set()),
+        ("SELECT age AS a, name AS a FROM passengers", {"a"}),
+        ("SELECT name AS a, age AS a FROM passengers", {"a"}),
     ],
 )  # fmt: skip
 def test_a_column_is_personal_where_a_personal_one_is_in_its_expression(sql: str, personal: set[str]) -> None:
     assert personal_outputs(sql, TABLES) == personal
 
 
-@pytest.mark.parametrize("sql", ["SELECT COLUMNS('n.*') FROM passengers", "SELECT a FROM others", "PIVOT passengers ON name USING count(*)"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sql", "personal"),
+    [
+        ("SELECT (SELECT p.name) AS n, (SELECT p.age) AS a FROM passengers p", {"n"}),
+        ("SELECT (SELECT name) AS n, (SELECT age) AS a FROM passengers", {"n"}),
+        ("SELECT (SELECT max(o.name) || p.cabin FROM ports o WHERE o.ticket = p.ticket) AS n FROM passengers p", {"n"}),
+        ("SELECT (SELECT max(o.name) FROM ports o WHERE o.ticket = p.name) AS n FROM passengers p", set()),
+        ("SELECT (SELECT (SELECT p.name)) AS n, (SELECT count(p.name)) AS c FROM passengers p", {"n"}),
+        ("SELECT (WITH x AS (SELECT p.name AS n) SELECT n FROM x) AS n FROM passengers p", {"n"}),
+        ("SELECT (SELECT z.n FROM (SELECT p.name AS n) z) AS n FROM passengers p", {"n"}),
+        ("SELECT (SELECT o.ticket FROM ports o UNION SELECT p.name) AS n FROM passengers p", {"n"}),
+        ("SELECT (SELECT p) AS n, ARRAY(SELECT p.name) AS l, 'x' IN (SELECT p.name FROM ports) AS i FROM passengers p", {"n", "l", "i"}),
+        ("SELECT (SELECT p.name FROM ports p) AS n FROM passengers p", set()),
+        ("WITH p AS (SELECT name FROM ports) SELECT (SELECT p.name) AS n FROM passengers p", {"n"}),
+        ("SELECT l.q, p.age FROM passengers p, LATERAL (SELECT p.name AS q) l", {"q"}),
+    ],
+)  # fmt: skip
+def test_a_subquery_tells_what_it_takes_from_the_query_around_it(sql: str, personal: set[str]) -> None:
+    assert personal_outputs(sql, TABLES) == personal
+
+
+@pytest.mark.parametrize(
+    ("sql", "personal"),
+    [
+        ("SELECT age AS a, name AS b FROM passengers UNION ALL BY NAME SELECT age AS b, ticket AS a FROM passengers", {"b"}),
+        ("SELECT age AS a, ticket AS b FROM passengers UNION ALL BY NAME SELECT name AS b, ticket AS a FROM passengers", {"b"}),
+        ("SELECT age AS a FROM passengers UNION BY NAME SELECT ticket AS a, name AS c FROM passengers", {"c"}),
+        ("SELECT age AS a FROM passengers UNION ALL BY NAME (SELECT 1 AS a UNION ALL BY NAME SELECT name AS b FROM passengers)", {"b"}),
+        ("SELECT b FROM (SELECT age AS a FROM passengers UNION ALL BY NAME SELECT name AS b FROM passengers)", {"b"}),
+        ("SELECT age AS a, age AS b FROM passengers UNION ALL (SELECT ticket, name FROM passengers)", {"b"}),
+    ],
+)  # fmt: skip
+def test_sides_of_a_union_are_met_as_it_says_by_place_or_by_name(sql: str, personal: set[str]) -> None:
+    assert personal_outputs(sql, TABLES) == personal
+
+
+@pytest.mark.parametrize(
+    ("sql", "personal"),
+    [
+        ("WITH RECURSIVE t(a, b, c) AS (SELECT age, age, name FROM passengers UNION ALL SELECT b, c, c FROM t) SELECT a, b FROM t", {"a", "b"}),
+        ("WITH RECURSIVE t AS (SELECT age FROM passengers UNION ALL SELECT age FROM t) SELECT age FROM t", set()),
+        ("WITH RECURSIVE t AS (SELECT ticket FROM ports UNION ALL SELECT name FROM passengers), u AS (FROM t) SELECT ticket FROM u", {"ticket"}),
+    ],
+)  # fmt: skip
+def test_what_a_query_that_calls_itself_takes_may_come_to_stand_in_any_column(sql: str, personal: set[str]) -> None:
+    assert personal_outputs(sql, TABLES) == personal
+
+
+def test_a_column_is_named_as_the_query_spells_it_too() -> None:
+    assert personal_outputs("SELECT name AS Label, age AS Years FROM passengers", TABLES) == {"label", "Label"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT age, name FROM passengers UNION ALL SELECT age FROM passengers",
+        "SELECT l.q FROM passengers p, (SELECT p.name AS q) l",
+        "SELECT l.q FROM passengers, (SELECT cabin AS q) l",
+        "SELECT #2 FROM passengers",
+        "SELECT age FROM passengers AS p(a, b, c, age)",
+        "SELECT COLUMNS('n.*') FROM passengers",
+        "SELECT a FROM others",
+        "PIVOT passengers ON name USING count(*)",
+    ],
+)
 def test_where_it_cannot_be_told_nothing_is_guessed(sql: str) -> None:
     with pytest.raises(UntoldError):
         personal_outputs(sql, TABLES)
