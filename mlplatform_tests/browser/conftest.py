@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,17 +12,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.csv as pacsv
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from mlplatform_tests.cli.commands import Shell
+from mlplatform_tests.prices import price_rows
 from mlplatform_tests.serving.until import until
 from mlplatform_tests.spec.editing import EXAMPLES
 
 ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MS = 120_000
-TRAINED_DAYS, ALL_DAYS = 260, 390
-"""Two windows of 63 days behind the training are judged."""
+TRAINED_DAYS, STREAMED_DAYS, ALL_DAYS = 260, 65, 455
+"""Three windows of 63 days behind the training are streamed and judged."""
 
 
 def free_port() -> str:
@@ -51,13 +54,34 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         assert process.poll() is None, log.read_text()
         endpoints = shell.platform().endpoints
         until(lambda: endpoints.state("stock_prices/stock_prices").live_generation == 1, timeout_s=300)
-        shell.load_days(TRAINED_DAYS, ALL_DAYS)
         stations = shell.platform().system("stock_prices")
-        until(lambda: len(stations.evaluations("stock_monitor")) >= 1, timeout_s=120)
+        for windows, last in enumerate(range(TRAINED_DAYS, ALL_DAYS, STREAMED_DAYS), 1):
+            _stream(shell, last, last + STREAMED_DAYS)
+            until(lambda n=windows: len(stations.evaluations("stock_monitor")) >= n, timeout_s=120)
+        _call(shell)
         yield shell
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(90)
+
+
+def _stream(shell: Shell, first: int, last: int) -> None:
+    """Put trading days on the stream."""
+    lines = shell.root / f"days-{first}-{last}.csv"
+    pacsv.write_csv(price_rows(first, last), lines)
+    done = shell.run("put", "stock_prices/stock_stream", str(lines))
+    assert done.code == 0, done.err
+
+
+def _call(shell: Shell) -> None:
+    """Ask for a few predictions, and wait until they are captured."""
+    key = shell.run("keys", "create", "stock_prices/stock_prices", "browser", "--json").json["token"]
+    row = json.dumps({"ticker_symbol": "AAPL", "sector": "Information Technology", "change": 0.5})
+    for _ in range(5):
+        done = shell.run("predict", "stock_prices", row, MLPLATFORM_API_KEY=key)
+        assert done.code == 0, done.err
+    captured = "SELECT count(*) AS n FROM stock_prices_capture"
+    until(lambda: json.loads(shell.run("query", "stock_prices", captured, "--json").out) == [{"n": 5}], timeout_s=120)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +95,7 @@ def pictures() -> Path:
 @pytest.fixture
 def page() -> Iterator[Page]:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "There is no Chromium; 'make browser' installs Debian's."
+    assert found, "There is no Chromium; 'make system-chromium' installs Debian's, as 'make test-all' does."
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         opened = browser.new_page(viewport={"width": 1600, "height": 1000})

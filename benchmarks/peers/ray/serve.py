@@ -1,7 +1,8 @@
 """``python -m benchmarks.peers.ray.serve MODEL SCRATCH PORT WORKERS``: Ray Serve behind HAProxy, with its throughput settings.
 
 As https://docs.ray.io/en/latest/serve/advanced-guides/performance.html advises: `RAY_SERVE_THROUGHPUT_OPTIMIZED`,
-HAProxy in front instead of the Python proxy, many ongoing requests a replica, requests batched, no access log.
+HAProxy in front instead of the Python proxy, many ongoing requests a replica, no access log. Requests
+are not batched (`serve.batch`): each is scored as it comes.
 """
 
 from __future__ import annotations
