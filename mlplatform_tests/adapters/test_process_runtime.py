@@ -185,6 +185,38 @@ def test_a_package_changed_since_is_not_loaded_again(model: PackageModel, tmp_pa
     assert not answers(model)
 
 
+def test_what_came_into_a_package_since_is_not_run_by_it(model: PackageModel, tmp_path: Path) -> None:
+    first = pid_of(model)
+    assert first is not None
+    (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: pid_of(model) is None)
+    time.sleep(1.0)
+    assert pid_of(model) is None
+    assert not (tmp_path / "ran").exists()
+    (tmp_path / "json.py").unlink()
+    until(lambda: answers(model))
+
+
+def test_its_program_does_not_look_for_libraries_in_the_package(tmp_path: Path) -> None:
+    model = load(tmp_path)
+    assert psutil.Process(pid_of(model)).cmdline()[1:] == ["-P", "scorer.py"]
+
+
+def test_modules_that_a_package_lists_are_found_and_leave_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    model = load(tmp_path)
+    (tmp_path / "score_weights.py").write_text((tmp_path / "scorer.py").read_text())
+    program = "import sys\nfrom score_weights import load\nfrom mlplatform.entrypoints.scorer import serve\nsys.exit(serve(load))"
+    (tmp_path / "scorer.py").write_text(program)
+    _seal_again(tmp_path, model)
+    again = PackageRuntimes().load(tmp_path)
+    assert again.predict_rows([row()]) == model.predict_rows([row()])
+    assert not (tmp_path / "__pycache__").exists()
+
+
 def test_it_sees_no_secret_of_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPLATFORM_SECRET_X", "s3cret")
     model = load(tmp_path)

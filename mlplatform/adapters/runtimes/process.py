@@ -2,7 +2,8 @@
 
 The package carries all that this takes: `scorer.py` (the program, see `mlplatform.entrypoints.scorer`) and the
 `requirements.lock` that it was trained with; the environment is made from that lock where it is not there. What the
-package holds may be a pickle: it is loaded in that process only, after its hashes were checked.
+package holds may be a pickle: it is loaded in that process only, after its hashes were checked. Modules are looked for in
+the package only where it lists some.
 
 A process that ends, or does not answer in time, is started again; calls meanwhile are refused as *try again*.
 """
@@ -34,6 +35,7 @@ START_S = 180.0
 ANSWER_S = 30.0
 """One question may take so long; beyond, the process is taken for hanging and started anew."""
 
+_MODULES = (".py", ".so")
 log = logging.getLogger(__name__)
 
 
@@ -78,4 +80,11 @@ def _start(
         raise StateError(f"package at '{package}' lacks '{FILE}', which runtime 'process' makes its environment from.")
     python = environments.python(package / FILE, what=f"Model '{manifest.model}'", say=log.info)
     env = child_environment(os.environ, INHERITED, environments.variables())
-    return ScorerProcess([str(python), scorer], package=package, env=env, start_s=start_s, answer_s=answer_s)
+    command = [str(python), scorer]
+    if any(name.endswith(_MODULES) for name in manifest.files if name != scorer):
+        # What Python would leave beside them is nothing that the package lists.
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
+    else:
+        # Python looks for every library in the program's folder first, but for this.
+        command.insert(1, "-P")
+    return ScorerProcess(command, package=package, env=env, start_s=start_s, answer_s=answer_s)

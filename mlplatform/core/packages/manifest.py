@@ -131,7 +131,7 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
     """The manifest of the package in `directory`, after every file was checked against its hash.
 
     Raises:
-        StateError: a file is missing or changed, or the digest is not `digest`; the message names the file.
+        StateError: a file is missing, changed or not listed, or the digest is not `digest`; the message names the file.
     """
     path = directory / MANIFEST
     try:
@@ -141,6 +141,11 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
     manifest = Manifest.from_json(data)
     if digest is not None and manifest.digest != digest:
         raise StateError(f"model package at '{directory}' has digest {manifest.digest[:12]}…, expected {digest[:12]}….")
+    # A program of the package could import it, and no hash speaks for it.
+    unlisted = sorted({entry.name for entry in directory.iterdir()} - {MANIFEST, *manifest.files})
+    if unlisted:
+        some = ", ".join(repr(name) for name in unlisted[:5]) + (", …" if len(unlisted) > 5 else "")
+        raise StateError(f"model package at '{directory}' holds what its {MANIFEST} does not list: {some}.")
     for name, expected in manifest.files.items():
         try:
             found = file_digest(directory / name)

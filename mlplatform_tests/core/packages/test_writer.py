@@ -51,6 +51,14 @@ def test_the_runtime_s_file_must_be_there(directory: Path) -> None:
         _seal(directory, runtime="xgboost")
 
 
+def test_what_lies_in_a_package_and_is_not_listed_is_refused_by_name(directory: Path) -> None:
+    _seal(directory)
+    (directory / "numpy.py").write_text("raise SystemExit")
+    (directory / "__pycache__").mkdir()
+    with pytest.raises(StateError, match=r"holds what its model\.json does not list: '__pycache__', 'numpy\.py'\."):
+        read_package(directory)
+
+
 def test_a_package_has_no_folders(directory: Path) -> None:
     (directory / "deep").mkdir()
     with pytest.raises(StateError, match=r"has files only; .* also has: deep"):
