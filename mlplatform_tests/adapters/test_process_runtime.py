@@ -18,6 +18,7 @@ import pytest
 
 from mlplatform.adapters.runtimes import PackageRuntimes
 from mlplatform.adapters.runtimes.packages import PackageModel
+from mlplatform.adapters.runtimes.scorer_process import ScorerProcess
 from mlplatform.core.packages.manifest import InputField
 from mlplatform.core.packages.writer import seal_package
 from mlplatform.errors import JobError, PlatformError, StateError, TimedOutError, UnavailableError
@@ -183,6 +184,38 @@ def test_a_package_changed_since_is_not_loaded_again(model: PackageModel, tmp_pa
     time.sleep(1.0)
     assert pid_of(model) is None
     assert not answers(model)
+
+
+def test_one_that_cannot_be_started_again_for_want_of_files_is_once_there_are_some(tmp_path: Path) -> None:
+    code = (
+        "import logging, os, signal, sys, time; from pathlib import Path\n"
+        "from mlplatform.adapters.runtimes import PackageRuntimes\n"
+        "from mlplatform.errors import UnavailableError\n"
+        "said, handler = [], logging.Handler()\n"
+        "handler.emit = lambda record: said.append(record.getMessage())\n"
+        "logging.getLogger().addHandler(handler)\n"
+        "model = PackageRuntimes().load(Path(sys.argv[1])); first = model._score.pid; taken = []\n"
+        "try:\n"
+        "    while True: taken.append(os.dup(0))\n"
+        "except OSError: os.close(taken.pop())\n"
+        "os.kill(first, signal.SIGKILL)\n"
+        "while not any('cannot be started: Too many open files' in line for line in said): time.sleep(0.05)\n"
+        "for held in taken: os.close(held)\n"
+        "while True:\n"
+        "    try: print(model.predict_rows([{'ticker_symbol': 'AAPL', 'change': 1.0}])[0].value); break\n"
+        "    except UnavailableError: time.sleep(0.05)\n"
+    )
+    model = load(tmp_path)
+    command = ["bash", "-c", 'ulimit -n 64; exec "$@"', "bash", sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(model.predict_rows([row()])[0].value)], done.stderr
+
+
+def test_a_program_that_cannot_be_started_leaves_no_socket_open(tmp_path: Path) -> None:
+    before = psutil.Process().num_fds()
+    with pytest.raises(UnavailableError, match=r"cannot be started: No such file or directory: '/no/python'\."):
+        ScorerProcess(["/no/python", "scorer.py"], package=tmp_path, env={}, start_s=5.0, answer_s=5.0)
+    assert psutil.Process().num_fds() == before
 
 
 def test_what_came_into_a_package_since_is_not_run_by_it(model: PackageModel, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from mlplatform.errors import NotFoundError, SpecError
+from mlplatform.errors import NotFoundError, SpecError, UnavailableError
 
 FILE = "requirements.lock"
 
@@ -17,12 +17,14 @@ def environment_key(lock: Path) -> str:
 
     Raises:
         NotFoundError: there is no such file.
-        SpecError: a line names no hash, or is an option.
+        SpecError: a line names no hash, or is an option. UnavailableError: it cannot be read.
     """
     try:
         content = lock.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no lock '{lock}'.") from error
+    except OSError as error:
+        raise UnavailableError(f"Lock '{lock}' cannot be read: {error.strerror}.") from error
     _check(lock, content.decode("utf-8"))
     where = f"{sys.version}\0{sys.platform}\0{platform.machine()}"
     return hashlib.sha256(content + b"\0" + where.encode()).hexdigest()[:24]

@@ -31,15 +31,18 @@ class ScorerProcess:
 
         Raises:
             StateError: the program says that it cannot load the model, or speaks otherwise than this release.
-            UnavailableError: it ended before it was ready. TimedOutError: it is not ready after `start_s`.
+            UnavailableError: it cannot be started, or ended before it was ready.
+            TimedOutError: it is not ready after `start_s`.
         """
         self._answer_s = answer_s
         self._what = f"The program that loads the model package at '{package}'"
-        ours, theirs = socket.socketpair()
-        self._channel = ours
-        with theirs:
-            # Its output goes where this process's errors go: a log, or a terminal.
-            self._process = subprocess.Popen(command, cwd=package, env=dict(env), stdin=theirs.fileno(), stdout=2)
+        try:
+            self._channel, self._process = _started(command, package, env)
+        except (OSError, subprocess.SubprocessError) as error:
+            # Too many files or processes, no memory, no such interpreter: what an operator, or time, may mend.
+            where = f": '{error.filename}'" if isinstance(error, OSError) and error.filename else ""
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UnavailableError(f"{self._what} cannot be started: {why}{where}.") from error
         try:
             self._open(package, start_s)
         except BaseException:
@@ -100,6 +103,19 @@ class ScorerProcess:
             raise StateError(f"'{package}' is no model that its program loads: {frame.text}.")
         if frame.kind != "OPEN" or frame.first != VERSION:
             raise StateError(f"{self._what} speaks version {frame.first}; this release speaks {VERSION}.")
+
+
+def _started(
+    command: Sequence[str], package: Path, env: Mapping[str, str]
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            # Its output goes where this process's errors go: a log, or a terminal.
+            return ours, subprocess.Popen(command, cwd=package, env=dict(env), stdin=theirs.fileno(), stdout=2)
+        except BaseException:
+            ours.close()
+            raise
 
 
 def child_environment(inherited: Mapping[str, str], names: Sequence[str], more: Mapping[str, str]) -> dict[str, str]:

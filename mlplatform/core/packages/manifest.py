@@ -136,13 +136,14 @@ def read_package(directory: Path, *, digest: str | None = None) -> Manifest:
     path = directory / MANIFEST
     try:
         data = json.loads(path.read_bytes())
+        held = {entry.name for entry in directory.iterdir()}
     except (OSError, ValueError) as error:
         raise StateError(f"no readable model package at '{directory}': {error}.") from error
     manifest = Manifest.from_json(data)
     if digest is not None and manifest.digest != digest:
         raise StateError(f"model package at '{directory}' has digest {manifest.digest[:12]}…, expected {digest[:12]}….")
     # A program of the package could import it, and no hash speaks for it.
-    unlisted = sorted({entry.name for entry in directory.iterdir()} - {MANIFEST, *manifest.files})
+    unlisted = sorted(held - {MANIFEST, *manifest.files})
     if unlisted:
         some = ", ".join(repr(name) for name in unlisted[:5]) + (", …" if len(unlisted) > 5 else "")
         raise StateError(f"model package at '{directory}' holds what its {MANIFEST} does not list: {some}.")
