@@ -1,13 +1,15 @@
 """The erasure of a data subject from a system: where something of it stands, and its going.
 
-What stays is said with its reason: records on a stream until their retention ends, tables that others load, feature
-rows that carry no column to tell whose they are, backups, and models, which were trained on the rows.
+What stays is said with its reason, and with the step that takes it away where there is one: objects that were not loaded
+and may be the only place of others' rows. Without one stay records on a stream until their retention ends, tables that
+others load, feature rows that carry no column to tell whose they are, backups, and models, which were trained on the rows.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from mlplatform.platform.system import SystemStations
 
 COLLECTION = "erasures"
-"""Items: what each erasure took, under ``<system>/<erasure>``; the value that was asked for is not kept."""
+"""Items: what each erasure took, under ``<system>/<erasure>``; the value that was asked for is not kept, nor names of
+objects, which may hold it."""
 
 
 def places(stations: SystemStations, subject: Subject) -> list[Place]:
@@ -33,7 +36,7 @@ def places(stations: SystemStations, subject: Subject) -> list[Place]:
     Raises:
         NotFoundError: no table of the system has the column.
     """
-    subject = _masked(stations, subject)
+    subject = _compared(stations, subject)
     found = [place for erasure in _tables(stations, subject) for place in erasure.places(subject)]
     for features in stations.spec.all(FeatureSetSpec):
         rows, without = FeatureErasure(stations.platform.store, features.name, system=stations.spec.name).rows(subject)
@@ -49,7 +52,7 @@ def erase(stations: SystemStations, subject: Subject, *, reason: str, now: datet
 
     What is due is loaded first, so that no other row is lost with an object. Safe while everything runs.
     """
-    subject = _masked(stations, subject)
+    subject = _compared(stations, subject)
     for table in _own(stations, subject):
         stations.ingest(table.name).run()
     before = places(stations, subject)
@@ -67,14 +70,23 @@ def erase(stations: SystemStations, subject: Subject, *, reason: str, now: datet
         "reason": reason,
         "column": subject.column,
         "places": [{"what": p.what, "count": p.count, "unit": p.unit, "kept": p.kept} for p in before],
+        "complete": complete(before),
     }
     stations.platform.items.put(COLLECTION, f"{stations.spec.name}/{name}", record)
     return name, before
 
 
-def _masked(stations: SystemStations, subject: Subject) -> Subject:
-    """The subject as capture may have kept it, too; without a key nothing is masked there."""
+def complete(found: Iterable[Place]) -> bool:
+    """Whether nothing of these stays that a step takes away."""
+    return not any(place.next_step for place in found)
+
+
+def _compared(stations: SystemStations, subject: Subject) -> Subject:
+    """The subject as its column is declared, and as capture may have kept it; without a key nothing is masked there."""
+    tables = stations.spec.all(TableSpec)
+    types = frozenset(c.type for table in tables for c in table.columns if c.name == subject.column)
     masking = stations.masking()
+    subject = replace(subject, types=types)
     return subject.masked(masking.hash) if masking.key else subject
 
 
@@ -96,7 +108,9 @@ def _tables(stations: SystemStations, subject: Subject) -> Iterator[TableErasure
     store, system = stations.platform.store, stations.spec.name
     for table in _own(stations, subject):
         stations.ingest(table.name).create()
-        yield TableErasure(stations.warehouse(table.connection), store, table, system=system, streams=streams)
+        others = [other for other in stations.spec.all(TableSpec) if other.name != table.name]
+        warehouse = stations.warehouse(table.connection)
+        yield TableErasure(warehouse, store, table, system=system, streams=streams, others=others)
     for endpoint in stations.spec.all(EndpointSpec):
         if not stations.platform.worker_alive():
             stations.capture(endpoint.name).drain()

@@ -5,25 +5,26 @@ Everything is looked for anew each time, so that an erasure that was killed is s
 
 from __future__ import annotations
 
-import gzip
-import io
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from mlplatform.core.loads.erasure import Condition, Erased, Erasure
-from mlplatform.core.loads.landing import parse_landing_key
-from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, ParquetFormat, QuarantinedRecord
-from mlplatform.core.loads.replays import original_name, replays_folder
+from mlplatform.core.loads.held import held
+from mlplatform.core.loads.plan import CsvFormat, QuarantinedRecord
 from mlplatform.core.loads.subject import Subject
 from mlplatform.core.sql import identifier
-from mlplatform.ports.object_store import ObjectInfo, ObjectStore
+from mlplatform.errors import NotFoundError
+from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.held_objects import UNSEARCHED, HeldObjects, Stay, format_of, held_objects
 from mlplatform.stations.quarantine import Quarantine
 
-UNLOADED = "not loaded yet: run the erasure again once it is"
+BEGINNING = Stay("the beginning of an object that stays", "goes with the object")
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,23 @@ class Place:
     Attributes:
         what: the place. count: how many `unit` of it are the subject's.
         kept: why it stays; empty where it goes.
+        next_step: what takes away what stays; the erasure is not complete before.
+        names: the objects that stay.
     """
 
     what: str
     count: int
     unit: str
     kept: str = ""
+    next_step: str = ""
+    names: tuple[str, ...] = ()
 
 
 class TableErasure:
-    """What a table, its quarantine and its sources hold of a subject; `capture`: rows whose fields are nested."""
+    """What a table, its quarantine and its sources hold of a subject; `capture`: rows whose fields are nested.
+
+    `others` are tables that may take an object which no source of this one takes.
+    """
 
     def __init__(
         self,
@@ -53,37 +61,49 @@ class TableErasure:
         system: str,
         streams: Mapping[str, StreamSpec],
         capture: bool = False,
+        others: Sequence[TableSpec] = (),
     ) -> None:
         self._warehouse = warehouse
         self._store = store
         self._spec = table
-        self._name = table.schema_().name
+        self._schema = table.schema_()
+        self._name = self._schema.name
+        self._system = system
         self._streams = streams
         self._capture = capture
+        self._others = others
         self._quarantine = Quarantine(warehouse, store, table, system=system, streams=streams)
-        self._replays = replays_folder(system, table.name)
 
     def places(self, subject: Subject) -> list[Place]:
         """Where something of the subject stands."""
-        loaded, waiting = self._objects(subject)
+        subject = subject.of_table(self._schema)
+        objects = self._objects(subject)
+        records, staying = self._records(subject, objects)
+        landing, quarantine = f"landing objects of {self._name}", f"quarantine of {self._name}"
         found = [
             Place(f"table {self._name}", self._rows(subject), "rows"),
-            Place(f"quarantine of {self._name}", len(self._records(subject)), "records"),
-            Place(f"landing objects of {self._name}", len(loaded), "objects"),
-            Place(f"landing objects of {self._name}", len(waiting), "objects", UNLOADED),
+            Place(quarantine, len(records), "records"),
+            Place(landing, len(objects.landing) + len(objects.gone), "objects"),
         ]
+        for stay, infos in objects.staying.items():
+            names = tuple(info.key for info in infos)
+            found.append(Place(landing, len(infos), "objects", stay.kept, stay.next_step, names))
+        for stay, kept in staying.items():
+            found.append(Place(quarantine, len(kept), "records", stay.kept, stay.next_step))
         return [place for place in found if place.count]
 
     def erase(self, subject: Subject, *, name: str, reason: str, now: datetime) -> Erased:
-        """Take all of it out; objects that were not loaded yet stay."""
-        for info in self._objects(subject)[0]:
-            if self._landing(info.key):
-                with self._store.open(info.key) as stream:
-                    left = subject.taken_out(stream.read())
-                self._store.put(info.key, left)
-            else:
+        """Take out all that may go; what stays is what `places` says."""
+        subject = subject.of_table(self._schema)
+        objects = self._objects(subject)
+        records = tuple(record.quarantine_id for record in self._records(subject, objects)[0])
+        for info in objects.landing:
+            with suppress(NotFoundError), self._store.open(info.key) as stream:
+                self._store.put(info.key, subject.taken_out(stream.read()))
+        for info in objects.gone:
+            there = self._store.head(info.key)
+            if there is not None and there.etag == info.etag:
                 self._store.delete(info.key)
-        records = tuple(record.quarantine_id for record in self._records(subject))
         gone = Erased(0, 0)
         for conditions in self._conditions(subject):
             erasure = Erasure(name, self._name, conditions, reason, now, records=records, from_snapshots=True)
@@ -91,10 +111,21 @@ class TableErasure:
             gone, records = Erased(gone.rows + done.rows, gone.records + done.records), ()
         return gone
 
+    def _objects(self, subject: Subject) -> HeldObjects:
+        return held_objects(
+            self._warehouse,
+            self._store,
+            self._spec,
+            subject,
+            system=self._system,
+            streams=self._streams,
+            others=self._others,
+        )
+
     def _conditions(self, subject: Subject) -> Iterator[tuple[Condition, ...]]:
         """One erasure each; at least one, for the records and the snapshots."""
         if not self._capture:
-            yield (Condition(subject.column, "equal", subject.value),)
+            yield (_condition(subject),)
             return
         keys = self._captured(subject) or [("", "")]
         for inference, number in keys:
@@ -103,91 +134,45 @@ class TableErasure:
     def _rows(self, subject: Subject) -> int:
         if self._capture:
             return len(self._captured(subject))
-        sql = f"SELECT count(*) AS n FROM {identifier(self._name)} WHERE CAST({identifier(subject.column)} AS VARCHAR) = ?"  # noqa: S608
-        return int(self._warehouse.query(sql, [subject.value]).to_pylist()[0]["n"])
+        condition = _condition(subject)
+        sql = f"SELECT count(*) AS n FROM {identifier(self._name)} WHERE {condition.sql()}"  # noqa: S608
+        return int(self._warehouse.query(sql, [condition.parameter()]).to_pylist()[0]["n"])
 
     def _captured(self, subject: Subject) -> list[tuple[str, str]]:
         """(inference id, row number) of captured rows that are the subject's."""
-        import json
-
         sql = f"SELECT inference_id, row_number, features, keys FROM {identifier(self._name)}"  # noqa: S608
-        # The text only narrows the search; JSON may write a value in several ways, so that some must be read whole.
-        text = subject.value if subject.value.isascii() and subject.value.isalnum() else ""
-        texts = [text, *sorted(subject.masks)] if text else [""]
+        # The texts only narrow the search; JSON may write some values in several ways, so that all must be read.
+        texts = [*subject.texts, *sorted(subject.masks)] if subject.texts else [""]
         like = " OR ".join(["CAST(features AS VARCHAR) LIKE ? OR CAST(keys AS VARCHAR) LIKE ?"] * len(texts))
         rows = self._warehouse.query(f"{sql} WHERE {like}", [f"%{t}%" for t in texts for _ in range(2)]).to_pylist()
         read = [{**row, "features": json.loads(row["features"]), "keys": json.loads(row["keys"])} for row in rows]
         return [(row["inference_id"], str(row["row_number"])) for row in read if subject.is_of(row)]
 
-    def _records(self, subject: Subject) -> list[QuarantinedRecord]:
-        found = self._quarantine.list(limit=10**9, replayed=True)
-        return [record for record in found if self._is_of(record, subject)]
-
-    def _is_of(self, record: QuarantinedRecord, subject: Subject) -> bool:
-        source = self._format(record.source)
-        return subject.in_record(record.raw, source if isinstance(source, CsvFormat) else None, record.columns)
-
-    def _objects(self, subject: Subject) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
-        """Objects that hold something of the subject: those that may go, and those that were not loaded yet."""
-        ledger = self._warehouse.query("SELECT key, etag FROM _ledger WHERE table_name = ?", [self._name]).to_pylist()
-        loaded = {(row["key"], row["etag"]) for row in ledger}
-        found = [info for info in self._all_objects() if self._holds(info, subject)]
-        ready = [info for info in found if self._landing(info.key) or (info.key, info.etag) in loaded]
-        return ready, [info for info in found if info not in ready]
-
-    def _all_objects(self) -> Iterator[ObjectInfo]:
-        delivered = [self._streams[s.stream].delivery.prefix for s in self._spec.sources if s.stream]
-        own = [s.prefix for s in self._spec.sources if s.prefix is not None]
-        seen: set[str] = set()
-        for prefix in [*delivered, *own, self._replays]:
-            for info in self._store.list(prefix):
-                if info.key not in seen and self._format(info.key) is not None:
-                    seen.add(info.key)
-                    yield info
-
-    def _landing(self, key: str) -> bool:
-        return any(
-            parse_landing_key(self._streams[s.stream].delivery.prefix, key) is not None
-            for s in self._spec.sources
-            if s.stream
-        )
-
-    def _format(self, key: str) -> Format | None:
-        """How the object is read, or None where no source takes it."""
-        inner = original_name(key)
-        if self._landing(inner) or (inner != key and inner.endswith(".jsonl")):
-            return JsonLinesFormat()
-        for source in self._spec.sources:
-            endings = (source.suffix, f"{source.suffix}.gz")
-            if source.prefix is not None and inner.startswith(source.prefix) and inner.endswith(endings):
-                return source.format.format()
-        return None
-
-    def _holds(self, info: ObjectInfo, subject: Subject) -> bool:
-        with self._store.open(info.key) as stream:
-            data = stream.read()
-        if info.key.endswith(".gz"):
-            try:
-                data = gzip.decompress(data)
-            except (OSError, EOFError):
-                return False
-        form = self._format(info.key)
-        if isinstance(form, ParquetFormat):
-            return _in_parquet(data, subject)
-        if isinstance(form, JsonLinesFormat):
-            return subject.in_json_lines(data) > 0
-        columns = [column.name for column in self._spec.columns]
-        return isinstance(form, CsvFormat) and subject.in_csv(data.decode(errors="replace"), form, columns) > 0
+    def _records(
+        self, subject: Subject, objects: HeldObjects
+    ) -> tuple[list[QuarantinedRecord], dict[Stay, list[QuarantinedRecord]]]:
+        """Records that are the subject's and go; and those of objects quarantined whole that stay, by reason."""
+        there = {info.key for infos in objects.staying.values() for info in infos}
+        going: list[QuarantinedRecord] = []
+        staying: dict[Stay, list[QuarantinedRecord]] = {}
+        for record in self._quarantine.list(limit=10**9, replayed=True):
+            if record.offset:
+                source = format_of(record.source, self._spec, self._streams)
+                csv = source if isinstance(source, CsvFormat) else None
+                if subject.in_record(record.raw, csv, record.columns):
+                    going.append(record)
+                continue
+            answer = held(record.raw, None, self._schema, subject)
+            if answer == "yes" and not (record.replayed_at is None and record.source in there):
+                going.append(record)
+            elif answer == "yes":
+                staying.setdefault(BEGINNING, []).append(record)
+            elif answer == "unknown" and record.source not in there:
+                staying.setdefault(UNSEARCHED, []).append(record)
+        return going, staying
 
 
-def _in_parquet(data: bytes, subject: Subject) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(io.BytesIO(data))
-    except pa.ArrowInvalid:
-        return False
-    if subject.column not in file.schema_arrow.names:
-        return False
-    return any(subject.is_of(row) for row in file.read(columns=[subject.column]).to_pylist())
+def _condition(subject: Subject) -> Condition:
+    """Rows of a table whose column is the value: as the column's type, or as text where it is none of that type."""
+    values = [value for value in subject.typed.values() if not isinstance(value, str)]
+    return Condition(subject.column, "equal", values[0] if values else subject.value)

@@ -10,11 +10,15 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.loads.subject import Subject
 from mlplatform.ports.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NOT_TOLD_APART = "its rows have no column '{column}', so that none can be told to be the subject's"
 
@@ -56,7 +60,6 @@ class FeatureErasure:
     def _rewrite(self, part: dict[str, Any], subject: Subject) -> tuple[int, bool]:
         """Rows removed from a part, whose entry is updated; and whether the entry was of other bytes than were there."""
         import pyarrow as pa
-        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         if self._store.head(part["key"]) is None:
@@ -68,8 +71,7 @@ class FeatureErasure:
         table = pq.read_table(io.BytesIO(data))
         if subject.column not in table.column_names:
             return 0, False
-        kept: Any = pc.not_equal(table.column(subject.column).cast(pa.string()), pa.scalar(subject.value))
-        left = table.filter(kept.fill_null(True))
+        left = table.filter(pa.array([not theirs for theirs in _theirs(table.column(subject.column), subject)]))
         removed = table.num_rows - left.num_rows
         if removed:
             sink = io.BytesIO()
@@ -89,7 +91,7 @@ class FeatureErasure:
             file = pq.ParquetFile(io.BytesIO(stream.read()))
         if subject.column not in file.schema_arrow.names:
             return None
-        return sum(subject.is_of(row) for row in file.read(columns=[subject.column]).to_pylist())
+        return sum(_theirs(file.read(columns=[subject.column]).column(0), subject))
 
     def _manifests(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for info in list(self._store.list(self._prefix)):
@@ -100,3 +102,15 @@ class FeatureErasure:
 
 def _parts(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for parts in manifest["channels"].values() for part in parts]
+
+
+def _theirs(column: pa.ChunkedArray[Any], subject: Subject) -> list[bool]:
+    """Which values are the subject's: as the table's column declares them, or as what the query made of them."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(column.type):
+        kinds = {"bigint"}
+    else:
+        kinds = {"double"} if pa.types.is_floating(column.type) else set()
+    compared = replace(subject, types=subject.types | kinds)
+    return [compared.is_value(value) for value in column.to_pylist()]

@@ -11,7 +11,8 @@ from mlplatform.core.loads.erasure import Erased
 from mlplatform.core.loads.subject import Subject
 from mlplatform.errors import NotFoundError
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.erasure import UNLOADED, Place, TableErasure
+from mlplatform.stations.erasure import Place, TableErasure
+from mlplatform.stations.held_objects import UNLOADED
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.landed_house import HEADER, STREAM, House, house, spec
 
@@ -71,7 +72,8 @@ def test_a_file_that_was_loaded_goes_and_the_rows_of_others_stay(house: House) -
 def test_a_file_that_was_not_loaded_yet_stays_and_is_told(house: House) -> None:
     house.ingest().run()
     house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\n")
-    assert erasure(house).places(T2) == [Place("landing objects of ticks_table", 1, "objects", UNLOADED)]
+    waiting = Place("landing objects of ticks_table", 1, "objects", UNLOADED.kept, UNLOADED.next_step, ("base/a.csv",))
+    assert erasure(house).places(T2) == [waiting]
     erase(house)
     house.ingest().run()
     assert house.tickers() == ["T1", "T2"]

@@ -8,22 +8,24 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from mlplatform.core.sql import identifier
+from mlplatform.core.tables.typed import Typed
 from mlplatform.errors import NotFoundError
-
-_SQL = {"equal": "CAST({column} AS VARCHAR) = ?", "before": "{column} < ?"}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """``equal``: the column as text is `value`; ``before``: the column, a time, is earlier than `value`."""
+    """``equal``: the column is `value`, compared as text where that is one; ``before``: the column, a time, is earlier."""
 
     column: str
     comparison: Literal["equal", "before"]
-    value: str | datetime
+    value: Typed
 
     def sql(self) -> str:
         """The condition; its one ``?`` is `parameter`."""
-        return _SQL[self.comparison].format(column=identifier(self.column))
+        column = identifier(self.column)
+        if self.comparison == "before":
+            return f"{column} < ?"
+        return f"CAST({column} AS VARCHAR) = ?" if isinstance(self.value, str) else f"{column} = ?"
 
     def parameter(self) -> Any:
         """What the column is compared with; times without a zone, in UTC."""

@@ -1,0 +1,177 @@
+"""What an erasure does with objects that the table does not hold: nobody else's rows are lost, and the subject is told."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+
+import pytest
+
+from mlplatform.core.loads.erasure import Erased
+from mlplatform.core.loads.subject import Subject
+from mlplatform.spec.table import TableSpec
+from mlplatform.stations.erasure import Place, TableErasure
+from mlplatform_tests.conformance.warehouses import shared_ducklake
+from mlplatform_tests.stations.landed_house import HEADER, STREAM, House, house, spec
+
+__all__ = ["house", "shared_ducklake"]
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+T2 = Subject("ticker", "T2")
+HUNDRED = HEADER + b"".join(b"T%d,%d\n" % (i, i) for i in range(1, 100)) + b'T100,"100\n'
+
+
+def erasure(house: House, table: TableSpec | None = None) -> TableErasure:
+    return TableErasure(house.warehouse, house.store, table or spec(), system="test", streams={"ticks": STREAM})
+
+
+def erase(house: House, table: TableSpec | None = None, subject: Subject = T2) -> Erased:
+    return erasure(house, table).erase(subject, name="e", reason="asked for", now=NOW)
+
+
+def keys(house: House) -> list[str]:
+    return [info.key for info in house.store.list("base/")]
+
+
+def staying(house: House, table: TableSpec | None = None) -> dict[str, tuple[str, ...]]:
+    """Why places stay, and which objects they are."""
+    return {place.kept: place.names for place in erasure(house, table).places(T2) if place.kept}
+
+
+def test_an_object_quarantined_whole_stays_with_its_record_and_both_are_told(house: House) -> None:
+    house.store.put("base/a.csv", HUNDRED)
+    (receipt,) = house.ingest().run()
+    assert receipt.outcome == "unparseable"
+    assert erase(house) == Erased(0, 0)
+    assert keys(house) == ["base/a.csv"]
+    assert house.quarantine().count() == 1
+    objects, record = erasure(house).places(T2)
+    assert (objects.what, objects.count, objects.names) == ("landing objects of ticks_table", 1, ("base/a.csv",))
+    assert "quarantined whole" in objects.kept
+    assert "run the erasure again" in objects.next_step
+    assert (record.what, record.count) == ("quarantine of ticks_table", 1)
+    assert record.kept
+
+
+def test_an_object_that_was_corrected_is_loaded_and_then_goes(house: House) -> None:
+    house.store.put("base/a.csv", HUNDRED)
+    house.ingest().run()
+    erase(house)
+    house.store.put("base/a.csv", HUNDRED.replace(b'"', b""))
+    house.ingest().run()
+    assert erase(house) == Erased(1, 1)
+    assert len(house.tickers()) == 99
+    assert keys(house) == []
+    assert erasure(house).places(T2) == []
+
+
+def test_a_changed_object_that_was_refused_stays_and_is_told(house: House) -> None:
+    house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\n")
+    house.ingest().run()
+    house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\nT3,3\n")
+    house.ingest().run()
+    assert erase(house) == Erased(1, 0)
+    assert keys(house) == ["base/a.csv"]
+    assert house.tickers() == ["T1"]
+    ((why, names),) = staying(house).items()
+    assert "refused" in why
+    assert names == ("base/a.csv",)
+
+
+def test_under_replace_an_earlier_state_put_back_is_not_taken_for_loaded(house: House) -> None:
+    table = spec(on_changed_object="replace")
+    early = HEADER + b"T1,1\nT2,2\n"
+    for content in (early, HEADER + b"T2,2\n"):
+        house.store.put("base/a.csv", content)
+        house.ingest(table).run()
+    house.store.put("base/a.csv", early)
+    assert erase(house, table) == Erased(1, 0)
+    house.ingest(table).run()
+    assert house.tickers() == ["T1", "T2"]
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("base/headless.csv", b"T1,1\nT2,2\n"),
+        ("base/other.csv", b"symbol,price\nT1,1\nT2,2\n"),
+        ("base/notes.txt", b"called T2 on Monday\n"),
+        ("base/broken.csv.gz", gzip.compress(HEADER + b"T1,1\nT2,2\n" * 500)[:-9]),
+        ("base/wide.csv", (HEADER + b"T1,1\nT2,2\n").decode().encode("utf-16")),
+        ("base/wrong.csv.gz", gzip.compress(b"symbol,price\nT1,1\nT2,2\n")),
+    ],
+)
+def test_what_cannot_be_read_as_declared_is_searched_as_text_and_told(house: House, key: str, data: bytes) -> None:
+    house.store.put(key, data)
+    house.ingest().run()
+    ((_, names),) = {place.kept: place.names for place in erasure(house).places(T2) if place.names}.items()
+    assert names == (key,)
+    erase(house)
+    assert keys(house) == [key]
+    assert [place.names for place in erasure(house).places(Subject("ticker", "T7"))] in ([], [(key,)])
+
+
+def test_what_nothing_can_search_is_told_as_that(house: House) -> None:
+    house.store.put("base/a.csv.gz", gzip.compress(HEADER)[:10] + b"\xff" * 40)
+    house.ingest().run()
+    (place,) = erasure(house).places(T2)
+    assert (place.names, place.next_step) == (("base/a.csv.gz",), "")
+    assert "cannot be searched" in place.kept
+
+
+def test_the_record_of_a_compressed_object_is_read_and_goes_once_the_object_is_gone(house: House) -> None:
+    house.store.put("base/a.csv.gz", gzip.compress(b"symbol,price\nT1,1\nT2,2\n"))
+    house.ingest().run()
+    house.store.delete("base/a.csv.gz")
+    assert erase(house) == Erased(0, 1)
+    assert house.quarantine().count() == 0
+
+
+def test_a_loaded_object_with_a_broken_record_that_names_the_subject_goes_with_the_record(house: House) -> None:
+    house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2,too many\n")
+    house.ingest().run()
+    assert erase(house) == Erased(0, 1)
+    assert keys(house) == []
+    assert house.tickers() == ["T1"]
+
+
+def test_a_file_that_another_table_takes_is_not_told_as_anybodys(house: House) -> None:
+    lines = spec(name="lines", sources=[{"prefix": "base/", "suffix": ".jsonl", "format": {"type": "jsonl"}}])
+    house.store.put("base/a.jsonl", b'{"ticker": "T2", "price": 1}\n')
+    house.ingest().run()
+    found = TableErasure(house.warehouse, house.store, spec(), system="test", streams={"ticks": STREAM}, others=[lines])
+    assert found.places(T2) == []
+
+
+def test_a_long_field_is_read_like_any_other(house: House) -> None:
+    table = spec(columns=[{"name": "ticker", "nullable": False}, {"name": "note"}])
+    house.store.put("base/a.csv", b'ticker,note\nT1,"' + b"x" * 200_000 + b'"\nT2,y\n')
+    house.store.put("base/b.csv", b"ticker,note\nT3," + b"T2 " * 60_000 + b"\n")
+    house.ingest(table).run()
+    assert house.tickers() == ["T1", "T2", "T3"]
+    assert erase(house, table) == Erased(1, 0)
+    assert keys(house) == ["base/b.csv"]
+
+
+@pytest.mark.parametrize("written", [b"4711", b"4711.0", b"+4711", b" 4711", b"04711"])
+def test_a_number_is_found_however_it_is_written(house: House, written: bytes) -> None:
+    table = spec(columns=[{"name": "ticker", "type": "bigint"}, {"name": "price", "type": "double"}])
+    house.store.put("base/a.csv", HEADER + written + b",1\n")
+    house.store.put("base/b.csv", HEADER + b"47110,1\n")
+    house.store.put("base/c.csv", HEADER + b"1,1\n" + written + b",no price\n")
+    house.ingest(table).run()
+    assert erase(house, table, Subject("ticker", "4711")) == Erased(1, 1)
+    assert house.tickers() == [1, 47110]
+    assert keys(house) == ["base/b.csv"]
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("double", "4711"), ("bigint", "4711.0"), ("decimal(8,2)", "4711")])
+def test_the_value_asked_for_is_of_the_columns_type_too(house: House, kind: str, asked: str) -> None:
+    table = spec(columns=[{"name": "ticker", "type": kind}, {"name": "price", "type": "double"}])
+    house.store.put("base/a.csv", HEADER + b"4711,1\n4712,2\n")
+    house.ingest(table).run()
+    assert erasure(house, table).places(Subject("ticker", asked)) == [
+        Place("table ticks_table", 1, "rows"),
+        Place("landing objects of ticks_table", 1, "objects"),
+    ]
+    assert erase(house, table, Subject("ticker", asked)) == Erased(1, 0)
