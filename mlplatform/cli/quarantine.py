@@ -44,7 +44,11 @@ def list_quarantine(table: str, *, limit: Count = 50, reveal: bool = False, json
         found = station.masked(found, stations.masking())
     show(found, as_json=json, columns=WAITING)
     if personal and found:
-        told = f"This shows personal columns: {personal}." if reveal else f"Masked: {personal}. --reveal shows it."
+        told = (
+            f"This shows personal columns: {personal}."
+            if reveal
+            else f"Masked: {personal}, and what may be one of these. --reveal shows all."
+        )
         sys.stdout.flush()
         print(told, file=sys.stderr)
     return 0

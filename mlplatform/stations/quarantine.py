@@ -88,7 +88,9 @@ class Quarantine:
         csv = None  # where no source takes it any more, nothing says how to read it
         with suppress(DataError):
             csv = self._csv_source(record.source)[1] if record.columns else None
-        return masked_record(record.raw, csv, record.columns, self._schema, mask)
+        can = self._warehouse.capabilities
+        schema = self._schema.limited(longest_bytes=can.longest_text_bytes, null_byte=can.null_bytes)
+        return masked_record(record.raw, csv, record.columns, schema.loaded_at(record.quarantined_at), mask)
 
     def count(self) -> int:
         """How many records wait."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mlplatform.core.capture.masking import Masking
 from mlplatform.core.loads.landing import landing_line
 from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform_tests.conformance.warehouses import shared_ducklake
@@ -130,3 +131,26 @@ def test_an_object_whose_record_was_discarded_is_loaded_when_it_is_put_again_rep
     house.store.put("base/a.csv", HEADER + b"A,1\n")
     (good,) = station.run()
     assert (good.outcome, house.tickers()) == ("loaded", ["A"])
+
+
+def test_what_broke_a_rule_of_its_load_is_masked_in_a_listing_too(house: House) -> None:
+    columns = [
+        {"name": "ticker", "nullable": False, "personal": True},
+        {"name": "day", "type": "date"},
+        {"name": "seen", "type": "timestamp"},
+        {"name": "price", "type": "double", "minimum": 0},
+    ]
+    table = spec(columns=columns, event_time="seen", future_s=60)
+    lines = [
+        b"A,123-45-6789,2020-01-01 10:00:00,1",
+        b"B,2020-01-01,2999-01-01 10:00:00,1",
+        b"C,2020-01-01,2020-01-01 10:00:00,-5",
+    ]
+    house.store.put("base/a.csv", b"ticker,day,seen,price\n" + b"\n".join(lines))
+    house.ingest(table).run()
+    quarantine = house.quarantine(table)
+    assert [r.raw.decode() for r in quarantine.masked(quarantine.list(), Masking())] == [
+        "•••,•••,2020-01-01 10:00:00,1",
+        "•••,2020-01-01,•••,1",
+        "•••,2020-01-01,2020-01-01 10:00:00,•••",
+    ]

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from mlplatform.core.loads.json_lines import DELIVERY_FIELDS, UNPARSED
+from mlplatform.core.loads.misfit import is_free, misfit
 from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.tables.schema import MASKED, Column, TableSchema
 
 Mask = Callable[[Any], str]
-_BOOLEANS = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
-_TIME = re.compile(r"[-+0-9:. TZ]+")
 
 
 def masked_record(
@@ -29,8 +27,9 @@ def masked_record(
 ) -> bytes:
     """The record with values of personal columns as `mask` shows them; masked whole where its fields cannot be told.
 
-    Masked as well is what is of another type than its column, where values that slipped come to stand, and a field that
-    the table has not, with its name: both may be anybody's. CSV has `columns`, all else is JSON.
+    Masked as well is what does not fit its column, where values that slipped come to stand, and a field that the table has
+    not, with its name: both may be anybody's. Free text fits anywhere: it is shown where fields are told by their names, and
+    none of them holds what must be another's. CSV has `columns`, all else is JSON.
     """
     if columns and format is not None:
         return _csv(raw, format, columns, schema, mask)
@@ -40,10 +39,14 @@ def masked_record(
         return MASKED.encode()
     if not isinstance(row, dict) or UNPARSED in row:
         return MASKED.encode()
+    own = {name: value for name, value in row.items() if name not in DELIVERY_FIELDS}
+    slipped = any(name not in schema.names or _slipped(schema.column(name), value) for name, value in own.items())
     shown: dict[str, Any] = {}
     for name, value in row.items():
-        if name in schema.names or name in DELIVERY_FIELDS:
-            shown[name] = value if name in DELIVERY_FIELDS else _shown(schema.column(name), value, mask)
+        if name not in own:
+            shown[name] = value
+        elif name in schema.names:
+            shown[name] = _shown(schema.column(name), value, mask, free=not slipped)
         else:
             shown[MASKED] = MASKED
     return msgspec.json.encode(shown)
@@ -70,16 +73,20 @@ def _field(schema: TableSchema, name: str, text: str, format: CsvFormat, mask: M
     if text == format.null:
         return text
     # As the value that JSON would carry: its mask is then the one that capture gives it.
-    shown = _shown(column, _typed(column.type, text), mask)
-    return text if shown is not MASKED and not column.personal else str(shown)
+    value = _typed(column.type, text) if column.personal else text
+    return str(_shown(column, value, mask, free=False))
 
 
-def _shown(column: Column, value: Any, mask: Mask) -> Any:
+def _slipped(column: Column, value: Any) -> bool:
+    return value is not None and misfit(column, value) == "type"
+
+
+def _shown(column: Column, value: Any, mask: Mask, *, free: bool) -> Any:
     if value is None:
         return None
     if column.personal:
         return mask(value)
-    return value if _fits(column.type, value) else MASKED
+    return value if (free or not is_free(column)) and not misfit(column, value) else MASKED
 
 
 def _typed(kind: str, text: str) -> Any:
@@ -89,15 +96,3 @@ def _typed(kind: str, text: str) -> Any:
         if kind == "double" or kind.startswith("decimal"):
             return float(text)
     return text
-
-
-def _fits(kind: str, value: Any) -> bool:
-    if kind == "json":
-        return True
-    if kind in ("date", "timestamp"):
-        return isinstance(value, str) and _TIME.fullmatch(value) is not None
-    if kind == "boolean":
-        return str(value).lower() in _BOOLEANS
-    if kind == "varchar":
-        return isinstance(value, str | int | float)
-    return isinstance(_typed(kind, value) if isinstance(value, str) else value, int | float)
