@@ -49,8 +49,10 @@ class LoadedModel(Protocol):
 class Runtimes(Protocol):
     """Loads packages."""
 
-    def load(self, package: Path, *, digest: str | None = None) -> LoadedModel:
+    def load(self, package: Path, *, digest: str | None = None, masked: bool = False) -> LoadedModel:
         """The model of the package at `package`, checked against its hashes and warmed up.
+
+        With `masked` its errors tell no value of a row, as those of a model with a personal input never do.
 
         Raises:
             StateError: the package is damaged, or of another digest.

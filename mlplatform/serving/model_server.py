@@ -161,10 +161,12 @@ class ModelServer:
 
     def _loaded(self, deployment: Deployment) -> ServedModel:
         package = self._packages(deployment.model, deployment.digest)
-        model = self._runtimes.load(package, digest=deployment.digest)
+        spec = endpoint_spec(deployment)
+        untold = bool(spec.capture.mask or spec.capture.drop)
+        model = self._runtimes.load(package, digest=deployment.digest, masked=untold)
         example = example_row(model.manifest.signature.inputs, read_transforms(package))
         model.predict_rows([example])
-        served = ServedModel(deployment, model, endpoint_spec(deployment), example)
+        served = ServedModel(deployment, model, spec, example)
         if self._prepare is not None:
             self._prepare(served)
         return served

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.errors import ConflictError, UnavailableError
+from mlplatform.errors import ConflictError, DataError, UnavailableError
 from mlplatform.ports.endpoints import Deployment, ServingDesk
 from mlplatform.serving.capture import Capture
 from mlplatform.serving.model_server import ModelServer
-from mlplatform_tests.gateway.site import NAME, Site
+from mlplatform_tests.gateway.site import NAME, ROW, Site
 from mlplatform_tests.gateway.worker import ports
 from mlplatform_tests.serving.capturing import no_secret, record
 
@@ -78,6 +78,14 @@ def test_settings_that_cannot_be_read_fail_the_generation(site: Site) -> None:
         UnavailableError, match=r"^Endpoint 'prices' is deployed, and its model cannot be loaded\. Tell who"
     ):
         models.get("prices")
+
+
+def test_where_a_key_is_masked_a_refusal_tells_no_value_that_may_have_slipped_from_it(site: Site) -> None:
+    site.deploy(site.package(), keys=["email"], capture={"mask": ["email"]})
+    models = server(site)
+    asyncio.run(models.reconcile())
+    with pytest.raises(DataError, match=r"'change': expected a number, found a text \(•••\)\.$"):
+        models.get(NAME).model.predict_rows([{**ROW, "change": "ann@example.org"}])
 
 
 def test_a_package_that_is_away_for_now_is_tried_again(site: Site) -> None:

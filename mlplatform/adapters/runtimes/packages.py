@@ -78,13 +78,17 @@ class PackageRuntimes:
         self._cache = cache
         self._answer_s = answer_s
 
-    def load(self, package: Path, *, digest: str | None = None) -> PackageModel:
-        """The model of the package at `package`. Raises StateError where it is damaged or of another digest."""
+    def load(self, package: Path, *, digest: str | None = None, masked: bool = False) -> PackageModel:
+        """The model of the package at `package`; with `masked` its errors tell no value of a row.
+
+        Raises:
+            StateError: the package is damaged or of another digest.
+        """
         manifest = read_package(package, digest=digest)
         signature = manifest.signature
         if len(signature.classes) < 2 and signature.task != "regression":
             raise StateError(f"package at '{package}' is for task {signature.task} and names no classes.")
-        encoder = Encoder(signature.inputs, read_transforms(package))
+        encoder = Encoder(signature.inputs, read_transforms(package), masked=masked)
         score = self._scorer(package, manifest)
         for _ in range(3):  # the first calls allocate; they are not a caller's
             score(np.zeros((1, len(signature.inputs)), dtype=np.float32))

@@ -43,20 +43,24 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Applies fitted transforms by the signature's rules; immutable, safe from several threads."""
+    """Applies fitted transforms by the signature's rules; immutable, safe from several threads.
 
-    def __init__(self, inputs: Sequence[InputField], fitted: Sequence[FittedField]) -> None:
+    With `masked`, or a personal field, errors tell no value of any field: a text in one may have slipped from another.
+    """
+
+    def __init__(self, inputs: Sequence[InputField], fitted: Sequence[FittedField], *, masked: bool = False) -> None:
         if [field.name for field in inputs] != [field.name for field in fitted]:
             raise StateError(
                 f"transforms are fitted for {', '.join(f.name for f in fitted)}; "
                 f"the signature has {', '.join(f.name for f in inputs)}."
             )
         self._inputs = tuple(inputs)
+        self._masked = masked or any(field.personal for field in inputs)
         self._codes = [
             None if f.categories is None else {category: float(i) for i, category in enumerate(f.categories)}
             for f in fitted
         ]
-        self._plan = [(field.name, codes, field.personal) for field, codes in zip(inputs, self._codes, strict=True)]
+        self._plan = [(field.name, codes) for field, codes in zip(inputs, self._codes, strict=True)]
         self._low, self._high = (
             np.array([pick(field, codes) for field, codes in zip(inputs, self._codes, strict=True)])
             for pick in (_lowest, _highest)
@@ -78,12 +82,12 @@ class Encoder:
         flags: list[tuple[str, ...]] = []
         for index, row in enumerate(rows):
             unseen: tuple[str, ...] = ()
-            for name, codes, personal in self._plan:
+            for name, codes in self._plan:
                 value = row.get(name)
                 if codes is None:
-                    values.append(value if type(value) is float else _number(value, index, name, personal))
+                    values.append(value if type(value) is float else _number(value, index, name, self._masked))
                     continue
-                text = value if type(value) is str else _text(value, index, name, personal)
+                text = value if type(value) is str else _text(value, index, name, self._masked)
                 code = _NAN if text is None else codes.get(text)
                 if code is None:
                     code = float(len(codes))
@@ -109,7 +113,7 @@ class Encoder:
         """Encode a table's columns (by name; others are not looked at). Raises DataError as `rows` does."""
         matrix = np.empty((table.num_rows, len(self._plan)), dtype=np.float64)
         flags: list[tuple[str, ...]] = [()] * table.num_rows
-        for place, (name, codes, _) in enumerate(self._plan):
+        for place, (name, codes) in enumerate(self._plan):
             if codes is None:
                 matrix[:, place] = numbers(table, name)
                 continue
@@ -138,7 +142,7 @@ class Encoder:
 
     def _refuse(self, row: int, field: InputField, value: Any, *, missing: bool) -> None:
         where = f"Row {row + 1}, field '{field.name}'"
-        shown = describe(value, masked=field.personal)
+        shown = describe(value, masked=self._masked)
         if missing:
             expected = "text" if field.type == "varchar" else "a number"
             raise DataError(f"{where}: expected {expected}, found {shown}.", next_step="Send a value.")
@@ -180,7 +184,7 @@ def _highest(field: InputField, codes: Mapping[str, float] | None) -> float:
     return min(_LARGEST, _LARGEST if field.maximum is None else field.maximum)
 
 
-def _number(value: Any, index: int, name: str, personal: bool) -> float:
+def _number(value: Any, index: int, name: str, masked: bool) -> float:
     if value is None:
         return _NAN
     if not isinstance(value, bool) and isinstance(value, abstract.Real):
@@ -188,12 +192,12 @@ def _number(value: Any, index: int, name: str, personal: bool) -> float:
             return float(value)
         except OverflowError:
             return float("inf")
-    raise DataError(f"Row {index + 1}, field '{name}': expected a number, found {describe(value, masked=personal)}.")
+    raise DataError(f"Row {index + 1}, field '{name}': expected a number, found {describe(value, masked=masked)}.")
 
 
-def _text(value: Any, index: int, name: str, personal: bool) -> str | None:
+def _text(value: Any, index: int, name: str, masked: bool) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
         return str(value)
-    raise DataError(f"Row {index + 1}, field '{name}': expected text, found {describe(value, masked=personal)}.")
+    raise DataError(f"Row {index + 1}, field '{name}': expected text, found {describe(value, masked=masked)}.")

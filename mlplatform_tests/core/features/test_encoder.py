@@ -205,3 +205,20 @@ def test_of_a_personal_field_the_kind_of_value_is_told_and_not_the_value(value: 
         DataError, match=r"Row 1, field 'salary': expected a .*number.*, found a (text|number|boolean) \(•••\)"
     ):
         encoder.rows([{"salary": value}])
+
+
+@pytest.mark.parametrize(
+    "row", [{"age": "Smith", "salary": 1}, {"age": 1234, "salary": 1}, {"city": "Smith"}, {"city": 5}]
+)
+def test_beside_a_personal_field_no_value_is_told_since_texts_may_have_slipped(row: dict[str, object]) -> None:
+    fields = (InputField("age", "double", "keep", maximum=120), InputField("salary", "double", "keep", personal=True))
+    city = InputField("city", "varchar", "keep", unseen="refuse")
+    fitted = (FittedField("age"), FittedField("salary"), FittedField("city", ("Lund",)))
+    with pytest.raises(DataError, match=r"found a (text|number) \(•••\)\.$"):
+        Encoder((*fields, city), fitted).rows([row])
+
+
+def test_who_asks_for_it_is_told_no_value_of_any_field() -> None:
+    encoder = Encoder((InputField("age", "double"),), (FittedField("age"),), masked=True)
+    with pytest.raises(DataError, match=r"found a text \(•••\)\.$"):
+        encoder.rows([{"age": "Smith"}])
