@@ -23,9 +23,7 @@ def register(app: App) -> None:
 
 
 def erase(system: str, subject: str, *, reason: str = "", yes: bool = False, json: Json = False) -> int:
-    """Erase a person from everything: table, quarantine, landing objects, capture, feature sets, snapshots. Says what goes first.
-
-    Exit code 7 if something stays that asks for a step of yours.
+    """Erase a person from everything: table, quarantine, landing objects, capture, feature sets, snapshots. Says what goes first. Exit code 7 if a step is left.
 
     Parameters
     ----------
@@ -66,7 +64,9 @@ def erase(system: str, subject: str, *, reason: str = "", yes: bool = False, jso
     else:
         lines.append(f"Nothing was erased. To do it: mlplatform erase {system} {subject} --yes")
     if not done:
-        lines.append("The erasure is not complete before the steps named under 'Stays' are taken.")
+        lines.append(
+            "The erasure is complete only when the steps named under 'Stays' are taken, and it is asked for again."
+        )
     told = {"system": system, "erasure": name, "erased": yes, "complete": done, "places": found}
     show(told, as_json=json, text="\n".join(lines))
     return 0 if done or not yes else EXIT_CODES[ConflictError]

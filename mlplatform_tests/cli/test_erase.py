@@ -61,6 +61,25 @@ def test_it_leaves_nothing_of_the_subject_and_all_of_the_others(copied: Shell) -
     assert "nothing: no place holds a row of the subject" in again.out
 
 
+def test_an_object_that_was_never_loaded_is_named_with_the_step_that_is_left(copied: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "broken.csv"
+    file.write_text('ticker_symbol,sector,change,price,trading_day\nMSFT,IT,1,1,2020-01-01\nAAPL,IT,1,1,"2020-01-01\n')
+    key = "stock_prices/base/broken.csv"
+    assert copied.run("upload", str(file), key).code == 0
+    done = copied.run("erase", "stock_prices", "ticker_symbol=AAPL", "--yes")
+    assert done.code == 7
+    assert "landing objects of stock_table: 1 objects: quarantined whole" in done.out
+    assert f"    {key}\n    next: put a corrected object under its name, or delete it" in done.out
+    assert "The erasure is complete only when the steps named under 'Stays' are taken" in done.out
+    assert rows(copied) == DAYS * (TICKERS - 1)
+    assert key in copied.run("objects", "stock_prices/base/").out
+    dry = copied.run("erase", "stock_prices", "ticker_symbol=AAPL", "--json")
+    assert (dry.code, dry.json["complete"]) == (0, False)
+    (record,) = copied.platform().items.list("erasures", prefix="stock_prices/")
+    assert record.value["complete"] is False
+    assert key not in str(record.value)
+
+
 def test_the_record_of_an_erasure_names_no_value(copied: Shell) -> None:
     name = copied.run("erase", "stock_prices", "ticker_symbol=AAPL", "--yes", "--json").json["erasure"]
     platform = copied.platform()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from mlplatform.core.loads.erasure import Condition, Erased, Erasure
 from mlplatform.core.tables.schema import Column, TableSchema
+from mlplatform.core.tables.typed import Typed
 from mlplatform.errors import NotFoundError
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
@@ -46,6 +48,21 @@ def test_a_number_is_compared_as_text(case: Case) -> None:
     case.load("in/s.csv", b"id,at\n7,2026-01-01 00:00:00\n77,2026-01-01 00:00:00\n", schema=SEEN)
     assert case.warehouse.erase(Erasure("e2", "seen", (Condition("id", "equal", "7"),), "asked for", NOW)).rows == 1
     assert case.rows("SELECT id FROM seen") == [(77,)]
+
+
+def test_a_value_of_the_columns_type_is_compared_as_that(case: Case) -> None:
+    kinds = ["bigint", "double", "decimal(8,2)", "boolean", "date", "timestamp"]
+    schema = TableSchema("typed", tuple(Column(f"c{n}", kind) for n, kind in enumerate(kinds)))
+    case.warehouse.create(schema)
+    rows = b"7,7,7.5,true,2026-01-07,2026-01-07 08:00:00\n8,8,8.5,false,2026-01-08,2026-01-08 08:00:00\n"
+    case.load("in/t.csv", b"c0,c1,c2,c3,c4,c5\n" + rows, schema=schema)
+    there = datetime(2026, 1, 7, 10, tzinfo=timezone(timedelta(hours=2)))
+    values: list[Typed] = [7, 7.0, Decimal("7.50"), True, date(2026, 1, 7), there]
+    conditions = tuple(Condition(f"c{n}", "equal", value) for n, value in enumerate(values))
+    other = (*conditions[:-1], Condition("c5", "equal", there.replace(tzinfo=UTC)))
+    assert case.warehouse.erase(Erasure("e6", "typed", other, "asked for", NOW)).rows == 0
+    assert case.warehouse.erase(Erasure("e7", "typed", conditions, "asked for", NOW)).rows == 1
+    assert case.rows("SELECT c0 FROM typed") == [(8,)]
 
 
 def test_rows_before_a_moment_go_and_those_at_it_stay(case: Case) -> None:

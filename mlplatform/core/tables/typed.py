@@ -12,7 +12,12 @@ from typing import Any
 Typed = str | bool | int | float | Decimal | date | datetime
 
 _WHOLE = re.compile(r"\s*([+-]?[0-9]+)(\.0*)?\s*", re.ASCII)
-_DAY = re.compile(r"\s*([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})(.*?)\s*", re.ASCII | re.DOTALL)
+_TIME = re.compile(
+    r"\s*(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})"
+    r"([ T](?P<hour>\d{1,2}):(?P<minute>\d{1,2})(:(?P<second>\d{1,2})(\.(?P<part>\d+))?)?)?"
+    r"\s*(?P<zone>Z|UTC|[+-]\d{2}(:?\d{2})?(:\d{2})?)?\s*",
+    re.ASCII,
+)
 _TRUTH = {"true": True, "t": True, "yes": True, "y": True, "1": True}
 _TRUTH |= {"false": False, "f": False, "no": False, "n": False, "0": False}
 
@@ -47,26 +52,32 @@ def _double(text: str) -> float | None:
 
 def _decimal(text: str, scale: int) -> Decimal | None:
     try:
-        return Decimal(text.strip()).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+        number = Decimal(text.strip())
+        return number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP) if number.is_finite() else None
     except InvalidOperation:
         return None
 
 
 def _time(text: str) -> datetime | None:
-    match = _DAY.fullmatch(text)
+    match = _TIME.fullmatch(text)
     if match is None:
         return None
+    digits = {name: found or "0" for name, found in match.groupdict().items()}
+    zone = {"0": "", "Z": "", "UTC": ""}.get(digits["zone"], digits["zone"])
     try:
-        found = datetime.fromisoformat(f"{match[1]}-{match[2]:0>2}-{match[3]:0>2}{match[4]}")
+        found = datetime.fromisoformat(
+            f"{digits['year']}-{digits['month']:0>2}-{digits['day']:0>2}T"
+            f"{digits['hour']:0>2}:{digits['minute']:0>2}:{digits['second']:0>2}.{digits['part'][:6]:0<6}{zone}"
+        )
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _day(text: str) -> date | None:
-    match = _DAY.fullmatch(text)
-    time = _time(f"{match[1]}-{match[2]}-{match[3]}") if match else None
-    return time.date() if time else None
+    match = _TIME.fullmatch(text)
+    day = _time(f"{match['year']}-{match['month']}-{match['day']}") if match else None
+    return day.date() if day else None
 
 
 _OF: dict[str, Callable[[str], Typed | None]] = {
