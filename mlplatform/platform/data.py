@@ -71,7 +71,11 @@ class DataStations:
         from mlplatform.stations.producer import Producer
 
         spec = self.spec.get(StreamSpec, stream)
-        return self._once("producer", stream, lambda: Producer(self.stream(stream), spec, system=self.spec.name))
+        return self._once(
+            "producer",
+            stream,
+            lambda: Producer(self.stream(stream), spec, system=self.spec.name, masked=self.spec.is_personal),
+        )
 
     def delivery(self, stream: str) -> Delivery:
         """Writes a stream to landing objects."""

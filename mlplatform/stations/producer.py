@@ -10,12 +10,16 @@ from mlplatform.spec.stream import StreamSpec
 
 
 class Producer:
-    """Puts records on `stream`; a record without its partition key is refused alone, and the others are stored."""
+    """Puts records on `stream`; a record without its partition key is refused alone, and the others are stored.
 
-    def __init__(self, stream: Stream, spec: StreamSpec, *, system: str) -> None:
+    With `masked` a refusal does not name a record's fields.
+    """
+
+    def __init__(self, stream: Stream, spec: StreamSpec, *, system: str, masked: bool = False) -> None:
         self._stream = stream
         self._key = spec.partition_key
         self._what = f"{system}/{spec.name}"
+        self._masked = masked
 
     @property
     def batch_size(self) -> int:
@@ -41,9 +45,8 @@ class Producer:
         if not isinstance(record, dict):
             return self._refused(f"expected a JSON object, found a {type(record).__name__}")
         if record.get(self._key) in (None, ""):
-            return self._refused(
-                f"has no value for the partition key '{self._key}'; it has: {', '.join(map(str, record))}"
-            )
+            there = "" if self._masked else f"; it has: {', '.join(map(str, record))}"
+            return self._refused(f"has no value for the partition key '{self._key}'{there}")
         return str(record[self._key])
 
     def _refused(self, why: str) -> PutResult:

@@ -25,6 +25,13 @@ def test_records_that_fit_are_stored_and_the_others_refused_in_place(tmp_path: P
     stream.close()
 
 
+def test_where_columns_are_personal_a_refusal_does_not_name_the_fields_of_the_record(tmp_path: Path) -> None:
+    stream = SqliteStream(tmp_path, SPEC)
+    (refused,) = Producer(stream, SPEC, system="s", masked=True).put([b'{"Smith": 1, "n": 2}'])
+    assert refused.error_message == "A record for stream 's/prices' has no value for the partition key 'ticker'."
+    stream.close()
+
+
 def test_one_key_stays_on_one_shard_in_order(tmp_path: Path) -> None:
     stream = SqliteStream(tmp_path, SPEC)
     producer = Producer(stream, SPEC, system="s")

@@ -108,7 +108,9 @@ def _run(job: Job, select: str) -> int:
     try:
         return job.write(select, ordered=bool(job.schema.unique_key))
     except duckdb.InvalidInputException as error:
-        raise DataError(f"the parser gave up: {_said(str(error))}") from error
+        masked = bool(job.schema.personal)
+        said = MASKED if masked else _said(str(error))
+        raise DataError(f"the parser gave up: {said}") from (None if masked else error)
 
 
 def _rejected(job: Job) -> dict[int, _Rejected]:

@@ -8,6 +8,7 @@ from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, write_qu
 from mlplatform.adapters.warehouse.staging.source import Source
 from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
 from mlplatform.core.sql import identifier, literal
+from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError
 
 _FETCH = 5_000
@@ -51,15 +52,23 @@ def _columns(job: Job, source: Source) -> dict[str, str]:
     try:
         rows = job.connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(source.path))})").fetchall()
     except duckdb.Error as error:
-        raise DataError(f"the object is no whole Parquet file: {str(error).splitlines()[0]}") from error
+        masked = bool(job.schema.personal)
+        found = MASKED if masked else str(error).splitlines()[0]
+        raise DataError(f"the object is no whole Parquet file: {found}") from (None if masked else error)
     columns: dict[str, str] = {row[0]: row[1] for row in rows}
     known = job.schema.names
-    problems = [f"unknown column '{name}'" for name in columns if name not in known]
+    # As of a header: what is no name of the table's may be a value.
+    told = [name if name in known or not job.schema.personal else MASKED for name in columns]
+    problems = [
+        f"unknown column '{name}'" if shown == name else f"unknown column {shown} at place {place}"
+        for place, (name, shown) in enumerate(zip(columns, told, strict=True), 1)
+        if name not in known
+    ]
     problems += [f"no column '{c.name}'" for c in job.schema.columns if not c.nullable and c.name not in columns]
     if problems:
         raise DataError(
             f"the file does not fit table '{job.schema.name}': {', '.join(problems)}; "
-            f"expected {', '.join(known)}, found {', '.join(columns)}"
+            f"expected {', '.join(known)}, found {', '.join(told)}"
         )
     return columns
 
