@@ -70,7 +70,7 @@ def held_objects(
     schema = table.schema_()
     loads = _Loads(receipts(warehouse, schema.name), replaces=table.on_changed_object == "replace")
     found = HeldObjects(staying=defaultdict(list))
-    for info in _listed(store, table, system, streams):
+    for info in _listed(store, table, system, streams, loads.keys):
         format_ = format_of(info.key, table, streams)
         if format_ is None and any(format_of(info.key, other, streams) is not None for other in others):
             continue
@@ -117,14 +117,19 @@ class _Loads:
                 self._by_key[receipt.key].append(receipt)
         loaded = ([r for r in mine if r.outcome == "loaded"] for mine in self._by_key.values())
         there = [r for mine in loaded for r in (mine[-1:] if replaces else mine)]
+        self.keys = sorted(self._by_key)
         self._batches = {r.batch_id for r in there}
         self._contents = {r.content_sha256 for r in there}
 
     def stay(self, info: ObjectInfo, *, taken: bool) -> Stay | None:
-        """Why the object as it is must stay; None where its rows, or those of the same bytes, were loaded."""
+        """Why the object as it is must stay; None where its rows, or those of the same bytes, were loaded.
+
+        A replay that was killed leaves a copy of records that wait in the quarantine: it may go, too.
+        """
         mine = [r for r in self._by_key.get(info.key, []) if r.etag == info.etag]
         twin = any(r.outcome == "refused" and r.content_sha256 in self._contents for r in mine)
-        if twin or any(r.batch_id in self._batches for r in mine):
+        copied = not mine and info.key != original_name(info.key)
+        if twin or copied or any(r.batch_id in self._batches for r in mine):
             return None
         if not taken:
             return NOT_TAKEN
@@ -133,16 +138,22 @@ class _Loads:
 
 
 def _listed(
-    store: ObjectStore, table: TableSpec, system: str, streams: Mapping[str, StreamSpec]
+    store: ObjectStore, table: TableSpec, system: str, streams: Mapping[str, StreamSpec], loaded: Sequence[str]
 ) -> Iterator[ObjectInfo]:
+    """What lies under the table's prefixes, and what was loaded from elsewhere while sources were others."""
     delivered = [streams[source.stream].delivery.prefix for source in table.sources if source.stream]
     own = [source.prefix for source in table.sources if source.prefix is not None]
+    prefixes = (*delivered, *own, replays_folder(system, table.name))
     seen: set[str] = set()
-    for prefix in [*delivered, *own, replays_folder(system, table.name)]:
+    for prefix in prefixes:
         for info in store.list(prefix):
             if info.key not in seen and not info.key.endswith("/"):
                 seen.add(info.key)
                 yield info
+    for key in loaded:
+        found = None if key.startswith(prefixes) else store.head(key)
+        if found is not None:
+            yield found
 
 
 def _held(store: ObjectStore, key: str, format_: Format | None, table: TableSpec, subject: Subject) -> Held:

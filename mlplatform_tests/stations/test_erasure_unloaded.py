@@ -11,6 +11,7 @@ from mlplatform.core.loads.erasure import Erased
 from mlplatform.core.loads.subject import Subject
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.erasure import Place, TableErasure
+from mlplatform.stations.held_objects import NOT_TAKEN
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.landed_house import HEADER, STREAM, House, house, spec
 
@@ -35,7 +36,7 @@ def keys(house: House) -> list[str]:
 
 def staying(house: House, table: TableSpec | None = None) -> dict[str, tuple[str, ...]]:
     """Why places stay, and which objects they are."""
-    return {place.kept: place.names for place in erasure(house, table).places(T2) if place.kept}
+    return {place.kept: place.names for place in erasure(house, table).places(T2) if place.names}
 
 
 def test_an_object_quarantined_whole_stays_with_its_record_and_both_are_told(house: House) -> None:
@@ -90,25 +91,25 @@ def test_under_replace_an_earlier_state_put_back_is_not_taken_for_loaded(house: 
     assert house.tickers() == ["T1", "T2"]
 
 
-@pytest.mark.parametrize(
-    ("key", "data"),
-    [
-        ("base/headless.csv", b"T1,1\nT2,2\n"),
-        ("base/other.csv", b"symbol,price\nT1,1\nT2,2\n"),
-        ("base/notes.txt", b"called T2 on Monday\n"),
-        ("base/broken.csv.gz", gzip.compress(HEADER + b"T1,1\nT2,2\n" * 500)[:-9]),
-        ("base/wide.csv", (HEADER + b"T1,1\nT2,2\n").decode().encode("utf-16")),
-        ("base/wrong.csv.gz", gzip.compress(b"symbol,price\nT1,1\nT2,2\n")),
-    ],
-)
-def test_what_cannot_be_read_as_declared_is_searched_as_text_and_told(house: House, key: str, data: bytes) -> None:
-    house.store.put(key, data)
+def test_what_cannot_be_read_as_declared_is_searched_as_text_and_told(house: House) -> None:
+    naming = {
+        "base/broken.csv.gz": gzip.compress(HEADER + b"T1,1\nT2,2\n" * 500)[:-9],
+        "base/headless.csv": b"T1,1\nT2,2\n",
+        "base/notes.txt": b"called T2 on Monday\n",
+        "base/other.csv": b"symbol,price\nT1,1\nT2,2\n",
+        "base/wide.csv": (HEADER + b"T1,1\nT2,2\n").decode().encode("utf-16"),
+        "base/wrong.csv.gz": gzip.compress(b"symbol,price\nT1,1\nT2,2\n"),
+    }
+    for key, data in naming.items():
+        house.store.put(key, data)
+        house.store.put(f"base/not-{key.removeprefix('base/')}", data.replace(b"T2", b"T7") if b"T2" in data else b"T7")
     house.ingest().run()
-    ((_, names),) = {place.kept: place.names for place in erasure(house).places(T2) if place.names}.items()
-    assert names == (key,)
+    told = staying(house)
+    assert sorted(key for names in told.values() for key in names) == sorted(naming)
+    assert told[NOT_TAKEN.kept] == ("base/notes.txt",)
     erase(house)
-    assert keys(house) == [key]
-    assert [place.names for place in erasure(house).places(Subject("ticker", "T7"))] in ([], [(key,)])
+    assert len(keys(house)) == 2 * len(naming)
+    assert house.tickers() == []
 
 
 def test_what_nothing_can_search_is_told_as_that(house: House) -> None:
@@ -153,16 +154,16 @@ def test_a_long_field_is_read_like_any_other(house: House) -> None:
     assert keys(house) == ["base/b.csv"]
 
 
-@pytest.mark.parametrize("written", [b"4711", b"4711.0", b"+4711", b" 4711", b"04711"])
-def test_a_number_is_found_however_it_is_written(house: House, written: bytes) -> None:
+def test_a_number_is_found_however_it_is_written(house: House) -> None:
     table = spec(columns=[{"name": "ticker", "type": "bigint"}, {"name": "price", "type": "double"}])
-    house.store.put("base/a.csv", HEADER + written + b",1\n")
-    house.store.put("base/b.csv", HEADER + b"47110,1\n")
-    house.store.put("base/c.csv", HEADER + b"1,1\n" + written + b",no price\n")
+    for n, written in enumerate([b"4711", b"4711.0", b"+4711", b" 4711", b"04711"]):
+        house.store.put(f"base/a{n}.csv", HEADER + written + b",1\n")
+        house.store.put(f"base/b{n}.csv", HEADER + b"1,1\n" + written + b",no price\n")
+    house.store.put("base/c.csv", HEADER + b"47110,1\n")
     house.ingest(table).run()
-    assert erase(house, table, Subject("ticker", "4711")) == Erased(1, 1)
-    assert house.tickers() == [1, 47110]
-    assert keys(house) == ["base/b.csv"]
+    assert erase(house, table, Subject("ticker", "4711")) == Erased(5, 5)
+    assert house.tickers() == [1, 1, 1, 1, 1, 47110]
+    assert keys(house) == ["base/c.csv"]
 
 
 @pytest.mark.parametrize(("kind", "asked"), [("double", "4711"), ("bigint", "4711.0"), ("decimal(8,2)", "4711")])
@@ -175,3 +176,40 @@ def test_the_value_asked_for_is_of_the_columns_type_too(house: House, kind: str,
         Place("landing objects of ticks_table", 1, "objects"),
     ]
     assert erase(house, table, Subject("ticker", asked)) == Erased(1, 0)
+
+
+def test_a_loaded_object_whose_source_is_gone_from_the_yaml_is_found_by_the_ledger(house: House) -> None:
+    house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\n")
+    house.ingest().run()
+    assert erase(house, spec(sources=[{"stream": "ticks"}])) == Erased(1, 0)
+    assert keys(house) == []
+    assert house.tickers() == ["T1"]
+
+
+def test_a_replay_that_was_killed_before_it_loaded_leaves_a_copy_that_goes(house: House) -> None:
+    house.store.put("base/a.csv", HEADER + b"T1,no price\nT2,no price\n")
+    house.ingest().run()
+    house.store.put("_replay/test/ticks_table/b1/base/copy.csv", HEADER + b"T1,no price\nT2,no price\n")
+    assert erase(house) == Erased(0, 1)
+    assert list(house.store.list("_replay/")) == []
+    assert [record.raw for record in house.quarantine().list()] == [b"T1,no price"]
+    assert erasure(house).places(T2) == []
+
+
+def test_captured_rows_are_compared_as_the_table_declares_the_column(house: House) -> None:
+    columns = [{"name": "inference_id"}, {"name": "row_number", "type": "bigint"}]
+    columns += [{"name": name, "type": "json"} for name in ("features", "keys")]
+    source = {"prefix": "base/", "suffix": ".jsonl", "format": {"type": "jsonl"}}
+    table = spec(columns=columns, sources=[source])
+    line = b'{"inference_id": "i", "row_number": %d, "features": {"customer": %b}, "keys": {}}\n'
+    rows = [b"4711", b"4711.0", b'"4711"', b'"mask"', b"47110", b'"other"', b"null"]
+    house.store.put("base/a.jsonl", b"".join(line % (n, value) for n, value in enumerate(rows)))
+    house.store.put("base/b.jsonl", line % (9, b"14711"))
+    house.ingest(table).run()
+    subject = Subject("customer", "4711", types=frozenset({"bigint"}), masks=frozenset({"mask"}))
+    captured = TableErasure(house.warehouse, house.store, table, system="test", streams={}, capture=True)
+    assert [(place.count, place.unit) for place in captured.places(subject)] == [(4, "rows"), (1, "objects")]
+    assert captured.erase(subject, name="e", reason="", now=NOW) == Erased(4, 0)
+    left = house.warehouse.query("SELECT row_number FROM ticks_table ORDER BY 1").to_pylist()
+    assert [row["row_number"] for row in left] == [4, 5, 6, 9]
+    assert keys(house) == ["base/b.jsonl"]

@@ -100,7 +100,8 @@ class Subject:
     def in_record(self, raw: bytes, format: CsvFormat | None, columns: Sequence[str]) -> bool:  # noqa: A002
         """Whether a record is: CSV with its `columns`, else JSON; what is not the table's is searched for the value."""
         row = _object(raw) if format is None or not columns else _row(raw, format, columns)
-        if row is None:
+        twice = not columns and raw.count(json.dumps(self.column).encode()) > 1
+        if row is None or (twice and not set(NESTED).intersection(row)):
             return self.is_named_in(raw)
         if self.is_of(row):
             return True

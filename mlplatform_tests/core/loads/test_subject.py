@@ -102,6 +102,7 @@ def test_landing_lines_keep_their_sequences() -> None:
         (b"1,Annabel,too many", ["who", "x"], False),
         (b'{"who": "Anna"}', [], True),
         (b'{"who": "Bert", "friend": "Anna"}', [], False),
+        (b'{"who": "Anna", "who": "Bert"}', [], True),
         (b'{"who": "Anna", brok', [], True),
         (b'{"who": "Bert", brok', [], False),
         (b'"Anna,1', ["who", "x"], True),
