@@ -1,7 +1,8 @@
 """The program of a model that is served by a process of its own, from inside: `serve` answers rows until its owner goes.
 
 Its standard input is a socket to the process that owns it. The model's package lies in the working directory, checked
-against its hashes. Whatever the model's library prints goes to the owner's log.
+against its hashes. Whatever the model's library prints goes to the owner's log; of an error on rows that have a personal
+input, its kind and place only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlplatform.core.packages.scorer_frames import (
+    UNTOLD,
     done_frame,
     fail_frame,
     matrix_of,
@@ -63,9 +65,17 @@ def _answer(channel: socket.socket, score: Score) -> None:
         try:
             answer = done_frame(np.asarray(score(matrix_of(frame)), dtype=np.float64))
         except Exception as error:  # noqa: BLE001 - the process's boundary
-            traceback.print_exc()
-            answer = fail_frame(f"{type(error).__name__}: {error}")
+            answer = fail_frame(_logged(error))
         write_frame(channel, answer)
+
+
+def _logged(error: Exception) -> str:
+    """Why rows could not be scored, after its place went to the log."""
+    if UNTOLD not in os.environ:
+        traceback.print_exc()
+        return f"{type(error).__name__}: {error}"
+    traceback.print_tb(error.__traceback__)
+    return f"{type(error).__name__}, whose text is not told: the model has personal inputs"
 
 
 def _end_with(owner: int) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,21 @@ def test_rows_that_its_own_code_fails_on_are_refused_and_it_goes_on(
     assert answers(model)
     assert pid_of(model) == first
     assert "could not score 1 rows: ValueError: no good" in caplog.text
+
+
+def test_of_a_model_with_a_personal_input_no_log_has_the_text_of_its_librarys_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    personal = (INPUTS[0], replace(INPUTS[1], personal=True))
+    digest = make_package(tmp_path, runtime="process", inputs=personal)
+    model = PackageRuntimes().load(tmp_path, digest=digest)
+    with pytest.raises(JobError):
+        model.predict_rows([row(FAIL)])
+    assert answers(model)
+    assert "could not score 1 rows: ValueError, whose text is not told" in caplog.text
+    said = capfd.readouterr().err
+    assert "in score" in said
+    assert "no good" not in said.replace('raise ValueError("no good")', "")
 
 
 def test_callers_at_once_are_asked_for_together_and_each_gets_its_own_answers(

@@ -24,6 +24,7 @@ from mlplatform.adapters.containers.lock import FILE
 from mlplatform.adapters.runtimes.scorer_keeper import AT_ONCE, ScorerKeeper
 from mlplatform.adapters.runtimes.scorer_process import ScorerProcess, child_environment
 from mlplatform.core.packages.manifest import read_package
+from mlplatform.core.packages.scorer_frames import UNTOLD
 from mlplatform.errors import StateError
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def _start(
         raise StateError(f"package at '{package}' lacks '{FILE}', which runtime 'process' makes its environment from.")
     python = environments.python(package / FILE, what=f"Model '{manifest.model}'", say=log.info)
     env = child_environment(os.environ, INHERITED, environments.variables())
+    if any(field.personal for field in manifest.signature.inputs):
+        env[UNTOLD] = "1"
     command = [str(python), scorer]
     if any(name.endswith(_MODULES) for name in manifest.files if name != scorer):
         # What Python would leave beside them is nothing that the package lists.

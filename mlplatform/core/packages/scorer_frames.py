@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LONGEST_FAILURE = 4096
+UNTOLD = "MLPLATFORM_UNTOLD"
+"""Variable of the process's environment, set where the model has a personal input: texts of errors are not told."""
+
 _HEAD = struct.Struct("<4sII")
 _WIDTHS = {b"ROWS": 4, b"DONE": 8}
 _BLOCK = 1 << 20
