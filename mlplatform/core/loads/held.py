@@ -8,8 +8,9 @@ from typing import Literal
 
 from mlplatform.core.loads.csv_header import HEAD_BYTES, csv_columns
 from mlplatform.core.loads.csv_records import csv_segments
+from mlplatform.core.loads.json_lines import UNPARSED
 from mlplatform.core.loads.plan import CsvFormat, Format, JsonLinesFormat, ParquetFormat
-from mlplatform.core.loads.raw_text import is_text, unpacked
+from mlplatform.core.loads.raw_text import is_text, is_wide, unpacked
 from mlplatform.core.loads.subject import Subject
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import DataError
@@ -19,6 +20,8 @@ Held = Literal["yes", "no", "unknown"]
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 _PARQUET = b"PAR1"
+_WRITTEN_OTHERWISE = ("\\u", UNPARSED)
+"""Marks of JSON lines in which a text may stand escaped or encoded."""
 
 
 def held(data: bytes, format: Format | None, schema: TableSchema, subject: Subject) -> Held:  # noqa: A002
@@ -28,11 +31,21 @@ def held(data: bytes, format: Format | None, schema: TableSchema, subject: Subje
         found = _in_parquet(plain, subject)
     elif isinstance(format, CsvFormat):
         found = _in_csv(plain, format, schema, subject)
-    elif isinstance(format, JsonLinesFormat):
-        found = _any(subject.in_record(line, None, ()) for line in plain.split(b"\n") if line.strip())
+    elif isinstance(format, JsonLinesFormat) and not is_wide(plain):
+        found = _any(subject.in_record(line, None, ()) for line in _lines(plain, subject))
     else:
         found = _searched(plain, subject)
     return "unknown" if damaged and found == "no" else found
+
+
+def _lines(data: bytes, subject: Subject) -> Iterator[bytes]:
+    """Lines that may be the subject's: they hold one of its texts, or something that is written otherwise."""
+    texts = (
+        [text.encode() for text in (*subject.texts, *subject.masks, *_WRITTEN_OTHERWISE)] if subject.texts else [b""]
+    )
+    for line in data.split(b"\n"):
+        if line.strip() and any(text in line for text in texts):
+            yield line
 
 
 def _in_csv(data: bytes, format: CsvFormat, schema: TableSchema, subject: Subject) -> Held:  # noqa: A002

@@ -51,7 +51,12 @@ def texts_of(data: bytes) -> list[str]:
 
 def is_text(data: bytes) -> bool:
     """Whether bytes that may be anything look like text: `texts_of` then misses nothing."""
-    return b"\0" not in data or any(data.startswith(mark) for mark, _ in _MARKS)
+    return b"\0" not in data or is_wide(data)
+
+
+def is_wide(data: bytes) -> bool:
+    """Whether a byte order mark says that characters take two bytes or four."""
+    return any(data.startswith(mark) for mark, _ in _MARKS)
 
 
 def names_any(data: bytes, values: Iterable[str]) -> bool:

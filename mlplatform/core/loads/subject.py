@@ -73,10 +73,15 @@ class Subject:
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """Plain texts of which one stands wherever the value does; empty where it may be written without any of them."""
-        found = {self.value} if self.value.isascii() and self.value.isalnum() else set()
-        if not self.types <= {"varchar", "bigint"} or not found:
-            return ()
-        return tuple(sorted(found | {str(abs(value)) for value in self.typed.values() if isinstance(value, int)}))
+        found = {self.value}
+        for kind in self.types:
+            number = self.typed.get(kind)
+            if kind == "bigint" and isinstance(number, int):
+                found = found - {self.value} if self.types == {"bigint"} else found
+                found.add(str(abs(number)))
+            elif kind not in ("varchar", "bigint"):
+                return ()
+        return tuple(sorted(found)) if all(text.isascii() and text.isalnum() for text in found) else ()
 
     def is_of(self, row: Mapping[str, Any]) -> bool:
         """Whether a row is about the subject: a record, a captured one (its fields are nested), or one nobody could read."""

@@ -41,6 +41,8 @@ def parquet(**columns: list[object]) -> bytes:
         (b"x,y\nAnnabel,1\n", CsvFormat(), "no"),
         (b'{"who": "Bert"}\n{"who": "Anna"}\n', JsonLinesFormat(), "yes"),
         (b'{"who": "Bert"}\nAnna was here\n', JsonLinesFormat(), "yes"),
+        (b'{"who": "\\u0041nna"}\n', JsonLinesFormat(), "yes"),
+        (b'{"_sequence":"1","_unparsed":"QW5uYSBicm9r","_error":""}\n', JsonLinesFormat(), "yes"),
         (b'{"who": "Bert", "x": "Anna"}\n', JsonLinesFormat(), "no"),
         (parquet(who=["Anna"], x=["1"]), ParquetFormat(), "yes"),
         (parquet(who=["Bert"], x=["Anna"]), ParquetFormat(), "no"),
@@ -52,6 +54,7 @@ def parquet(**columns: list[object]) -> bytes:
         (gzip.compress(b"who,x\nBert,1\n")[:-4], CsvFormat(), "no"),
         (gzip.compress(b"who,x\nBert,1\n") + b"rest", CsvFormat(), "unknown"),
         (b"who,x\nAnna,1\n".decode().encode("utf-16"), CsvFormat(), "yes"),
+        ('{"who": "Anna"}\n'.encode("utf-16"), JsonLinesFormat(), "yes"),
         (b"PK\x03\x04\0\0\xfe\xff", None, "unknown"),
         (b"a note on Anna\n", None, "yes"),
         (b"", CsvFormat(), "no"),
@@ -72,3 +75,23 @@ def test_a_number_is_found_in_an_object_however_it_is_written() -> None:
     assert held(b"who,x\n1,4711\n+04711.0,2\n", CsvFormat(), table, subject) == "yes"
     assert held(b"who,x\n1,4711\n47110,2\n", CsvFormat(), table, subject) == "no"
     assert held(b'{"who": 4711.0}', JsonLinesFormat(), table, subject) == "yes"
+    minus = Subject("who", "-4711.0").of_table(table)
+    assert minus.texts == ("4711",)
+    assert held(b'{"who": 4711}\n{"who": " -4711"}', JsonLinesFormat(), table, minus) == "yes"
+    assert held(b"who,x\n4711,1\n-4711,2\n", CsvFormat(), table, minus) == "yes"
+
+
+@pytest.mark.parametrize(
+    ("types", "value", "texts"),
+    [
+        ({"varchar"}, "Anna", ("Anna",)),
+        ({"varchar"}, "Anna B", ()),
+        ({"varchar", "bigint"}, "007", ("007", "7")),
+        ({"bigint"}, "x7", ("x7",)),
+        ({"double"}, "7", ()),
+    ],
+)
+def test_texts_that_narrow_a_search_are_those_that_must_be_there(
+    types: set[str], value: str, texts: tuple[str, ...]
+) -> None:
+    assert Subject("who", value, types=frozenset(types)).texts == texts
