@@ -99,9 +99,9 @@ def _columns(scope: Scope, base: _Sources, around: _Sources) -> list[tuple[str, 
     # As the engine looks names up: first in what the query itself reads from, then around it.
     sources = dict(around)
     for name, (node, source) in scope.selected_sources.items():
+        sources[name] = _read(source, base, sources)
         if isinstance(node, exp.Table) and not isinstance(source, Scope) and node.alias_column_names:
             raise UntoldError(f"'{node.sql('duckdb')}' gives a table's columns other names")
-        sources[name] = _read(source, base, sources)
     nested = {id(s.expression): bool(_outputs(s, base, sources).personal) for s in scope.subquery_scopes}
     return [(e.alias_or_name, _tells(e, sources, nested)) for e in scope.expression.selects]
 
@@ -139,8 +139,9 @@ def _tells(expression: exp.Expr, sources: _Sources, nested: Mapping[int, bool]) 
     if isinstance(expression, exp.TableColumn):
         return any(s.personal for s in sources.values())
     if isinstance(expression, exp.Column):
-        source = sources.get(expression.table)
-        return any(s.personal for s in sources.values()) if source is None else source.tells(expression.name)
+        if (source := sources.get(expression.table)) is not None:
+            return source.tells(expression.name)
+        return bool(expression.table) or any(s.personal for s in sources.values())
     if isinstance(expression, exp.Window):
         return _tells(expression.this, sources, nested)
     return any(_tells(child, sources, nested) for child in expression.iter_expressions())
