@@ -139,9 +139,8 @@ def _tells(expression: exp.Expr, sources: _Sources, nested: Mapping[int, bool]) 
     if isinstance(expression, exp.TableColumn):
         return any(s.personal for s in sources.values())
     if isinstance(expression, exp.Column):
-        if (source := sources.get(expression.table)) is not None:
-            return source.tells(expression.name)
-        return bool(expression.table) or any(s.personal for s in sources.values())
+        source = sources.get(expression.table)
+        return any(s.personal for s in sources.values()) if source is None else source.tells(expression.name)
     if isinstance(expression, exp.Window):
         return _tells(expression.this, sources, nested)
     return any(_tells(child, sources, nested) for child in expression.iter_expressions())
