@@ -117,8 +117,9 @@ def child_environment(platform: Platform) -> dict[str, str]:
         "DAGSTER_DISABLE_TELEMETRY": "1",
         # Threads of a code server: two may be held by sensors that wait, and two cores give six.
         "DAGSTER_GRPC_MAX_WORKERS": os.environ.get("DAGSTER_GRPC_MAX_WORKERS", "12"),
-        # Just under the five seconds between two rounds of its daemon, see `mlplatform.components.attention`.
-        "MLPLATFORM_SENSOR_WAIT_S": os.environ.get("MLPLATFORM_SENSOR_WAIT_S", "4"),
+        # With what a tick costs besides, under the five seconds between two rounds of its daemon: one that is still going on
+        # then misses a round. See `mlplatform.components.attention`.
+        "MLPLATFORM_SENSOR_WAIT_S": os.environ.get("MLPLATFORM_SENSOR_WAIT_S", "3.5"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # The tracker's server starts eight processes for jobs otherwise, and nothing here is one.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

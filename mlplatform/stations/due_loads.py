@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from mlplatform.stations.ledger import Ledger
 
 _PLANS = 500
 _PAGE = 1000
+REMEMBERED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,45 @@ class DueLoads:
         self._claims: dict[str, int] | None = {} if claim else None
         self._guards: dict[str, Guard] = {}
         self._made_guard = self._overtaken = False
+        self._read_at = -math.inf
 
     def look(self) -> Due:
-        """See `Ingest.plan`; the table is there."""
+        """See `Ingest.plan`; the table is there.
+
+        Plans rest on books that were just read. That nothing is due may rest on books of `REMEMBERED_S` ago: a look when
+        nothing arrives then costs a listing, and a loader that looks all the time leaves the processor alone.
+        """
+        if time.monotonic() - self._read_at < REMEMBERED_S and self._nothing():
+            return Due([], complete=True)
         while True:
             # In this order: a guard newer than the ledger would count a load of another loader that the ledger does not show.
             self._guards = self._read_guards()
             self._made_guard = self._overtaken = False
             self._ledger.refresh()
-            gaps: list[StateError] = []
-            plans = list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS))
+            self._read_at = time.monotonic()
+            plans, gaps = self._plans()
             if gaps and not plans:
                 raise gaps[0]
             if not self._made_guard or not plans:
                 return Due(plans, complete=not gaps and not self._overtaken and len(plans) < _PLANS)
+
+    def forget(self) -> None:
+        """Let the next look read the books: this loader wrote into them."""
+        self._read_at = -math.inf
+
+    def _nothing(self) -> bool:
+        """Whether nothing is due by the books as they were read last."""
+        gaps: list[StateError] = []
+        try:
+            found = next(itertools.chain(self._stream_plans(gaps), self._object_plans()), None)
+        except ConflictError:
+            return False
+        return found is None and not gaps and not self._overtaken
+
+    def _plans(self) -> tuple[list[LoadPlan], list[StateError]]:
+        """What is due, and the gaps that hold up a shard."""
+        gaps: list[StateError] = []
+        return list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS)), gaps
 
     def _read_guards(self) -> dict[str, Guard]:
         name = self._spec.name

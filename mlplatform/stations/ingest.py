@@ -100,6 +100,7 @@ class Ingest:
 
     def load(self, plan: LoadPlan) -> Receipt:
         """See `ports.warehouse.Warehouse.load`."""
+        self._due.forget()
         return self._warehouse.load(plan, self._schema, self._store)
 
     def run(self, *, for_s: float = math.inf) -> list[Receipt]:
