@@ -49,7 +49,7 @@ def ahead_query(query: str, column: str, latest: str, kind: str) -> str:
 
 def window_first_query(query: str, window: Window) -> str:
     """One SELECT of the window's smallest value."""
-    return _rows(query, window, ranked=False, select=f"MIN(q.{identifier(window.column)}) AS first")
+    return f"WITH _window AS ({_values(query, window)}) SELECT MIN(_value) AS first FROM _window"  # noqa: S608
 
 
 def no_rows_query(query: str) -> str:
@@ -58,17 +58,25 @@ def no_rows_query(query: str) -> str:
 
 
 def _rows(query: str, window: Window | None, *, ranked: bool, select: str = "q.*") -> str:
+    # The query stands there twice, and is no common table expression: engines that write those down before they read them
+    # (DuckDB does) would write down every row of the table for the sake of the window's.
+    rows = f"SELECT {select} FROM (\n{_body(query)}\n) AS q"  # noqa: S608
     if window is None:
-        return f"SELECT {select} FROM (\n{_body(query)}\n) AS q WHERE 1 = 1"  # noqa: S608
-    column = identifier(window.column)
-    until = "" if window.as_of is None else f" AND {column} <= CAST({literal(window.as_of)} AS {window.type.upper()})"
+        return f"{rows} WHERE 1 = 1"
     ranks = ", ROW_NUMBER() OVER (ORDER BY _value) AS _rank, COUNT(*) OVER () AS _values" if ranked else ""
     return (
-        f"WITH _query AS (\n{_body(query)}\n), "  # noqa: S608
-        f"_window AS (SELECT DISTINCT {column} AS _value FROM _query WHERE {column} IS NOT NULL{until} "
-        f"ORDER BY _value DESC LIMIT {int(window.last)}), "
-        f"_ranked AS (SELECT _value{ranks} FROM _window) "
-        f"SELECT {select} FROM _query AS q JOIN _ranked AS r ON q.{column} = r._value WHERE 1 = 1"
+        f"WITH _window AS ({_values(query, window)}), _ranked AS (SELECT _value{ranks} FROM _window) "  # noqa: S608
+        f"{rows} JOIN _ranked AS r ON q.{identifier(window.column)} = r._value WHERE 1 = 1"
+    )
+
+
+def _values(query: str, window: Window) -> str:
+    """A SELECT of the window's values, the newest first."""
+    column = identifier(window.column)
+    until = "" if window.as_of is None else f" AND {column} <= CAST({literal(window.as_of)} AS {window.type.upper()})"
+    return (
+        f"SELECT DISTINCT {column} AS _value FROM (\n{_body(query)}\n) AS w WHERE {column} IS NOT NULL{until} "  # noqa: S608
+        f"ORDER BY _value DESC LIMIT {int(window.last)}"
     )
 
 
