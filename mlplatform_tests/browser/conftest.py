@@ -81,7 +81,10 @@ def _call(shell: Shell) -> None:
         done = shell.run("predict", "stock_prices", row, MLPLATFORM_API_KEY=key)
         assert done.code == 0, done.err
     captured = "SELECT count(*) AS n FROM stock_prices_capture"
-    until(lambda: json.loads(shell.run("query", "stock_prices", captured, "--json").out) == [{"n": 5}], timeout_s=120)
+    until(
+        lambda: json.loads(shell.run("query", "stock_prices", captured, "--json").out)["rows"][0]["n"] == 5,
+        timeout_s=120,
+    )
 
 
 @pytest.fixture(scope="session")

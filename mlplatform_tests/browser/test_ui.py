@@ -38,6 +38,15 @@ def test_a_check_shows_its_evidence(served: Shell, page: Page, pictures: Path) -
     page.screenshot(path=pictures / "check.png")
 
 
+def test_metrics_are_plotted_over_windows(served: Shell, page: Page, pictures: Path) -> None:
+    page.set_viewport_size({"width": 1600, "height": 1250})
+    page.goto(address(served, "/assets/stock_prices/stock_monitor"))
+    page.get_by_role("button").filter(has_text="Plots").first.click()
+    expect(page.get_by_text("r2", exact=True).first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    page.screenshot(path=pictures / "plots.png")
+
+
 def test_an_asset_is_materialized_by_hand_while_the_worker_runs(served: Shell, page: Page, pictures: Path) -> None:
     page.goto(address(served, "/assets/stock_prices/warehouse_upkeep"))
     page.get_by_role("button").filter(has_text="Materialize").first.click()
