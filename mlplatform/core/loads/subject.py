@@ -105,7 +105,7 @@ class Subject:
     def in_record(self, raw: bytes, format: CsvFormat | None, columns: Sequence[str]) -> bool:  # noqa: A002
         """Whether a record is: CSV with its `columns`, else JSON; what is not the table's is searched for the value."""
         row = _object(raw) if format is None or not columns else _row(raw, format, columns)
-        twice = not columns and raw.count(json.dumps(self.column).encode()) > 1
+        twice = not columns and raw.count(self._field) > 1
         if row is None or (twice and not set(NESTED).intersection(row)):
             return self.is_named_in(raw)
         if self.is_of(row):
@@ -122,6 +122,11 @@ class Subject:
         """How the value may be written, escaped or as a number."""
         forms = {self.value, json.dumps(self.value)[1:-1], self.value.replace('"', '""')}
         return frozenset(forms | {text_of(value) for kind, value in self.typed.items() if kind != "timestamp"})
+
+    @cached_property
+    def _field(self) -> bytes:
+        """The column's name as JSON writes it."""
+        return json.dumps(self.column).encode()
 
     def taken_out(self, data: bytes) -> bytes:
         """Landing lines without the subject's: each leaves its sequence, marked as filtered."""
