@@ -22,6 +22,7 @@ from mlplatform.platform import Platform, open_platform
 
 SYSTEM, ENDPOINT = "bench", "bench/bench_endpoint"
 PATIENCE_S = 600.0
+STEPS = 4
 
 
 def s1(options: Options) -> list[Row]:
@@ -75,10 +76,14 @@ def _rows(name: str, work: Work, pairs: list[tuple[dict[str, float], dict[str, f
         row(f"{name}.part{place}.{cause}", f"Of it: {title}", "s", Series.of([o[cause] for o, _ in pairs]))
         for place, (cause, title) in enumerate(CAUSES.items())
     ]
+    runs = Series.of([o["queue"] + o["process"] for o, _ in pairs])
+    steps = Series.of([o["between"] / (STEPS - 1) for o, _ in pairs])
     title = "Arrival of the last file to the new generation answering"
     return [
         row(name, title, "s", mine, theirs, peer_name="one plain script, fresh process", bar=bar, note=about),
         row(f"{name}.seconds", "The platform's own share of it: ours less the script", "s", overhead),
+        row(f"{name}.run", "Fixed cost of a run: queue, process, imports, definitions", "s", runs),
+        row(f"{name}.step", "Fixed cost of a step: from the end of one to the beginning of the next", "s", steps),
         *parts,
     ]
 
