@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.gateway.refusal import FIELDS
+
 if TYPE_CHECKING:
     from mlplatform.core.packages.manifest import InputField
     from mlplatform.serving.served_model import ServedModel
@@ -49,7 +51,7 @@ def components() -> dict[str, Any]:
         "error": {
             "code": "data_error",
             "message": "Row 1, field 'change': expected a number, found the text 'x'.",
-            "next_step": "",
+            "next_step": FIELDS,
             "request_id": "019aa5a1-7c3e-7d1c-a3a5-52a1f0d1c0de",
         }
     }

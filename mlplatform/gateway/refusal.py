@@ -26,6 +26,10 @@ STATUSES: dict[type[PlatformError], int] = {
 """What HTTP tells apart finer than `errors.HTTP_STATUSES` does."""
 
 
+FIELDS = "The endpoint's fields, and an example, are at /schema."
+"""What to do about a body that does not fit, where nothing says it better."""
+
+
 class ErrorBody(msgspec.Struct):
     """What failed: a stable `code`, a sentence, what to do about it, and the request's id."""
 
@@ -48,7 +52,8 @@ def status_of(error: PlatformError) -> int:
 
 def refusal(error: PlatformError, request_id: str) -> tuple[int, Headers, bytes]:
     """Status, headers and body for `error`."""
-    body = msgspec.json.encode(ErrorAnswer(ErrorBody(error.code, error.message, error.next_step, request_id)))
+    next_step = error.next_step or (FIELDS if isinstance(error, DataError) else "")
+    body = msgspec.json.encode(ErrorAnswer(ErrorBody(error.code, error.message, next_step, request_id)))
     status = status_of(error)
     headers: Headers = [
         (b"content-type", b"application/json"),

@@ -30,6 +30,7 @@ NAME = st.sampled_from([*ROW, "trading_day", "instances", ""])
 JSON_BODY = st.one_of(
     st.dictionaries(NAME, VALUE, max_size=4),
     st.lists(st.dictionaries(NAME, VALUE, max_size=4), max_size=4),
+    st.lists(st.one_of(VALUE, st.text(min_size=70, max_size=90)), max_size=4),
     st.fixed_dictionaries({"instances": VALUE}),
     st.fixed_dictionaries(dict.fromkeys(ROW, VALUE)),
 ).map(lambda content: json.dumps(content).encode())

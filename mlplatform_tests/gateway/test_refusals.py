@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mlplatform.gateway.refusal import FIELDS
 from mlplatform_tests.gateway.site import ROW, Served, Site
 from mlplatform_tests.serving.until import until
 
@@ -24,10 +25,14 @@ def error(answer: httpx.Response) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "message", "next_step"),
     [
-        ("{", "The body is not readable as JSON: Input data was truncated.", ""),
-        ('{"change": NaN}', "The body is not readable as JSON: JSON is malformed: invalid character (byte 11).", ""),
-        ("[]", "The request has no rows; expected 1 to 1000.", ""),
-        ("[1]", "Row 1: expected an object with ticker_symbol, sector, change, trading_day, found 1.", ""),
+        ("{", "The body is not readable as JSON: Input data was truncated.", FIELDS),
+        (
+            '{"change": NaN}',
+            "The body is not readable as JSON: JSON is malformed: invalid character (byte 11).",
+            FIELDS,
+        ),
+        ("[]", "The request has no rows; expected 1 to 1000.", FIELDS),
+        ("[1]", "Row 1: expected an object with ticker_symbol, sector, change, trading_day, found 1.", FIELDS),
         (
             '{"ticker_symbol":"AAPL","sector":"Energy","chnage":1}',
             "Row 1: there is no field 'chnage'; there are: ticker_symbol, sector, change, trading_day.",
@@ -36,7 +41,7 @@ def error(answer: httpx.Response) -> dict[str, Any]:
         (
             '[{"ticker_symbol":"AAPL","sector":"Energy"},{"ticker_symbol":"AAPL","sector":"Energy","change":"x"}]',
             "Row 2, field 'change': expected a number, found the text 'x'.",
-            "",
+            FIELDS,
         ),
         (
             '{"ticker_symbol":"AAPL","change":1}',
@@ -46,7 +51,7 @@ def error(answer: httpx.Response) -> dict[str, Any]:
         (
             '{"ticker_symbol":"AAPL","sector":"Energy","change":2000}',
             "Row 1, field 'change': expected a finite number from -1000 to 1000, found 2000.",
-            "",
+            FIELDS,
         ),
     ],
 )
