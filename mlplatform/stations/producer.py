@@ -40,7 +40,7 @@ class Producer:
     def _key_of(self, data: bytes) -> str | PutResult:
         try:
             record = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return self._refused(f"not readable as JSON: {error}")
         if not isinstance(record, dict):
             return self._refused(f"expected a JSON object, found a {type(record).__name__}")

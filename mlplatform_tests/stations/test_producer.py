@@ -25,6 +25,15 @@ def test_records_that_fit_are_stored_and_the_others_refused_in_place(tmp_path: P
     stream.close()
 
 
+def test_a_record_nested_too_deeply_is_refused_alone(tmp_path: Path) -> None:
+    stream = SqliteStream(tmp_path, SPEC)
+    deep = b'{"ticker": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    refused, stored = Producer(stream, SPEC, system="s").put([deep, b'{"ticker": "A"}'])
+    assert (refused.error_code, stored.error_code) == ("InvalidRecord", "")
+    assert "not readable as JSON" in refused.error_message
+    stream.close()
+
+
 def test_where_columns_are_personal_a_refusal_does_not_name_the_fields_of_the_record(tmp_path: Path) -> None:
     stream = SqliteStream(tmp_path, SPEC)
     (refused,) = Producer(stream, SPEC, system="s", masked=True).put([b'{"Smith": 1, "n": 2}'])
