@@ -83,24 +83,7 @@ class Training:
         """
         container = f"{self._model.container}@{self._compute.container_digest(self._model.container)[:16]}"
         plan = self.plan(snapshot, f"{code_version} {container}".strip())
-        hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
-        content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
-        key = _digest([content, hyperparameters])
-        prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
-        self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
-        job = JobSpec(
-            name=self._job_name(key),
-            container=self._model.container,
-            hyperparameters=hyperparameters,
-            channels=(
-                *(Channel(channel, snapshot.channels[channel]) for channel in CHANNELS),
-                Channel("spec", f"{prefix}spec/", "application/json"),
-            ),
-            output_prefix=prefix,
-            timeout_s=self._model.limits.timeout_s,
-            memory_mib=self._model.limits.memory_mib,
-            tags={"system": self._system, "model": self._model.name, "run_id": run_id},
-        )
+        job = self._job(snapshot, plan, run_id)
         with ThreadPoolExecutor(1) as beside:
             ready = beside.submit(self._tracking.prepare)
             result = self._compute.run(job, on_log=on_log)
@@ -131,6 +114,27 @@ class Training:
         )
         return Trained(
             candidate, result.name, metrics, result.peak_memory_mib, _leaderboard(result.model_dir, manifest)
+        )
+
+    def _job(self, snapshot: FeatureSnapshot, plan: TrainingPlan, run_id: str) -> JobSpec:
+        """The job that trains by `plan`, which is stored where it reads it."""
+        hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
+        content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
+        key = _digest([content, hyperparameters])
+        prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
+        self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
+        return JobSpec(
+            name=self._job_name(key),
+            container=self._model.container,
+            hyperparameters=hyperparameters,
+            channels=(
+                *(Channel(channel, snapshot.channels[channel]) for channel in CHANNELS),
+                Channel("spec", f"{prefix}spec/", "application/json"),
+            ),
+            output_prefix=prefix,
+            timeout_s=self._model.limits.timeout_s,
+            memory_mib=self._model.limits.memory_mib,
+            tags={"system": self._system, "model": self._model.name, "run_id": run_id},
         )
 
     def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
