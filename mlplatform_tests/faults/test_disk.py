@@ -44,6 +44,7 @@ def test_a_full_disk_is_told_and_all_goes_on_where_it_was_when_there_is_room(dis
     assert shell.run("upload", str(waiting), "stock_prices/base/waiting.csv").code == 0
     record = json.dumps({**price_rows(2 * DAYS, 2 * DAYS + 1).to_pylist()[0]}, default=str)
     ingest = shell.platform().system("stock_prices").ingest("stock_table")
+    assert len(ingest.plan()) == 1  # a worker's connections are open
 
     disk.fill()
     for command in (
