@@ -234,11 +234,12 @@ def test_a_table_that_others_load_is_not_loaded(house: House) -> None:
 
 
 class Overtaken:
-    """The warehouse of a loader that another one overtakes between its look at the ledger and its look at the guard."""
+    """The warehouse of a loader that another one overtakes as it reads a guard, one that is there or one that it makes."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._rival = house.ingest()
+        self.queries = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._house.warehouse, name)
@@ -247,11 +248,44 @@ class Overtaken:
         self._rival.run()
         return self._house.warehouse.guard(table, shard, claim=claim)
 
+    def query(self, sql: str, *more: Any, **options: Any) -> Any:
+        self.queries += 1
+        if "_guards" in sql:
+            self._rival.run()
+        return self._house.warehouse.query(sql, *more, **options)
+
+
+def overtaken(house: House) -> tuple[Ingest, Overtaken]:
+    warehouse = Overtaken(house)
+    table = spec()
+    return Ingest(cast(Warehouse, warehouse), house.store, table, system="test", streams={"ticks": STREAM}), warehouse
+
 
 def test_what_another_loader_loads_between_ledger_and_guard_is_not_loaded_again(house: House) -> None:
     house.ingest().create()
     house.store.put("base/a.csv", HEADER + b"T1,1\nT2,2\n")
-    slow = Ingest(cast(Warehouse, Overtaken(house)), house.store, spec(), system="test", streams={"ticks": STREAM})
+    slow, _ = overtaken(house)
     assert slow.plan() == []
     assert slow.run() == []
     assert house.tickers() == ["T1", "T2"]
+
+
+def test_what_another_loader_loads_while_guards_that_are_there_are_read_is_not_loaded_again(house: House) -> None:
+    slow, _ = overtaken(house)
+    for name in ("a", "b", "c"):
+        house.store.put(f"base/{name}.csv", HEADER + f"{name}1,1\n{name}2,2\n".encode())
+        assert slow.run() == []
+    assert house.tickers() == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
+def test_a_look_at_which_nothing_is_due_asks_the_warehouse_nothing(house: House) -> None:
+    station, warehouse = overtaken(house)
+    assert station.run() == []
+    asked = warehouse.queries
+    assert asked > 0
+    assert station.run() == []
+    assert warehouse.queries == asked
+    house.store.put("base/a.csv", HEADER + b"T1,1\n")
+    assert station.run() == []
+    assert warehouse.queries > asked
+    assert house.tickers() == ["T1"]
