@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.features.fitted import FittedField, write_transforms
+from mlplatform.core.packages.manifest import Manifest, Runtime, Signature
+from mlplatform.core.packages.writer import seal_package
 from mlplatform.core.training.plan import TrainingPlan
 from mlplatform.entrypoints.contract import Job
 
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHANNELS = ("train", "validation", "test")
-SPLIT, BASELINE = "split.json", "baseline.json"
+FITTED_ON = ("train", "validation")
+SPLIT, BASELINE, EVALUATION = "split.json", "baseline.json", "evaluation.json"
 
 
 def read_channels(job: Job) -> dict[str, pa.Table]:
@@ -34,13 +38,63 @@ def read_channels(job: Job) -> dict[str, pa.Table]:
     }
 
 
+def seal(
+    job: Job,
+    plan: TrainingPlan,
+    tables: Mapping[str, pa.Table],
+    *,
+    runtime: Runtime,
+    fitted: Sequence[FittedField],
+    classes: Sequence[str],
+    predicted: npt.NDArray[np.float64],
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str] | None = None,
+    evaluation: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Write what every package holds beside its model, seal it, and leave the held-out rows with what was predicted.
+
+    The model's own files lie in `job.model_dir` already. It was fitted on *train* and *validation*; `predicted` and
+    `metrics` are those of *test*: a value a row, or a probability a class in the order of `classes`. `evaluation` joins
+    what `evaluation.json` says.
+
+    Raises:
+        StateError: the file that the runtime loads is not there, or there are folders.
+    """
+    import pyarrow as pa
+
+    write_transforms(job.model_dir, fitted)
+    write_split(job, plan, pa.concat_tables([tables[name] for name in FITTED_ON]))
+    write_baseline(job, plan, FITTED_ON)
+    shown = {
+        "metric": plan.metric,
+        "trained_on": " and ".join(FITTED_ON),
+        "rows": {name: table.num_rows for name, table in tables.items()},
+        "held_out": dict(metrics),
+    }
+    write_json(job.model_dir / EVALUATION, {**shown, **(evaluation or {})}, sort=False)
+    manifest = seal_package(
+        job.model_dir,
+        model=plan.model,
+        signature=Signature(plan.inputs, plan.task, plan.target, tuple(classes)),
+        runtime=runtime,
+        snapshot=plan.snapshot,
+        training_job=job.name,
+        code_version=plan.code_version,
+        trained_to=greatest(tables.values(), plan.window_column),
+        parameters=dict(parameters or {}),
+        metrics=dict(metrics),
+    )
+    write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
+    return manifest
+
+
 def write_split(job: Job, plan: TrainingPlan, fitted_on: pa.Table) -> None:
     """Write `split.json`: the rule, and up to where the rows went that the model itself was trained on."""
     reach = {"column": plan.window_column, "fitted_to": greatest([fitted_on], plan.window_column)}
     write_json(job.model_dir / SPLIT, {"split": plan.split, **reach})
 
 
-def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str] = ("train", "validation")) -> None:
+def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str]) -> None:
     """Write `baseline.json`: the profile of the rows the model was trained on."""
     import duckdb
 

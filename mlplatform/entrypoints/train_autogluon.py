@@ -20,9 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.core.features.fitted import write_transforms
-from mlplatform.core.packages.manifest import Signature
-from mlplatform.core.packages.writer import MODEL_FILES, seal_package
+from mlplatform.core.packages.writer import MODEL_FILES
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints import score_autogluon
@@ -30,14 +28,7 @@ from mlplatform.entrypoints.autogluon_frame import frame_of
 from mlplatform.entrypoints.autogluon_leaderboard import leaderboard, write_leaderboard
 from mlplatform.entrypoints.autogluon_settings import METRICS, PROBLEM_TYPES, Settings, read_settings
 from mlplatform.entrypoints.contract import Job, run_job
-from mlplatform.entrypoints.package_files import (
-    greatest,
-    read_channels,
-    write_baseline,
-    write_held_out,
-    write_json,
-    write_split,
-)
+from mlplatform.entrypoints.package_files import read_channels, seal
 from mlplatform.entrypoints.score_autogluon import PREDICTOR, scores_of
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
 from mlplatform.errors import NotFoundError
@@ -88,36 +79,23 @@ def _train(job: Job, env: Mapping[str, str]) -> None:
     shutil.copyfile(Path(score_autogluon.__file__), job.model_dir / MODEL_FILES["process"])
     shutil.copyfile(lock, job.model_dir / LOCK)
     write_leaderboard(job.model_dir, board)
-    write_transforms(job.model_dir, fitted)
-    write_split(job, plan, both)
-    write_baseline(job, plan)
-    write_json(
-        job.model_dir / "evaluation.json",
-        {
-            "metric": plan.metric,
-            "trained_on": "train and validation",
-            "rows": {name: table.num_rows for name, table in tables.items()},
+    manifest = seal(
+        job,
+        plan,
+        tables,
+        runtime="process",
+        fitted=fitted,
+        classes=classes,
+        predicted=predicted,
+        metrics=metrics,
+        parameters={**settings.parameters, "best_model": predictor.model_best},
+        evaluation={
             "validation": validation,
-            "held_out": metrics,
             "fit_s": round(fit_s, 2),
             "best_model": predictor.model_best,
             "leaderboard": board,
         },
-        sort=False,
     )
-    manifest = seal_package(
-        job.model_dir,
-        model=plan.model,
-        signature=Signature(plan.inputs, plan.task, plan.target, classes),
-        runtime="process",
-        snapshot=plan.snapshot,
-        training_job=job.name,
-        code_version=plan.code_version,
-        trained_to=greatest(tables.values(), plan.window_column),
-        parameters={**settings.parameters, "best_model": predictor.model_best},
-        metrics=metrics,
-    )
-    write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
     _log(f"package {manifest.digest}")
 
 

@@ -15,20 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlplatform.core.features.fitted import write_transforms
-from mlplatform.core.packages.manifest import Runtime, Signature
-from mlplatform.core.packages.writer import MODEL_FILES, seal_package
+from mlplatform.core.packages.manifest import Runtime
+from mlplatform.core.packages.writer import MODEL_FILES
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.contract import Job, run_job
-from mlplatform.entrypoints.package_files import (
-    greatest,
-    read_channels,
-    write_baseline,
-    write_held_out,
-    write_json,
-    write_split,
-)
+from mlplatform.entrypoints.package_files import read_channels, seal
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
 from mlplatform.entrypoints.xgboost_search import check_parameters, predict, search, train
 
@@ -68,36 +60,24 @@ def _train(job: Job) -> None:
     job.model_dir.mkdir(parents=True, exist_ok=True)
     runtime, difference = _write_model(booster, job.model_dir, held_out, plan)
     log(f"runtime {runtime}")
-    write_transforms(job.model_dir, fitted)
-    write_split(job, plan, both)
-    write_baseline(job, plan)
-    write_json(
-        job.model_dir / "evaluation.json",
-        {
-            "metric": plan.metric,
-            "trained_on": "train and validation",
-            "rows": {name: table.num_rows for name, table in tables.items()},
+    manifest = seal(
+        job,
+        plan,
+        tables,
+        runtime=runtime,
+        fitted=fitted,
+        classes=classes,
+        predicted=predicted,
+        metrics=metrics,
+        parameters=chosen.parameters,
+        evaluation={
             "validation": measure_all(
                 plan.task, validation.labels, predict(chosen.trained.booster, validation.matrix, plan.task)
             ),
-            "held_out": metrics,
             "trials": chosen.trials,
             "onnx_difference": difference if math.isfinite(difference) else None,
         },
     )
-    manifest = seal_package(
-        job.model_dir,
-        model=plan.model,
-        signature=Signature(plan.inputs, plan.task, plan.target, classes),
-        runtime=runtime,
-        snapshot=plan.snapshot,
-        training_job=job.name,
-        code_version=plan.code_version,
-        trained_to=greatest(tables.values(), plan.window_column),
-        parameters=chosen.parameters,
-        metrics=metrics,
-    )
-    write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
     log(f"package {manifest.digest}")
 
 

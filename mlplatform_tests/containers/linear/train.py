@@ -11,13 +11,10 @@ from scorer import WEIGHTS, fit, predict
 
 from mlplatform.core.features.encoder import Encoder
 from mlplatform.core.features.fitted import fit as fit_transforms
-from mlplatform.core.features.fitted import write_transforms
-from mlplatform.core.packages.manifest import Signature
-from mlplatform.core.packages.writer import seal_package
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.contract import Job, run_job
-from mlplatform.entrypoints.package_files import greatest, read_channels, write_baseline, write_json, write_split
+from mlplatform.entrypoints.package_files import read_channels, seal, write_json
 from mlplatform.entrypoints.xgboost_rows import find_classes, labels_of
 
 
@@ -39,23 +36,16 @@ def train(job: Job) -> None:
     write_json(job.model_dir / WEIGHTS, model)
     shutil.copy("scorer.py", job.model_dir / "scorer.py")
     shutil.copy(os.environ["MLPLATFORM_LOCK"], job.model_dir / "requirements.lock")
-    write_transforms(job.model_dir, fitted)
-    write_split(job, plan, both)
-    write_baseline(job, plan)
-    write_json(
-        job.model_dir / "evaluation.json",
-        {"metric": plan.metric, "held_out": metrics, "leaderboard": [{"model": "linear", **metrics}]},
-    )
-    seal_package(
-        job.model_dir,
-        model=plan.model,
-        signature=Signature(plan.inputs, plan.task, plan.target, classes),
+    seal(
+        job,
+        plan,
+        tables,
         runtime="process",
-        snapshot=plan.snapshot,
-        training_job=job.name,
-        code_version=plan.code_version,
-        trained_to=greatest(tables.values(), plan.window_column),
+        fitted=fitted,
+        classes=classes,
+        predicted=predicted,
         metrics=metrics,
+        evaluation={"leaderboard": [{"model": "linear", **metrics}]},
     )
 
 
