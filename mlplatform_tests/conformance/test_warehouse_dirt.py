@@ -34,6 +34,7 @@ BAD_RECORDS = [
     (b"A,,1,9223372036854775808,2020-01-01", "column 'volume': expected bigint, found '9223372036854775808'"),
     (b"A,,1,,2020-13-01", "column 'day': expected date, found '2020-13-01'"),
     (b"A,,1,,2020-01-01,x", "expected 5 fields (ticker, change, price, volume, day), found 6"),
+    (b'A,,1,,2020-01-01,"' + b"x," * 100_000 + b'"', "expected 5 fields (ticker, change, price, volume, day), found 6"),
     (b"A,,1", "expected 5 fields (ticker, change, price, volume, day), found 3"),
     (b"\xff\xfe,,1,,2020-01-01", "not UTF-8"),
 ]

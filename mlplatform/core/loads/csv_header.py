@@ -39,13 +39,13 @@ def csv_columns(head: bytes, format: CsvFormat, schema: TableSchema) -> tuple[st
         text = first.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
         if "�" in text:
             raise DataError(f"the header is not UTF-8: {error.reason} at byte {error.start}") from error
-    columns = tuple(name.strip() for name in csv_fields(text, format))
+    columns = tuple(name.strip() for name in _fields(text, format))
     _check(columns, schema)
     return columns
 
 
-def csv_fields(text: str, format: CsvFormat) -> list[str]:  # noqa: A002
-    """Fields of the first record in `text`."""
+def _fields(text: str, format: CsvFormat) -> list[str]:  # noqa: A002
+    """Fields of the first record in `text`, whatever follows it."""
     if not format.quote:
         return text.splitlines()[0].split(format.delimiter) if text.splitlines() else []
     lines = text.splitlines(keepends=True)

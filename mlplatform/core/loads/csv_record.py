@@ -1,6 +1,10 @@
-"""One CSV record as its fields, of any length."""
+"""One CSV record as its fields, of any length, and back."""
 
 from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
 
 from mlplatform.core.loads.plan import CsvFormat
 
@@ -27,6 +31,23 @@ def record_fields(record: str, format: CsvFormat) -> list[str] | None:  # noqa: 
         if end < 0:
             return fields
         at = end + len(format.delimiter)
+
+
+def record_of(fields: Iterable[str], format: CsvFormat) -> str:  # noqa: A002
+    """The record of these fields, each quoted where the dialect asks for it."""
+    if not format.quote:
+        return format.delimiter.join(fields)
+    out = io.StringIO(newline="")
+    doubled = format.quote == format.escape
+    csv.writer(
+        out,
+        delimiter=format.delimiter,
+        quotechar=format.quote,
+        doublequote=doubled,
+        escapechar=None if doubled else format.escape or None,
+        lineterminator="",
+    ).writerow(fields)
+    return out.getvalue()
 
 
 def _quoted(record: str, at: int, format: CsvFormat) -> tuple[str, int] | None:  # noqa: A002

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from mlplatform.core.loads.csv_record import record_fields, record_of
 from mlplatform.core.loads.json_lines import DELIVERY_FIELDS, UNPARSED
 from mlplatform.core.loads.misfit import is_free, misfit
 from mlplatform.core.loads.plan import CsvFormat
@@ -53,17 +52,14 @@ def masked_record(
 
 
 def _csv(raw: bytes, format: CsvFormat, columns: Sequence[str], schema: TableSchema, mask: Mask) -> bytes:  # noqa: A002
-    if not format.quote or format.quote != format.escape:
+    try:
+        found = record_fields(raw.decode(), format)
+    except UnicodeDecodeError:
         return MASKED.encode()
-    with contextlib.suppress(UnicodeDecodeError, csv.Error):
-        text = io.StringIO(raw.decode(), newline="")
-        rows = list(csv.reader(text, delimiter=format.delimiter, quotechar=format.quote, strict=True))
-        if len(rows) == 1 and len(rows[0]) == len(columns):
-            out = io.StringIO(newline="")
-            fields = [_field(schema, n, value, format, mask) for n, value in zip(columns, rows[0], strict=True)]
-            csv.writer(out, delimiter=format.delimiter, quotechar=format.quote, lineterminator="").writerow(fields)
-            return out.getvalue().encode()
-    return MASKED.encode()
+    if found is None or len(found) != len(columns):
+        return MASKED.encode()
+    fields = (_field(schema, name, value, format, mask) for name, value in zip(columns, found, strict=True))
+    return record_of(fields, format).encode()
 
 
 def _field(schema: TableSchema, name: str, text: str, format: CsvFormat, mask: Mask) -> str:  # noqa: A002

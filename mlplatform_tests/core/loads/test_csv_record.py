@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlplatform.core.loads.csv_record import record_fields
+from mlplatform.core.loads.csv_record import record_fields, record_of
 from mlplatform.core.loads.plan import CsvFormat
 
 
@@ -18,6 +18,16 @@ def test_what_was_written_is_read(fields: list[str], delimiter: str) -> None:
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter, lineterminator="", quoting=csv.QUOTE_MINIMAL).writerow(fields)
     assert record_fields(out.getvalue(), CsvFormat(delimiter=delimiter)) == fields
+
+
+@pytest.mark.parametrize("format_", [CsvFormat(), CsvFormat(delimiter=";", quote="'", escape="'")])
+@given(fields=st.lists(st.text(st.sampled_from("ab \",;\\\n'")), min_size=2))
+def test_fields_are_written_as_they_are_read(format_: CsvFormat, fields: list[str]) -> None:
+    assert record_fields(record_of(fields, format_), format_) == fields
+
+
+def test_without_quotes_fields_are_joined_as_they_are() -> None:
+    assert record_of(["a\\", '"b"'], CsvFormat(quote="", escape="")) == 'a\\,"b"'
 
 
 @pytest.mark.parametrize(

@@ -133,4 +133,5 @@ def test_csv_whose_fields_slipped_shows_none_of_a_name() -> None:
     assert shown(b"1, Smith,Lund,Ann", "salary", "age", "city", "port") == f"{MASKING.hash(1.0)},•••,•••,•••"
     assert shown(b"Ann, Smith,5", "name", "salary") == "•••"
     assert shown(b'"Ann"x,5', "name", "salary") == "•••"
-    assert shown(b"Ann;5", "name", format_=CsvFormat(quote="")) == "•••"
+    assert shown(b"Ann;5", "name", format_=CsvFormat(quote="", escape="")) == MASKING.hash("Ann;5")
+    assert shown(b'Ann,"5', "name", "age", format_=CsvFormat(quote="", escape="")) == f"{MASKING.hash('Ann')},•••"

@@ -14,7 +14,8 @@ import numpy as np
 
 from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, sql_type, write_quarantine
 from mlplatform.adapters.warehouse.staging.source import Source, chunks
-from mlplatform.core.loads.csv_header import HEAD_BYTES, csv_columns, csv_fields
+from mlplatform.core.loads.csv_header import HEAD_BYTES, csv_columns
+from mlplatform.core.loads.csv_record import record_fields
 from mlplatform.core.loads.csv_records import csv_segments
 from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
 from mlplatform.core.loads.plan import CsvFormat
@@ -190,7 +191,7 @@ def _reason(
     except UnicodeDecodeError as error:
         found = MASKED if schema.personal else raw[error.start : error.start + 4].hex()
         return f"not UTF-8: {error.reason} at byte {error.start} of the record, found {found}"
-    fields = csv_fields(text, format)
+    fields = record_fields(text, format) or text.split(format.delimiter)
     if len(fields) != len(columns):
         return f"expected {len(columns)} fields ({', '.join(columns)}), found {len(fields)}"
     if not rejected.checks:
