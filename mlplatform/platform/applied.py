@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.capture.masking import MASK_SECRET
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.spec.diff import Change, diff, snapshot
+from mlplatform.spec.endpoint import EndpointSpec
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
+    from mlplatform.spec.system import SystemSpec
 
 COLLECTION = "applied_specs"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Changes of one system against what is live."""
+    """Changes of one system against what is live. `missing`: what it cannot be served without, and is not there."""
 
     system: str
     new: bool
     gone: bool
     changes: tuple[Change, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,21 @@ def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list
                 f"There is no system '{name}'; there are: {', '.join(sorted({*platform.specs, *live}))}."
             )
         after = snapshot(spec) if spec is not None else {"stations": {}, "queries": {}}
-        plans.append(Plan(name, name not in live, spec is None, tuple(diff(live.get(name), after))))
+        missing = tuple(_missing(platform, spec)) if spec is not None else ()
+        plans.append(Plan(name, name not in live, spec is None, tuple(diff(live.get(name), after)), missing))
     return plans
+
+
+def _missing(platform: Platform, spec: SystemSpec) -> Iterator[str]:
+    masking = [endpoint for endpoint in spec.all(EndpointSpec) if endpoint.capture.mask]
+    if not masking:
+        return
+    try:
+        platform.secrets.get(MASK_SECRET)
+    except NotFoundError as error:
+        for endpoint in masking:
+            fields = ", ".join(endpoint.capture.mask)
+            yield f"endpoint '{endpoint.name}' masks {fields} in what it captures. {error}"
 
 
 def apply_specs(platform: Platform, names: Sequence[str] | None = None, *, now: datetime) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def make_project(name: str, folder: Path) -> Project:
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError(f"'{folder}' is there and not empty.", next_step="Choose another folder with --folder.")
     home = folder / ".mlplatform"
-    files = _write(TEMPLATES / "project", folder, {"my_project": name, "MY_HOME": str(home)})
+    words = {"my_project": name, "MY_HOME": str(home), "MY_MASK_KEY": secrets.token_hex(32)}
+    files = _write(TEMPLATES / "project", folder, words)
+    (folder / ".env").chmod(0o600)
     files += write_schemas(folder / FOLDER)
     files += write_system(folder / name / "defs" / f"{name}_system", project=folder)
     names = tuple(sorted(str(f.relative_to(folder)) for f in files))

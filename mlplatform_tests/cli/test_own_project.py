@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from mlplatform_tests.cli.commands import OWN, Shell
 from mlplatform_tests.spec.editing import edit
@@ -56,6 +57,14 @@ def test_its_assets_are_those_of_its_systems(project: Path) -> None:
     keys = {asset["key"] if "key" in asset else asset["asset_key"] for asset in found["assets"]}
     assert {"churn/churn_table", "my_project_system/my_project_system_table"} <= keys
     assert not any(key.startswith("stock_prices/") for key in keys)
+
+
+def test_its_key_of_masks_is_its_own_and_readable_by_its_owner_alone(project: Path, tmp_path: Path) -> None:
+    good(run(tmp_path, "mlplatform", "init", "other"))
+    files = project / ".env", tmp_path / "other" / ".env"
+    keys = {dotenv_values(file)["MLPLATFORM_SECRET_CAPTURE_MASK_KEY"] for file in files}
+    assert [len(key or "") for key in keys] == [64, 64]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_its_workspace_is_valid(project: Path) -> None:

@@ -56,6 +56,19 @@ def test_what_live_state_cannot_become_is_refused_with_7_and_not_applied(applied
     assert applied.run("plan").code == 7
 
 
+def test_plan_says_which_secret_a_masking_endpoint_lacks(applied: Shell) -> None:
+    edit(
+        applied.defs / "stock_prices" / "defs.yaml",
+        "  prediction: price\n",
+        "  prediction: price\n  capture: {mask: [sector]}\n",
+    )
+    done = applied.run("plan", "stock_prices")
+    assert done.code == 7
+    assert "! missing: endpoint 'stock_prices' masks sector in what it captures." in done.out
+    assert "Set MLPLATFORM_SECRET_CAPTURE_MASK_KEY" in done.out
+    assert applied.run("plan", "stock_prices", MLPLATFORM_SECRET_CAPTURE_MASK_KEY="long and random").code == 0
+
+
 def test_a_system_without_its_yaml_is_planned_as_removed(applied: Shell) -> None:
     shutil.rmtree(applied.defs / "churn")
     done = applied.run("plan")
