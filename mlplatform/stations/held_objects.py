@@ -68,7 +68,10 @@ def held_objects(
 ) -> HeldObjects:
     """What lies in the store for `table` and holds something of the subject; `others`: tables that may take it instead."""
     schema = table.schema_()
-    loads = _Loads(receipts(warehouse, schema.name), replaces=table.on_changed_object == "replace")
+    delivered = tuple(streams[source.stream].delivery.prefix for source in table.sources if source.stream)
+    # A stream's ranges that are still its own are told by their names; those of one that is gone, like any object.
+    told = [r for r in receipts(warehouse, schema.name) if not (_is_range(r) and r.key.startswith(delivered))]
+    loads = _Loads(told, replaces=table.on_changed_object == "replace")
     found = HeldObjects(staying=defaultdict(list))
     for info in _listed(store, table, system, streams, loads.keys):
         format_ = format_of(info.key, table, streams)
@@ -108,13 +111,12 @@ def format_of(key: str, table: TableSpec, streams: Mapping[str, StreamSpec]) -> 
 
 
 class _Loads:
-    """What the ledger says of objects that are no delivered ranges."""
+    """What the ledger says of objects that no stream of the table delivered."""
 
     def __init__(self, found: Sequence[Receipt], *, replaces: bool) -> None:
         self._by_key: dict[str, list[Receipt]] = defaultdict(list)
         for receipt in found:
-            if not receipt.shard.startswith("stream/"):
-                self._by_key[receipt.key].append(receipt)
+            self._by_key[receipt.key].append(receipt)
         loaded = ([r for r in mine if r.outcome == "loaded"] for mine in self._by_key.values())
         there = [r for mine in loaded for r in (mine[-1:] if replaces else mine)]
         self.keys = sorted(self._by_key)
@@ -135,6 +137,10 @@ class _Loads:
             return NOT_TAKEN
         outcome = mine[-1].outcome if mine else "loaded"
         return {"loaded": UNLOADED, "unparseable": WHOLE, "refused": REFUSED}[outcome]
+
+
+def _is_range(receipt: Receipt) -> bool:
+    return receipt.shard.startswith("stream/")
 
 
 def _listed(

@@ -186,6 +186,14 @@ def test_a_loaded_object_whose_source_is_gone_from_the_yaml_is_found_by_the_ledg
     assert house.tickers() == ["T1"]
 
 
+def test_what_a_stream_that_is_gone_from_the_yaml_delivered_is_found_by_the_ledger(house: House) -> None:
+    key = house.land(0, 3)
+    house.ingest().run()
+    assert erase(house, spec(sources=[{"prefix": "base/", "suffix": ".csv"}])) == Erased(1, 0)
+    assert house.store.head(key) is None
+    assert house.tickers() == ["T1", "T3"]
+
+
 def test_a_replay_that_was_killed_before_it_loaded_leaves_a_copy_that_goes(house: House) -> None:
     house.store.put("base/a.csv", HEADER + b"T1,no price\nT2,no price\n")
     house.ingest().run()

@@ -154,6 +154,6 @@ class ScorerKeeper:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
             try:
                 return self._start()
-            except PlatformError as error:
-                log.error("model process: %s", error)
+            except Exception as error:  # noqa: BLE001 - a thread's boundary: with no memory today it is tried again tomorrow
+                log.error("model process: %s", error or type(error).__name__)
         return None
