@@ -31,7 +31,8 @@ def due_run(
     if tries:
         (last,) = instance.get_run_records(asked, limit=1)
         pause_s = min(FIRST_PAUSE_S * 2 ** min(tries - 1, 20), LONGEST_PAUSE_S)
-        left_s = pause_s - (now.timestamp() - (last.end_time or last.update_timestamp.timestamp()))
+        # An end in the future is from before the clock was set back: it keeps nothing waiting for longer than a pause.
+        left_s = pause_s - abs(now.timestamp() - (last.end_time or last.update_timestamp.timestamp()))
         if left_s > 0:
             return dg.SkipReason(
                 f"Still due after {tries} runs that were asked for, the last one {last.dagster_run.run_id}; the next one "

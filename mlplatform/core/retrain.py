@@ -95,6 +95,8 @@ class Policy:
 
 
 DAY = timedelta(hours=24)
+"""Times of requests are compared by how far they are from now, either way: one of the future is from before the clock was
+set back, and must not keep others waiting until then."""
 
 
 def decide(finding: Finding | None, requests: Sequence[Request], *, now: datetime, policy: Policy) -> Decision:
@@ -139,14 +141,14 @@ def may_train_first(requests: Sequence[Request], basis: tuple[str, str], *, now:
     tried = [r for r in requests if not r.evaluation_id and r.basis[0] == basis[0]]
     if not tried:
         return ""
-    last = max(tried, key=lambda r: r.requested_at)
+    last = max(tried, key=lambda r: r.id)
     if last.status == "done" and last.basis == basis:
         return f"request {last.id} ended on the same rows and YAML: {last.message or 'no model came of it'}"
-    recent = [r for r in tried if now - r.requested_at < DAY]
+    recent = [r for r in tried if abs(now - r.requested_at) < DAY]
     if len(recent) >= policy.max_per_day:
         return f"{len(recent)} were made in the last 24 hours, the most allowed; an edited YAML may try at once"
-    ready = (last.finished_at or last.requested_at) + policy.cooldown
-    if now < ready:
+    ready = _ready(last, now=now, policy=policy)
+    if ready is not None:
         return f"the cool-down after request {last.id} lasts until {ready.isoformat(timespec='seconds')}"
     return ""
 
@@ -158,13 +160,18 @@ def may_request(requests: Sequence[Request], *, now: datetime, policy: Policy) -
             return f"request {request.id} is still {request.status}"
     # A first training is no retraining: the model it made may fail, and be retrained, at once.
     retrainings = [r for r in requests if r.evaluation_id]
-    recent = [r for r in retrainings if now - r.requested_at < DAY]
+    recent = [r for r in retrainings if abs(now - r.requested_at) < DAY]
     if len(recent) >= policy.max_per_day:
         return f"{len(recent)} were made in the last 24 hours, the most allowed"
     if retrainings:
-        last = max(retrainings, key=lambda r: r.requested_at)
-        ended = last.finished_at or last.requested_at
-        ready = ended + policy.cooldown
-        if now < ready:
+        last = max(retrainings, key=lambda r: r.id)
+        ready = _ready(last, now=now, policy=policy)
+        if ready is not None:
             return f"the cool-down after request {last.id} lasts until {ready.isoformat(timespec='seconds')}"
     return ""
+
+
+def _ready(last: Request, *, now: datetime, policy: Policy) -> datetime | None:
+    """When the cool-down after `last` ends, or None where it has ended."""
+    ended = last.finished_at or last.requested_at
+    return ended + policy.cooldown if abs(now - ended) < policy.cooldown else None

@@ -16,7 +16,8 @@ two objects. Keep a shard's newest landing object: without it, delivery starts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -74,9 +75,13 @@ class Pending:
 
 @dataclass
 class _Seen:
-    """What waits behind `last` as far as it was looked at: up to `upto`, so many bytes, the oldest from `oldest_at`."""
+    """What waits behind `last` as far as it was looked at: up to `upto`, so many bytes, the oldest from `oldest_at`.
+
+    `since` is when this process first saw it, by a clock that nobody sets.
+    """
 
     last: str
+    since: float
     upto: str = ""
     size_bytes: int = 0
     oldest_at: datetime | None = None
@@ -93,7 +98,15 @@ class _Page:
 class Delivery:
     """Delivers `stream` under the prefix of `spec` in `store`; `system` names it in errors."""
 
-    def __init__(self, stream: Stream, store: ObjectStore, spec: StreamSpec, *, system: str) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        store: ObjectStore,
+        spec: StreamSpec,
+        *,
+        system: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._what = f"{system}/{spec.name}"
         self._stream = stream
         self._store = store
@@ -102,6 +115,7 @@ class Delivery:
         self._max_bytes = int(spec.delivery.max_size_mib * 1024 * 1024)
         self._transform = load_transformation(spec.delivery.transform, where=self._what)
         self._positions = LandingPositions(stream, store, self._prefix)
+        self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
     def deliver(self, now: datetime) -> list[Delivered]:
@@ -150,7 +164,7 @@ class Delivery:
         """The end of the range behind `last` to write now, or "". What waits is looked at once, however often this is asked."""
         seen = self._seen.get(shard)
         if seen is None or seen.last != last:
-            seen = self._seen[shard] = _Seen(last)
+            seen = self._seen[shard] = _Seen(last, self._clock())
         while page := self._read(shard, seen.upto or last, _PAGE).records:
             for record in page:
                 if seen.upto and seen.size_bytes + len(record.data) > self._max_bytes:
@@ -159,6 +173,8 @@ class Delivery:
                 seen.upto = record.sequence
                 seen.size_bytes += len(record.data)
         waited = seen.oldest_at is not None and seen.oldest_at + self._max_age <= now
+        # Where the clock was set back, the oldest came in the future.
+        waited = waited or self._clock() - seen.since >= self._max_age.total_seconds()
         return seen.upto if waited or seen.size_bytes >= self._max_bytes else ""
 
     def _claim(self, shard: str, last: str, upto: str) -> str:

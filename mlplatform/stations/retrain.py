@@ -133,7 +133,8 @@ class Retrain:
                 None,
                 f"table '{self._table.name}' has {rows} rows; the first training waits for {self._refresh.first_rows}",
             )
-        if oldest and newest and now - newest < SETTLED and now - oldest < PATIENCE:
+        # Times of the future are from before the clock was set back.
+        if oldest and newest and abs(now - newest) < SETTLED and abs(now - oldest) < PATIENCE:
             return Decided(None, f"rows of table '{self._table.name}' are still being loaded")
         requests = self.requests()
         policies = [_policy(m.retrain) for m in self._monitors] or [_policy(RetrainSpec())]

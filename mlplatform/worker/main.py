@@ -22,6 +22,7 @@ from mlplatform.spec.table import TableSpec
 from mlplatform.stations.evaluation import Evaluation
 from mlplatform.worker.lane import Lane, Task
 from mlplatform.worker.reporter import Reporter
+from mlplatform.worker.steady_clock import SteadyClock
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
     A task makes its station when it first works, so that one that cannot be made is that task's trouble.
     """
     tasks: list[Task] = []
+    clock = SteadyClock()
     for system, spec in platform.specs.items():
         for stream in spec.all(StreamSpec):
             tasks.append(Task(f"deliver {system}/{stream.name}", _deliver(platform, system, stream, reporter)))
@@ -48,9 +50,10 @@ def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
             tasks.append(
                 Task(f"capture {system}/{endpoint.name}", _capture(platform, system, endpoint, reporter), every_s=2.0)
             )
-        tasks.append(Task(f"housekeeping {system}", _keep_house(platform, system), every_s=HOUSEKEEPING_S))
+        tasks.append(Task(f"housekeeping {system}", _keep_house(platform, system, clock), every_s=HOUSEKEEPING_S))
         for connection in sorted({t.connection for t in spec.all(TableSpec) if not t.existing}):
-            tasks.append(Task(f"upkeep {system}/{connection}", _upkeep(platform, system, connection), every_s=UPKEEP_S))
+            work = _upkeep(platform, system, connection, clock)
+            tasks.append(Task(f"upkeep {system}/{connection}", work, every_s=UPKEEP_S))
     return tasks
 
 
@@ -116,17 +119,21 @@ def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Repo
     return work
 
 
-def _keep_house(platform: Platform, system: str) -> Callable[[], bool]:
+def _keep_house(platform: Platform, system: str, clock: SteadyClock) -> Callable[[], bool]:
     def work() -> bool:
-        housekeeping(platform.system(system), datetime.now(UTC))
+        doubt = clock.doubt()
+        if doubt:
+            log.warning("housekeeping of %s waits: %s", system, doubt)
+        else:
+            housekeeping(platform.system(system), datetime.now(UTC))
         return False
 
     return work
 
 
-def _upkeep(platform: Platform, system: str, connection: str) -> Callable[[], bool]:
+def _upkeep(platform: Platform, system: str, connection: str, clock: SteadyClock) -> Callable[[], bool]:
     def work() -> bool:
-        return upkeep(platform.system(system), connection, datetime.now(UTC))
+        return not clock.doubt() and upkeep(platform.system(system), connection, datetime.now(UTC))
 
     return work
 

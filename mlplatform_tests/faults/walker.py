@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -16,12 +17,14 @@ REPOSITORY = Path(__file__).parents[2]
 class Walk:
     """A run in a process of its own, which stops behind each step."""
 
-    def __init__(self, site: Site, job: str, request: str = "", parent: str = "") -> None:
+    def __init__(
+        self, site: Site, job: str, request: str = "", parent: str = "", *, env: Mapping[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", "mlplatform_tests.faults.walk", job, request, parent]
         self.log = (site.root / "walk.log").open("ab")
         self.process = subprocess.Popen(
             command,
-            env=site.env,
+            env={**site.env, **(env or {})},
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

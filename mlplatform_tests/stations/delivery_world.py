@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -39,8 +41,14 @@ class World:
         assert not any(r.error_code for r in results)
         self.put_so_far += count
 
-    def delivery(self, store: ObjectStore | None = None, spec_: StreamSpec | None = None) -> Delivery:
-        return Delivery(self.stream, store or self.store, spec_ or self.spec, system="demo")
+    def delivery(
+        self,
+        store: ObjectStore | None = None,
+        spec_: StreamSpec | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Delivery:
+        return Delivery(self.stream, store or self.store, spec_ or self.spec, system="demo", clock=clock)
 
     @property
     def due(self) -> datetime:

@@ -20,6 +20,7 @@ from mlplatform.errors import StateError
 from mlplatform.ports.asset_events import CheckOutcome
 
 if TYPE_CHECKING:
+    import psutil
     from dagster import DagsterInstance
 
 
@@ -85,7 +86,7 @@ class DagsterAssetEvents:
         swept = []
         for record in self._instance.get_run_records(dg.RunsFilter(statuses=open_states)):
             pids = list(self._pids(record.dagster_run.run_id))
-            if pids and not any(_alive(pid, not_after=record.update_timestamp.timestamp()) for pid in pids):
+            if pids and not any(self._alive(pid, not_after=record.update_timestamp.timestamp()) for pid in pids):
                 self._instance.report_run_failed(
                     record.dagster_run,
                     "Its process is gone (killed, or the machine restarted); marked as failed at start-up.",
@@ -100,6 +101,32 @@ class DagsterAssetEvents:
                 value = event.engine_event_data.metadata.get("pid")
                 if value is not None and str(value.value).isdigit():
                     yield int(str(value.value))
+
+    def _alive(self, pid: int, *, not_after: float) -> bool:
+        """Whether process `pid` runs, and is the one meant: it started before `not_after`, or knows this instance.
+
+        A later one that only has the number does neither. The first alone would not do: where the clock was set ahead,
+        the start of every process is told anew, by the new clock.
+        """
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return bool(process.create_time() <= not_after or self._knows_this(process))
+        except psutil.NoSuchProcess:
+            return False
+
+    def _knows_this(self, process: psutil.Process) -> bool:
+        """Whether a process was started with a folder of this home in its environment."""
+        import psutil
+
+        root = self._home.parent
+        try:
+            return any(Path(value).is_relative_to(root) for value in process.environ().values() if value[:1] == "/")
+        except (psutil.AccessDenied, OSError):
+            return False
 
     @cached_property
     def _instance(self) -> DagsterInstance:
@@ -127,16 +154,3 @@ class DagsterAssetEvents:
         with (self._home / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _alive(pid: int, *, not_after: float) -> bool:
-    """Whether process `pid` runs and started before `not_after` (a later one only has the number)."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return bool(
-            process.is_running() and process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= not_after
-        )
-    except psutil.NoSuchProcess:
-        return False

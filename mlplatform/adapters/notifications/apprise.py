@@ -96,7 +96,8 @@ class AppriseNotifications:
         found = self._items.get(SENT, key)
         if found is not None:
             age = self._now() - datetime.fromisoformat(found.value["at"])
-            if found.value["state"] == "sent" or age < CLAIM:
+            # A claim of the future is from before the clock was set back.
+            if found.value["state"] == "sent" or abs(age) < CLAIM:
                 return None
         claim = {"state": "sending", "at": self._now().isoformat()}
         try:

@@ -6,8 +6,9 @@
   shard and put, so the cost of the fsync is shared by the records of a call.
 - **Shards**: MD5 of the key, as Kinesis maps keys to hash ranges. Shards beyond `StreamSpec.shards` (after it was lowered)
   stay readable and take no more records; after any change of the number, the order of a key holds within each shard only.
-- **Retention**: `trim` removes by time of arrival, which grows with the sequence even if the clock steps back. The pages it
-  frees are used again; the file does not shrink.
+- **Retention**: `trim` removes by time of arrival, which grows with the sequence even if the clock steps back; where it is
+  set back by more than a minute, what is stored arrived now at the latest. The pages it frees are used again; the file
+  does not shrink.
 """
 
 from __future__ import annotations

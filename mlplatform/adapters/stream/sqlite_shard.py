@@ -14,6 +14,8 @@ from mlplatform.ports.stream import ShardState, StoredRecord
 FORMAT = 1
 MAX_READ_BYTES = 10 * 1024 * 1024
 TRIM_RECORDS = 10_000
+SET_BACK_US = 60_000_000
+"""A clock that falls back by less only stands still for a while; by more, it was set: what it showed before was wrong."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -38,8 +40,12 @@ class SqliteShard:
         """Store (key, data) pairs behind the newest in one transaction; their sequences."""
         with self._file.transaction(write=True) as connection:
             # The clock is read inside the transaction: times of arrival then follow the order of commits.
-            newest, arrived_us = connection.execute("SELECT sequence, arrived_us FROM head").fetchone()
-            arrived_us = max(arrived_us, (clock() - _EPOCH) // _MICROSECOND)
+            newest, before_us = connection.execute("SELECT sequence, arrived_us FROM head").fetchone()
+            now_us = (clock() - _EPOCH) // _MICROSECOND
+            set_back = before_us - now_us > SET_BACK_US
+            if set_back:
+                self._bring_back(connection, now_us)
+            arrived_us = now_us if set_back else max(before_us, now_us)
             sequences = range(newest + 1, newest + 1 + len(rows))
             connection.executemany(
                 "INSERT INTO records VALUES (?, ?, ?, ?)",
@@ -86,6 +92,12 @@ class SqliteShard:
     def close(self) -> None:
         """Close the file; it is opened again when it is used."""
         self._file.close()
+
+    def _bring_back(self, connection: sqlite3.Connection, now_us: int) -> None:
+        """Let nothing have arrived after now: it would be neither delivered by its age nor trimmed until then."""
+        oldest, newest = _ends(connection)
+        first = _first_at(connection, now_us, oldest, newest + 1)
+        connection.execute("UPDATE records SET arrived_us = ? WHERE sequence >= ?", (now_us, first))
 
     def _read(self, connection: sqlite3.Connection, position: int, limit: int) -> list[StoredRecord]:
         found, size_bytes = [], 0

@@ -19,6 +19,7 @@ from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_tables import data_folder
 from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import NotFoundError, ProfileError
+from mlplatform.spec.process_name import process_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +58,7 @@ class DuckLakeEngine:
         if self._scratch is None:
             above = self.root / "scratch"
             above.mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(dir=above, prefix=f"{os.getpid()}-"))
+            self._scratch = Path(tempfile.mkdtemp(dir=above, prefix=f"{process_name()}-"))
         return self._scratch
 
     def writer(self) -> duckdb.DuckDBPyConnection:

@@ -19,8 +19,10 @@ from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_tables import table_names
+from mlplatform.adapters.warehouse.ducklake_vacuum import vacuum
 from mlplatform.core.sql import literal
 from mlplatform.ports.warehouse import Maintained
+from mlplatform.spec.process_name import is_alive
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,7 +62,10 @@ def maintain(
     deleted = _delete(engine, now - GRACE)
     _sweep_scratch(engine, now - GRACE)
     _note(writer, "rewritten_at", fresh)
-    _note(writer, "purged_at", [e for e in erasures if e.rewritten_at is not None and e.rewritten_at < now - GRACE])
+    ended = [e for e in erasures if e.rewritten_at is not None and e.rewritten_at < now - GRACE]
+    # An erasure has come to its end with the catalogue's freed pages; until then it asks for upkeep again.
+    if (fresh or ended) and vacuum(engine.catalog_file):
+        _note(writer, "purged_at", ended)
     after = _files(writer)
     on_progress(f"deleted {deleted} files; {after} files after")
     return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
@@ -147,7 +152,7 @@ def _delete(engine: DuckLakeEngine, before: datetime) -> int:
 
 
 def _sweep_scratch(engine: DuckLakeEngine, before: datetime) -> None:
-    """Removes what processes that are gone left half done."""
+    """Removes what processes that are gone left half done. Old alone is also what one that lives has not touched for long."""
     for folder in (engine.root / "scratch").iterdir() if (engine.root / "scratch").is_dir() else ():
-        if folder != engine.scratch and folder.stat().st_mtime < before.timestamp():
+        if not is_alive(folder.name.rpartition("-")[0]) and folder.stat().st_mtime < before.timestamp():
             shutil.rmtree(folder, ignore_errors=True)

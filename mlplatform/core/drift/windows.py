@@ -48,7 +48,8 @@ def is_closed(
     """Whether no more rows of a full window are to be expected.
 
     Either every stream shard that ever delivered has gone past the window (where none delivers: a later value has
-    arrived), or none of its rows was loaded within `lateness` before `now`. A shard that lags behind its neighbours
+    arrived), or none of its rows was loaded within `lateness` before `now` (or after it, by a clock that was set back
+    since). A shard that lags behind its neighbours
     keeps the window open, so that a window is not judged on half of its rows; one that is idle does not keep it for ever.
 
     Args:
@@ -56,6 +57,6 @@ def is_closed(
         passed_by: by shard, whether it delivered a value behind the window.
         later_values: whether any row has a value behind the window.
     """
-    if now - newest_load >= lateness:
+    if abs(now - newest_load) >= lateness:
         return True
     return all(passed_by.values()) if passed_by else later_values

@@ -34,6 +34,7 @@ class Installation:
     site: Site
     ports: dict[str, str]
     ui: bool = False
+    more: dict[str, str] = field(default_factory=dict)
     exits: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -65,7 +66,7 @@ class Installation:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**self.site.env, **self.ports, "MLPLATFORM_GATEWAY_WORKERS": "2"}
+        return {**self.site.env, **self.ports, "MLPLATFORM_GATEWAY_WORKERS": "2", **self.more}
 
     @property
     def home(self) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlplatform.serving.supervisor import read_status
@@ -22,12 +22,16 @@ CALM_S = 120.0
 
 
 class Storm:
-    """Producer, clients and init around an installation; `rage` kills, `calm` waits until all is done."""
+    """Producer, clients and init around an installation; `rage` kills, `calm` waits until all is done.
 
-    def __init__(self, root: Path, *, seed: int, ui: bool = False) -> None:
+    `env` is what each process of it sees besides.
+    """
+
+    def __init__(self, root: Path, *, seed: int, ui: bool = False, env: Mapping[str, str] | None = None) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
         self.installation = Installation.make(root, ui=ui)
+        self.installation.more |= env or {}
         self.kills: list[Kill] = []
         self.callers = Callers(self.installation.url, self.installation.key(), seed)
         self._init = threading.Thread(target=self.installation.keep)
@@ -40,13 +44,7 @@ class Storm:
 
     def rage(self, victims: Sequence[str]) -> None:
         """Kill one after another at random moments."""
-        self.installation.start()
-        self._init.start()
-        self._wait_ready()
-        began = time.monotonic()
-        self._tend()
-        self._refresh()
-        self.callers.start()
+        began = self.begin()
         for victim in victims:
             time.sleep(self.rng.uniform(0.2, 2.5))
             if victim in ("run", "job") and not matching(self.installation.processes(), victim):
@@ -55,6 +53,17 @@ class Storm:
             with self.installation.log.open("a") as log:
                 print(f"killed: {self.kills[-1]}", file=log)
             self._tend()
+
+    def begin(self) -> float:
+        """Start everything; when that was, by the monotonic clock."""
+        self.installation.start()
+        self._init.start()
+        self._wait_ready()
+        began = time.monotonic()
+        self._tend()
+        self._refresh()
+        self.callers.start()
+        return began
 
     def calm(self) -> None:
         """Stop producer and operator; wait until everything that was put is loaded, and runs and programs are as they should be."""
