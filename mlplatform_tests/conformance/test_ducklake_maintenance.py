@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,3 +110,57 @@ def test_upkeep_is_due_at_an_erasure_from_snapshots_and_once_more_when_its_files
     assert station.due(now + 2 * HOUR)
     station.run(now + 2 * HOUR)
     assert not station.due(now + 4 * HOUR)
+
+
+def test_when_an_erasure_has_ended_the_catalogue_holds_no_trace_of_what_was_erased(
+    loaded: Case, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse"
+    loaded.load("in/her.csv", HEADER + b"Zz-unique-name,,1,,2020-01-01\n")
+    assert traces(warehouse, b"Zz-unique-name")
+    now = datetime.now(UTC)
+    her = (Condition("ticker", "equal", "Zz-unique-name"),)
+    with closing(ducklake_case(tmp_path).warehouse) as other:  # type: ignore[type-var]
+        assert other.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 9}]
+        loaded.warehouse.erase(Erasure("e", "prices", her, "asked for", now, from_snapshots=True))
+        for hours in (0, 2):
+            loaded.warehouse.maintain(now=now + hours * HOUR, keep=HOUR)
+        assert traces(warehouse, b"Zz-unique-name") == []
+        assert other.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 8}]
+    loaded.load("in/more.csv", HEADER + b"More,,1,,2020-01-01\n")
+    assert loaded.count() == 9
+
+
+def test_an_erasure_has_not_ended_while_somebody_keeps_the_catalogue_from_being_written_anew(
+    loaded: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime.now(UTC)
+    her = (Condition("ticker", "equal", "T1"),)
+    loaded.warehouse.erase(Erasure("e", "prices", her, "asked for", now, from_snapshots=True))
+    loaded.warehouse.maintain(now=now, keep=HOUR)
+    with reading(tmp_path / "warehouse" / "catalog.sqlite"):
+        loaded.warehouse.maintain(now=now + 2 * HOUR, keep=HOUR)
+        assert "was not written anew" in caplog.text
+    station = Maintenance(loaded.warehouse, pinned=list, max_commits=1000)
+    assert station.due(now + 4 * HOUR)
+    station.run(now + 4 * HOUR)
+    assert not station.due(now + 6 * HOUR)
+
+
+@contextmanager
+def reading(catalogue: Path) -> Iterator[None]:
+    """A process that is in the midst of reading it."""
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN');"
+        "print(c.execute('SELECT count(*) FROM ducklake_snapshot').fetchone(), flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(catalogue)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.communicate()
+
+
+def traces(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
