@@ -97,8 +97,8 @@ def _invocations(models: Sequence[ServedModel]) -> dict[str, Any]:
     }
     if len(models) > 1:
         # Which of them is answered, the header says: the document can only say that it is one.
-        _json_of_any(operation["requestBody"], [_request(m) for m in models])
-        _json_of_any(operation["responses"]["200"], [_answer(m)["content"] for m in models])
+        _of_any(operation["requestBody"], names, [_request(m) for m in models])
+        _of_any(operation["responses"]["200"], names, [_answer(m)["content"] for m in models])
         operation["security"] = [{"bearer": []}, {"api_key": []}, *([{}] if any(m.spec.public for m in models) else [])]
     return {
         **operation,
@@ -109,12 +109,18 @@ def _invocations(models: Sequence[ServedModel]) -> dict[str, Any]:
     }
 
 
-def _json_of_any(body: dict[str, Any], contents: Sequence[dict[str, Any]]) -> None:
-    """Let the JSON of `body` be that of any of several contents; CSV is only named."""
+def _of_any(body: dict[str, Any], names: Sequence[str], contents: Sequence[dict[str, Any]]) -> None:
+    """Let `body` be that of any of several endpoints: JSON of any one's form, CSV as the examples of each show it."""
     schemas = [content[_JSON]["schema"] for content in contents]
-    text = {"schema": {"type": "string", "description": "As of /predict of the endpoint that the header names."}}
-    of_text = {kind: text for kind in body["content"] if kind != _JSON}
-    body["content"] = {_JSON: {**body["content"][_JSON], "schema": {"anyOf": schemas}}, **of_text}
+    found = {_JSON: {**body["content"][_JSON], "schema": {"anyOf": schemas}}}
+    for kind in body["content"]:
+        if kind != _JSON:
+            shown = {
+                n: {"value": c[kind]["example"]} for n, c in zip(names, contents, strict=True) if "example" in c[kind]
+            }
+            text = {"type": "string", "description": "As of /predict of the endpoint that the header names."}
+            found[kind] = {"schema": text, **({"examples": shown} if shown else {})}
+    body["content"] = found
 
 
 def _request(served: ServedModel) -> dict[str, Any]:

@@ -149,6 +149,12 @@ def test_the_openapi_document_is_made_from_the_signatures(client: httpx.Client, 
     answers = whichever["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
     assert {answers[n]["properties"]["predictions"]["items"]["required"][0] for n in range(4)} == {"price", "rises"}
     assert len(whichever["requestBody"]["content"]["application/json"]["schema"]["anyOf"]) == 4
+    lines = {n: e["value"] for n, e in whichever["requestBody"]["content"]["text/csv"]["examples"].items()}
+    own = {
+        n: document["paths"][f"/predict/{n}"]["post"]["requestBody"]["content"]["text/csv"]["example"] for n in lines
+    }
+    assert lines == own
+    assert len(lines) == 4
     assert whichever["security"] == [{"bearer": []}, {"api_key": []}, {}]
 
 
