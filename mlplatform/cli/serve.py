@@ -144,12 +144,13 @@ def _programs(platform: Platform, env: Mapping[str, str], *, ui: bool) -> list[P
     host, port = platform.profile.addresses.host, platform.profile.addresses.ui_port
     where = ["-w", str(_workspace(platform))]
     worker = Program("worker", [sys.executable, "-m", "mlplatform.worker.main"], env=env, stop_s=40)
+    home = platform.home.dagster
     if not ui:
         daemon = [_script("dagster-daemon"), "run", *where]
-        return [worker, Program("dagster-daemon", daemon, env=env, cwd=platform.home.dagster, stop_s=30)]
+        return [worker, Program("dagster-daemon", daemon, env=env, cwd=home, stop_s=30, by_wall_clock=True)]
     dagster = [_script("dagster"), "dev", *where, "-h", host, "-p", str(port)]
     ready = http_ready(f"http://{host}:{port}/server_info")
-    pages = Program("dagster", dagster, env=env, cwd=platform.home.dagster, ready=ready, stop_s=30)
+    pages = Program("dagster", dagster, env=env, cwd=home, ready=ready, stop_s=30, by_wall_clock=True)
     return [worker, pages, *_tracker(platform, env)]
 
 

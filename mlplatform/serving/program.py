@@ -27,6 +27,7 @@ class Program:
         pass_fds: file descriptors it inherits (a listening socket).
         ready: asked until it says yes; None = ready once it runs. It must not block for long.
         stop_s: from SIGTERM to SIGKILL.
+        by_wall_clock: it waits until times of the wall clock, and so for ever where that is set back: it is then restarted.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Program:
     pass_fds: tuple[int, ...] = ()
     ready: Callable[[], bool] | None = None
     stop_s: float = 20.0
+    by_wall_clock: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 from mlplatform.errors import TimedOutError
 from mlplatform.serving.keeper import Keeper
 from mlplatform.serving.program import Program, ProgramStatus
+from mlplatform.serving.steady_clock import SteadyClock
 from mlplatform.serving.supervisor_file import SupervisorStatus, read_status, refuse_if_running, write_status
 from mlplatform.serving.supervisor_lock import SupervisorLock
 from mlplatform.spec.process_name import process_name
@@ -44,9 +45,11 @@ class Supervisor:
         lock: SupervisorLock | None = None,
         on_change: Callable[[tuple[ProgramStatus, ...]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: SteadyClock | None = None,
     ) -> None:
         self._run = run
         self._clock = clock
+        self._wall_clock = wall_clock or SteadyClock()
         self._keepers = [Keeper(p, logs / f"{p.name}.log", clock=clock) for p in programs]
         self._on_change = on_change
         self._lock = lock
@@ -87,6 +90,11 @@ class Supervisor:
 
     def step(self) -> None:
         """Look after every program once."""
+        if (moved_s := self._wall_clock.moved_s()) < 0:
+            for keeper in self._keepers:
+                if keeper.program.by_wall_clock:
+                    log.warning("the clock was set back by %.0f s: %s is restarted", -moved_s, keeper.program.name)
+                    keeper.ask_to_stop()
         for keeper in self._keepers:
             keeper.step()
         self._write()

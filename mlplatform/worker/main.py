@@ -15,6 +15,7 @@ from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.housekeeping import housekeeping, upkeep
 from mlplatform.platform.line import judge_windows, load_capture, load_evidence, tell_judged
+from mlplatform.serving.steady_clock import SteadyClock
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
@@ -22,7 +23,6 @@ from mlplatform.spec.table import TableSpec
 from mlplatform.stations.evaluation import Evaluation
 from mlplatform.worker.lane import Lane, Task
 from mlplatform.worker.reporter import Reporter
-from mlplatform.worker.steady_clock import SteadyClock
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,9 @@ from mlplatform.components.due_run import due_run
 from mlplatform.core.drift.windows import is_closed
 from mlplatform.core.retrain import Finding, Policy, Request, decide, may_train_first
 from mlplatform.ports.notifications import Notification
-from mlplatform.worker.steady_clock import BELIEVED_S, SteadyClock
+from mlplatform.serving.program import Program
+from mlplatform.serving.steady_clock import BELIEVED_S, SteadyClock
+from mlplatform.serving.supervisor import Supervisor
 from mlplatform_tests.cli.commands import make_shell
 from mlplatform_tests.components.site import Site
 from mlplatform_tests.faults.machine_clock import MachineClock
@@ -147,6 +149,28 @@ def test_a_clock_is_believed_when_it_has_gone_on_for_an_hour() -> None:
     assert not after(BELIEVED_S / 2, step=86_400)
     assert not after(BELIEVED_S / 2)
     assert after(BELIEVED_S / 2)
+
+
+def test_what_waits_by_the_wall_clock_is_restarted_when_that_is_set_back(tmp_path: Path) -> None:
+    wall = [1e9]
+    command = [sys.executable, "-c", "import time; time.sleep(100)"]
+    programs = [Program("timed", command, by_wall_clock=True), Program("other", command)]
+    clock = SteadyClock(wall=lambda: wall[0], counted=lambda: 0.0)
+    supervisor = Supervisor(programs, run=tmp_path / "run", logs=tmp_path / "logs", wall_clock=clock)
+
+    def restarts() -> list[int]:
+        supervisor.step()
+        return [p.restarts for p in supervisor.programs]
+
+    supervisor.start()
+    try:
+        wall[0] += 86_400
+        assert restarts() == [0, 0]
+        wall[0] -= 7200
+        until(lambda: restarts() != [0, 0])
+        assert restarts() == [1, 0]
+    finally:
+        supervisor.stop()
 
 
 def test_upkeep_leaves_what_a_living_process_works_in_however_old_it_looks(tmp_path: Path) -> None:
