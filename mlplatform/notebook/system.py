@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.sql import identifier
+from mlplatform.core.tables.sampling import Random, Stratified, sample_sql
 from mlplatform.core.tables.schema import PROVENANCE
 from mlplatform.errors import DataError, NotFoundError
 from mlplatform.notebook.model import ModelView
@@ -69,6 +70,26 @@ class SystemView:
         found = self.query(f"SELECT {chosen} FROM {identifier(stored)}{condition}{end}", at=at, connection=connection)  # noqa: S608
         hidden = [] if provenance or columns is not None else [n for n in PROVENANCE if n in found.column_names]
         return found.drop_columns(hidden)
+
+    def sample(
+        self, name: str, rows: int, *, by: str | None = None, seed: int = 0, at: Moment | None = None
+    ) -> pa.Table:
+        """Rows of a table drawn at random in the warehouse: the same ones for the same seed.
+
+        Args:
+            rows: how many at most. by: a column each of whose values keeps its share. at: as `table` takes it.
+
+        Raises:
+            NotFoundError, DataError: as `table`.
+            SpecError: no rows are asked for, or the table has no column `by`.
+        """
+        connection, stored = self._stored(name)
+        there = self.query(f"SELECT * FROM {identifier(stored)} WHERE 1 = 0", at=at, connection=connection).column_names  # noqa: S608
+        columns = [column for column in there if column not in PROVENANCE]
+        table = next((t for t in self.spec.all(TableSpec) if t.name == name), None)
+        key = (table.unique_key if table is not None else ()) or columns
+        how = Random(rows, seed) if by is None else Stratified(by, rows, seed)
+        return self.query(sample_sql(stored, how, columns=columns, key=key), at=at, connection=connection)
 
     def query(self, sql: str, *, at: Moment | None = None, connection: str = "warehouse") -> pa.Table:
         """Rows of one read-only statement in DuckDB's dialect, whatever the warehouse is; `at` as `table` takes it.

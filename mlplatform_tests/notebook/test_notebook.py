@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import mlplatform
-from mlplatform.errors import DataError, NotFoundError
+from mlplatform.errors import DataError, NotFoundError, SpecError
 from mlplatform.notebook import Project
 from mlplatform.notebook.system import SystemView
 from mlplatform_tests.cli.commands import Shell
@@ -59,6 +59,15 @@ def test_a_table_has_its_rows_and_columns(system: SystemView) -> None:
     assert (list(some.columns), len(some)) == (["price"], 7)
     with pytest.raises(NotFoundError, match=r"has no mlplatform\.Table 'stock_tabel'; it has: stock_table"):
         system.table("stock_tabel")
+
+
+def test_a_sample_is_drawn_by_seed_and_keeps_the_shares_of_a_column(system: SystemView) -> None:
+    some = system.sample("stock_table", 200, by="ticker_symbol", seed=1)
+    assert some.equals(system.sample("stock_table", 200, by="ticker_symbol", seed=1))
+    assert set(some.to_pandas().groupby("ticker_symbol").size()) == {10}
+    assert system.sample("stock_table", 7).num_rows == 7
+    with pytest.raises(SpecError, match="no column 'nope'"):
+        system.sample("stock_table", 7, by="nope")
 
 
 def test_a_statement_only_reads(system: SystemView) -> None:
