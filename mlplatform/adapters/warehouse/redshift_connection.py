@@ -7,25 +7,19 @@ for writing, and moves bulk data through S3 alone (COPY, UNLOAD).
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlplatform.adapters.warehouse.redshift_errors import is_conflict, platform_error
-from mlplatform.errors import PlatformError, ProfileError, TransientError
+from mlplatform.adapters.warehouse.sql_session import SqlSession
+from mlplatform.errors import ProfileError
 
 if TYPE_CHECKING:
     from mlplatform.ports.secrets import Secrets
 
-T = TypeVar("T")
-
-ATTEMPTS = 20
-_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
 _VARBYTE = 6551
 
 
@@ -50,22 +44,16 @@ class RedshiftSettings(BaseModel):
     connect_timeout_s: int = Field(default=30, ge=1)
 
 
-class RedshiftConnection:
-    """One session at a time; a broken one is opened anew by the next statement. `masked`: errors do not tell values."""
+class RedshiftConnection(SqlSession):
+    """`masked`: errors do not tell values."""
 
     def __init__(self, settings: RedshiftSettings, secrets: Secrets, *, masked: bool = False) -> None:
         self.settings = settings
         self._masked = masked
         self._secrets = secrets
         self._open: Any = None
-        self._in_transaction = False
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> Any:
-        """The cursor of the executed statement; ``?`` stands for a parameter.
-
-        Raises:
-            PlatformError: what the driver's error means; `subject` is what was worked on.
-        """
         session = self._session()
         from redshift_connector.error import Error, InterfaceError
 
@@ -80,43 +68,14 @@ class RedshiftConnection:
             raise mapped from (None if self._masked else error)
         return cursor
 
-    def rows(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> list[tuple[Any, ...]]:
-        """Rows of one statement."""
-        return [tuple(row) for row in self.execute(sql, parameters, subject=subject).fetchall()]
+    def is_conflict(self, error: BaseException) -> bool:
+        return is_conflict(error)
 
-    def count(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> int:
-        """How many rows a statement wrote."""
-        return int(self.execute(sql, parameters, subject=subject).rowcount)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """A transaction, rolled back whatever is raised in it."""
-        self.execute("BEGIN")
-        try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            with suppress(PlatformError):
-                if self._open is not None:
-                    self.execute("ROLLBACK")
-            raise
-
-    def retried(self, attempt: Callable[[], T], subject: str) -> T:
-        """What `attempt` returns, after as many conflicts with other transactions as it takes, within bounds."""
-        for number in range(ATTEMPTS):
-            try:
-                return attempt()
-            except TransientError as error:
-                cause = error.__cause__ or error.__context__
-                if cause is None or not is_conflict(cause):
-                    raise
-            time.sleep(random.uniform(0.2, 1) * min(_PAUSE_S * (number + 1), _LONGEST_PAUSE_S))  # noqa: S311
-        raise TransientError(
-            f"{subject}: lost the race with other transactions {ATTEMPTS} times.", next_step="Try again."
-        )
+    @property
+    def is_open(self) -> bool:
+        return self._open is not None
 
     def close(self) -> None:
-        """Ends the session; the server rolls back what it was in."""
         session, self._open = self._open, None
         if session is not None:
             with suppress(Exception):

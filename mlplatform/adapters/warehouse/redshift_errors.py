@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mlplatform.adapters.warehouse.sql_errors import UNTOLD, no_column, no_table, too_slow
 from mlplatform.errors import (
     BugError,
     DataError,
-    NotFoundError,
     PermissionDeniedError,
     PlatformError,
     TimedOutError,
@@ -42,9 +42,6 @@ def is_conflict(error: BaseException) -> bool:
     )
 
 
-_UNTOLD = "a value does not fit, and is not told: the system has personal columns"
-
-
 def platform_error(error: BaseException, subject: str, *, masked: bool = False) -> PlatformError:
     """The platform's error for a driver's; `subject` is what was worked on, `masked`: its values are not told."""
     said = fields(error)
@@ -57,7 +54,7 @@ def platform_error(error: BaseException, subject: str, *, masked: bool = False) 
         return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, grants and IAM role.")
     if state == "57014":
         return TimedOutError(f"{subject}: the statement was cancelled.")
-    return BugError(f"{subject}: {_UNTOLD if masked else message} (SQLSTATE {state})")
+    return BugError(f"{subject}: {UNTOLD if masked else message} (SQLSTATE {state})")
 
 
 def query_error(
@@ -73,22 +70,12 @@ def query_error(
     said = fields(cause)
     state, message = str(said.get("C", "")), str(said.get("M", ""))
     if isinstance(error, TimedOutError):
-        given = f"{timeout_s:g} s" if timeout_s is not None else "the cluster allows"
-        return TimedOutError(
-            f"The query took longer than {given} and was cancelled.", next_step="Narrow it, or give it more time."
-        )
+        return too_slow(timeout_s, "the cluster allows")
     table, column = _NO_TABLE.search(message), _NO_COLUMN.search(message)
     if state == "42P01" and table is not None:
-        there = ", ".join(tables) or "none"
-        return NotFoundError(
-            f"The warehouse has no table '{table[1]}'; it has: {there}.", next_step="Correct the query."
-        )
+        return no_table(table[1], tables)
     if state == "42703" and column is not None:
-        there = ", ".join(columns) or "no columns"
-        name = column[1] or column[2]
-        return NotFoundError(
-            f"No table of the query has a column '{name}'; they have: {there}.", next_step="Correct the query."
-        )
+        return no_column(column[1] or column[2], columns)
     if state.startswith(("22", "42", "0A")) and not isinstance(error, PermissionDeniedError):
-        return DataError(f"The query is wrong: {_UNTOLD if masked and state.startswith('22') else message}")
+        return DataError(f"The query is wrong: {UNTOLD if masked and state.startswith('22') else message}")
     return error

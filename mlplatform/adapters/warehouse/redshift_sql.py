@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlplatform.core.sql import identifier
-from mlplatform.errors import DataError
+from mlplatform.adapters.warehouse import sql_select
+from mlplatform.adapters.warehouse.sql_dialect import SqlDialect
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -30,68 +30,12 @@ there, and CAST gives it back, neither of which holds for SUPER.
 LONGEST_VARCHAR_BYTES = 65535
 
 
-def sql_type(logical: str) -> str:
-    """Redshift's type of a logical one."""
-    return TYPES.get(logical) or logical.upper()
-
-
-def literal(text: str) -> str:
-    """An SQL string. In Redshift a backslash escapes what follows it."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
-
-
-def select_sql(sql: str, schema: str) -> str:
-    """One read-only statement in Redshift's dialect, tables qualified by `schema`, identifiers quoted and lower-case.
-
-    Rewritten besides, since Redshift lacks them: FILTER, IS [NOT] DISTINCT FROM; and AVG of whole numbers, which
-    Redshift rounds down.
-
-    Raises:
-        DataError: no SQL, several statements, or one that writes.
-    """
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import ErrorLevel, SqlglotError
-    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
-    from sqlglot.optimizer.qualify_tables import qualify_tables
-
-    try:
-        trees = [tree for tree in sqlglot.parse(sql, read="duckdb") if tree is not None]
-    except SqlglotError as error:
-        raise DataError(f"The query is no SQL: {error}") from error
-    if len(trees) != 1:
-        raise DataError(f"Expected one statement, found {len(trees)}.", next_step="Send them one by one.")
-    tree = trees[0]
-    if not isinstance(tree, exp.Query) or tree.find(exp.Into, exp.DML, exp.DDL) is not None:
-        kind = next((n.key for n in tree.walk() if isinstance(n, (exp.DML, exp.DDL, exp.Into, exp.Command))), tree.key)
-        raise DataError(
-            f"A query only reads; found a statement of type {kind.upper()}.",
-            next_step="Rows change by loading objects.",
-        )
-    tree = qualify_tables(normalize_identifiers(tree, dialect="duckdb"), db=exp.to_identifier(schema, quoted=True))
-    try:
-        return _bottom_up(tree).sql("redshift", identify=True, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
-        raise DataError(f"Redshift cannot run the query: {error}") from error
-
-
-def tables_of(sql: str) -> frozenset[str]:
-    """Names of the tables in a statement of Redshift's dialect."""
-    import sqlglot
-    from sqlglot import exp
-
-    return frozenset(table.name for table in sqlglot.parse_one(sql, read="redshift").find_all(exp.Table))
-
-
 def _as_redshift(node: exp.Expr) -> exp.Expr:
-    """One node's rewriting; children are done before their parents."""
+    """IS [NOT] DISTINCT FROM, which Redshift lacks; AVG of whole numbers, which it rounds down; the order of a list."""
     from sqlglot import exp
 
     if isinstance(node, exp.Placeholder) and not node.this:
         return exp.Var(this="?")
-    if isinstance(node, exp.Filter):
-        return _filtered(node)
     if isinstance(node, (exp.NullSafeEQ, exp.NullSafeNEQ)):
         # DECODE takes two NULLs for equal, and names each side once: a side may be a parameter.
         codes = (1, 0) if isinstance(node, exp.NullSafeEQ) else (0, 1)
@@ -109,44 +53,23 @@ def _as_redshift(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _filtered(node: exp.Filter) -> exp.Expr:
-    """``agg(x) FILTER (WHERE c)`` as ``agg(CASE WHEN c THEN x END)``."""
-    from sqlglot import exp
-
-    aggregate: exp.Expr = node.this
-    condition: exp.Expr = node.expression.this
-    if aggregate.this is None or isinstance(aggregate.this, exp.Star):
-        return exp.Count(this=exp.Case().when(condition, exp.Literal.number(1)))
-    inner = aggregate.this
-    for target in inner.expressions if isinstance(inner, exp.Distinct) else [inner]:
-        target.replace(exp.Case().when(condition.copy(), target.copy()))
-    return aggregate
+DIALECT = SqlDialect(
+    warehouse="Redshift",
+    sqlglot="redshift",
+    types=TYPES,
+    provenance=("VARCHAR(64)", "VARCHAR(4096)", "VARCHAR(256)", "TIMESTAMP"),
+    rewrite=_as_redshift,
+)
 
 
-def _bottom_up(tree: exp.Expr) -> exp.Expr:
-    for node in reversed(list(tree.walk())):
-        made = _as_redshift(node)
-        if made is not node:
-            node.replace(made)
-    return tree
-
-
-def null_safe_equal(left: str, right: str) -> str:
-    """SQL: equal, or both NULL."""
-    return f"({left} = {right} OR ({left} IS NULL AND {right} IS NULL))"
-
-
-def create_sql(table: str, columns: Iterable[tuple[str, str]], *, temporary: bool = False) -> str:
-    """CREATE TABLE of (name, Redshift's type). Only a permanent table may be there already."""
-    declared = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns)
-    return (
-        f"CREATE TEMP TABLE {table} ({declared})" if temporary else f"CREATE TABLE IF NOT EXISTS {table} ({declared})"
-    )
+def select_sql(sql: str, schema: str) -> str:
+    """One read-only statement as Redshift has it, tables qualified by `schema`. See `sql_select.select_sql`."""
+    return sql_select.select_sql(sql, schema, DIALECT)
 
 
 def copy_sql(table: str, url: str, role: str) -> str:
     """COPY of one Parquet object."""
-    return f"COPY {table} FROM {literal(url)} {_iam(role)} FORMAT AS PARQUET"
+    return f"COPY {table} FROM {DIALECT.literal(url)} {_iam(role)} FORMAT AS PARQUET"
 
 
 def unload_sql(select: str, url: str, role: str, *, csv: bool) -> str:
@@ -163,7 +86,7 @@ def unload_sql(select: str, url: str, role: str, *, csv: bool) -> str:
     options = ["FORMAT AS CSV HEADER EXTENSION 'csv'" if csv else "FORMAT AS PARQUET", "MANIFEST VERBOSE"]
     if csv or ordered:
         options.append("PARALLEL OFF")
-    return f"UNLOAD ({literal(select)}) TO {literal(url)} {_iam(role)} {' '.join(options)}"
+    return f"UNLOAD ({DIALECT.literal(select)}) TO {DIALECT.literal(url)} {_iam(role)} {' '.join(options)}"
 
 
 def _order_again(tree: exp.Expr) -> str:
@@ -183,4 +106,4 @@ def _order_again(tree: exp.Expr) -> str:
 
 
 def _iam(role: str) -> str:
-    return "IAM_ROLE DEFAULT" if role == "default" else f"IAM_ROLE {literal(role)}"
+    return "IAM_ROLE DEFAULT" if role == "default" else f"IAM_ROLE {DIALECT.literal(role)}"

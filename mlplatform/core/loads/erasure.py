@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,9 +20,9 @@ class Condition:
     comparison: Literal["equal", "before"]
     value: Typed
 
-    def sql(self) -> str:
-        """The condition; its one ``?`` is `parameter`."""
-        column = identifier(self.column)
+    def sql(self, quote: Callable[[str], str] = identifier) -> str:
+        """The condition; its one ``?`` is `parameter`. `quote`: a name as the warehouse's SQL has it."""
+        column = quote(self.column)
         if self.comparison == "before":
             return f"{column} < ?"
         return f"CAST({column} AS VARCHAR) = ?" if isinstance(self.value, str) else f"{column} = ?"
@@ -51,9 +51,9 @@ class Erasure:
     records: tuple[str, ...] = ()
     from_snapshots: bool = False
 
-    def where(self) -> str:
+    def where(self, quote: Callable[[str], str] = identifier) -> str:
         """The conditions as SQL, one ``?`` for each of `parameters`."""
-        return " AND ".join(condition.sql() for condition in self.conditions) or "1 = 0"
+        return " AND ".join(condition.sql(quote) for condition in self.conditions) or "1 = 0"
 
     def parameters(self) -> list[Any]:
         """What is bound to the ``?`` of `where`."""

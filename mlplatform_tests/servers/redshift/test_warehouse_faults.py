@@ -173,9 +173,9 @@ def test_a_conflict_at_every_try_gives_up_with_nothing_changed(
     plan: Plan,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from mlplatform.adapters.warehouse import redshift_connection
+    from mlplatform.adapters.warehouse import sql_session
 
-    monkeypatch.setattr(redshift_connection, "ATTEMPTS", 3)
+    monkeypatch.setattr(sql_session, "ATTEMPTS", 3)
     wanted = plan("in/a.csv", b"id,price\n1,1\n")
     refused = RedshiftRefusedError("1023 DETAIL: Serializable isolation violation on table ticks", "XX000")
     redshift_server.proxy.refuse("INSERT INTO", refused, times=3)

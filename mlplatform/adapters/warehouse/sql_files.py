@@ -1,4 +1,4 @@
-"""An object staged on this machine for COPY: rows that fit, each key once, and records that do not, as Parquet files."""
+"""An object staged on this machine for a bulk load: rows that fit, each key once, and records that do not, as Parquet files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlplatform.ports.object_store import ObjectStore
 
 @dataclass(frozen=True)
 class Files:
-    """The receipt unless rows turn out to be in the table already, and the files to COPY; None where there are no rows."""
+    """The receipt unless rows turn out to be in the table already, and the files to bring in; None where there are no rows."""
 
     receipt: Receipt
     rows: Path | None
@@ -44,7 +44,7 @@ def staged_files(
 
 
 def _without_twins(job: Job, target: Path) -> int:
-    """Writes the rows to COPY, the first of those equal in the unique key; how many. JSON goes as text."""
+    """Writes the rows to bring in, the first of those equal in the unique key; how many. JSON goes as text."""
     columns = ", ".join(
         f"CAST({identifier(c.name)} AS VARCHAR) AS {identifier(c.name)}" if c.type == "json" else identifier(c.name)
         for c in job.schema.columns

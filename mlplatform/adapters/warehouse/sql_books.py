@@ -1,33 +1,33 @@
-"""Guards and ledger of a Redshift schema: read, claimed, compared and set."""
+"""Guards and ledger of a schema in an SQL warehouse: read, claimed, compared and set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
-from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
+from mlplatform.adapters.warehouse.sql_session import SqlSession
+from mlplatform.adapters.warehouse.sql_tables import SqlTables
 from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.loads.receipts import ledger_row, receipt_of
-from mlplatform.core.sql import identifier
 from mlplatform.core.tables.books import LEDGER
 from mlplatform.errors import BugError, ConflictError, NotFoundError
 
 _LEDGER_NAMES = tuple(name for name, _ in LEDGER)
 
 
-class RedshiftBooks:
+class SqlBooks:
     """Every method that writes belongs into a transaction that locked the books first."""
 
-    def __init__(self, connection: RedshiftConnection, tables: RedshiftTables) -> None:
-        self._connection = connection
+    def __init__(self, session: SqlSession, tables: SqlTables) -> None:
+        self._session = session
         self._tables = tables
+        self._identifier = tables.dialect.identifier
         self._guards = tables.name("_guards")
         self._ledger = tables.name("_ledger")
 
     def guard(self, table: str, shard: str) -> Guard | None:
         """The guard row, or None."""
-        rows = self._connection.rows(
+        rows = self._session.rows(
             f"SELECT last, epoch FROM {self._guards} WHERE table_name = ? AND shard = ?", [table, shard]
         )
         return Guard(table, shard, rows[0][0], int(rows[0][1])) if rows else None
@@ -37,7 +37,7 @@ class RedshiftBooks:
         found = self.guard(table, shard)
         if found is None:
             found = Guard(table, shard, "", int(claim))
-            self._connection.execute(
+            self._session.execute(
                 f"INSERT INTO {self._guards} (table_name, shard, last, epoch) VALUES (?, ?, ?, ?)",
                 [table, shard, found.last, found.epoch],
             )
@@ -51,17 +51,17 @@ class RedshiftBooks:
 
     def receipt(self, table: str, batch_id: str) -> Receipt | None:
         """The batch's receipt, or None where it was not loaded."""
-        rows = self._connection.rows(
-            f"SELECT {', '.join(map(identifier, _LEDGER_NAMES))} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?",
-            [table, batch_id],
+        names = ", ".join(map(self._identifier, _LEDGER_NAMES))
+        rows = self._session.rows(
+            f"SELECT {names} FROM {self._ledger} WHERE table_name = ? AND batch_id = ?", [table, batch_id]
         )
         return receipt_of(dict(zip(_LEDGER_NAMES, rows[0], strict=True))) if rows else None
 
     def loaded_before(self, receipt: Receipt, superseded: Sequence[str]) -> str | None:
         """Key of another object with the same bytes whose rows are in the table, or None."""
-        rows = self._connection.rows(
+        rows = self._session.rows(
             f"SELECT key, batch_id FROM {self._ledger} WHERE table_name = ? AND content_sha256 = ? AND key <> ? "
-            "AND outcome = 'loaded' ORDER BY \"position\" LIMIT 100",
+            f"AND outcome = 'loaded' ORDER BY {self._identifier('position')} LIMIT 100",
             [receipt.table, receipt.content_sha256, receipt.key],
         )
         return next((key for key, batch in rows if batch not in superseded), None)
@@ -102,8 +102,8 @@ class RedshiftBooks:
     def write(self, receipt: Receipt) -> None:
         """The ledger row."""
         row = ledger_row(receipt)
-        names = ", ".join(map(identifier, row))
-        self._connection.execute(
+        names = ", ".join(map(self._identifier, row))
+        self._session.execute(
             f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
         )
 
@@ -111,11 +111,11 @@ class RedshiftBooks:
         """How many ledger rows there are; none where every table is loaded by others, and nobody made the books."""
         if "_ledger" not in self._tables.names():
             return 0
-        return int(self._connection.rows(f"SELECT COUNT(*) FROM {self._ledger}")[0][0])
+        return int(self._session.rows(f"SELECT COUNT(*) FROM {self._ledger}")[0][0])
 
     def _written(self, sql: str, parameters: Sequence[str | int]) -> None:
         """One row must have been written: an UPDATE that meets none raises nothing by itself."""
-        changed = self._connection.count(sql, parameters)
+        changed = self._session.count(sql, parameters)
         if changed != 1:
             raise ConflictError(
                 f"A guard row changed meanwhile: expected to write 1 row, wrote {changed}.", next_step="Plan again."
