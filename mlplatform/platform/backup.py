@@ -51,12 +51,13 @@ def backup(home: Home, target: Path, *, now: datetime, on_file: Callable[[str], 
     Raises:
         ConflictError: `target` exists.
         NotFoundError: there is no state at `home`.
-        StateError: a database is damaged.
+        StateError: a database is damaged, or the stamp.
     """
     if target.exists():
         raise ConflictError(f"'{target}' exists.", next_step="Name another file.")
     if not home.state_file.exists():
         raise NotFoundError(f"There is no state at '{home.root}'.", next_step="Set MLPLATFORM_HOME.")
+    version = _version(home)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch:
         copy = Path(scratch) / "home"
@@ -67,7 +68,7 @@ def backup(home: Home, target: Path, *, now: datetime, on_file: Callable[[str], 
                 hashes[str(found.name)] = digest
                 if on_file is not None:
                     on_file(str(found.name))
-        index = {"state_version": STATE_VERSION, "made_at": now.isoformat(), "files": hashes}
+        index = {"state_version": version, "made_at": now.isoformat(), "files": hashes}
         packed = Path(scratch) / "backup.tar"
         with tarfile.open(packed, "w") as tar:
             data = json.dumps(index, indent=1, sort_keys=True).encode()
@@ -79,7 +80,7 @@ def backup(home: Home, target: Path, *, now: datetime, on_file: Callable[[str], 
         with packed.open("rb") as file:
             os.fsync(file.fileno())
         packed.replace(target)
-    return Backup(str(target), len(hashes), target.stat().st_size, STATE_VERSION, now.isoformat())
+    return Backup(str(target), len(hashes), target.stat().st_size, version, now.isoformat())
 
 
 def restore(source: Path, root: Path, *, replace: bool = False) -> Backup:
@@ -107,6 +108,14 @@ def restore(source: Path, root: Path, *, replace: bool = False) -> Backup:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     return Backup(str(source), len(index["files"]), source.stat().st_size, index["state_version"], index["made_at"])
+
+
+def _version(home: Home) -> int:
+    """Of the state there: before a migration it is an older one than this release's, which the older release may restore."""
+    try:
+        return int(json.loads(home.state_file.read_text())["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(f"'{home.state_file}' is no state stamp: {error!r}.", next_step="Restore a backup.") from error
 
 
 def _copy(source: Path, target: Path, *, database: bool) -> str | None:

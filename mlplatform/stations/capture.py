@@ -190,5 +190,7 @@ def capture_table(spec: EndpointSpec, *, system: str, regression: bool) -> Table
         unique_key=list(schema.unique_key),
         event_time=schema.event_time,
         retention_days=spec.capture.retention_days,
+        # The platform's own times: where its clock was set back, those of before are no fault of a row's.
+        future_s=None,
         sources=[SourceSpec(prefix=capture_prefix(system, spec.name), suffix=CLOSED, format=FormatSpec(type="jsonl"))],
     )
