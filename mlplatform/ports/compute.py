@@ -29,8 +29,11 @@ class JobSpec:
         container: name of a folder under ``containers/``; its entrypoint is the command.
         hyperparameters: written as strings, as SageMaker does.
         timeout_s: MaxRuntimeInSeconds; then SIGTERM, grace, SIGKILL, status Stopped.
-        memory_mib: limit on the job's resident memory; 0 = none. Beyond it the job is killed and Failed.
-        git_commit: of the code that asked for it, for lineage.
+        memory_mib: limit on each host's resident memory; 0 = none. Beyond it the job is killed and Failed.
+        hosts: how many run the container together, ``algo-1`` …; the first one's model is the job's. The end of one that
+            failed is the end of all.
+        checkpoint_prefix: of the object store; what the job leaves in ``/opt/ml/checkpoints`` is kept there while it runs,
+            and laid there before another job of this prefix starts. Empty: no checkpoints.
     """
 
     name: str
@@ -41,6 +44,8 @@ class JobSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_s: int = 3600
     memory_mib: int = 0
+    hosts: int = 1
+    checkpoint_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,6 +99,7 @@ class Compute(Protocol):
         Raises:
             JobError: the job failed; the message carries the failure file's text, the exit code and where the log is.
             TimedOutError: it ran out of time and was stopped.
+            SpecError: it asks for more hosts than there are, or than the container can share its work over.
         """
         ...
 

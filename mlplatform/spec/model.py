@@ -42,7 +42,7 @@ class LimitsSpec(Strict):
     """What a training job may use."""
 
     timeout_s: int = Field(default=1800, gt=0, description="Seconds after which the job is stopped.")
-    memory_mib: int = Field(default=0, ge=0, description="0 = no limit.")
+    memory_mib: int = Field(default=0, ge=0, description="Of each host; 0 = no limit.")
 
 
 class GateSpec(Strict):
@@ -79,6 +79,11 @@ class ModelSpec(StationSpec):
     features: str = Field(description="Name of a feature set of this system.")
     task: Literal["regression", "binary", "multiclass"] = Field(description="Kind of the answer.")
     container: str = Field(default="xgboost", description="Folder under containers/.")
+    hosts: int = Field(
+        default=1,
+        ge=1,
+        description="How many hosts train it together, each on its share of the rows; the container must be able to.",
+    )
     hyperparameters: dict[str, str | int | float] = Field(
         default_factory=dict, description="Passed to the container; the search starts from them."
     )

@@ -1,7 +1,8 @@
 """Training: a job in its container, and its package staged as a candidate.
 
-A job is named by what goes into it: rows, plan, hyperparameters, code, and the container's content. The same inputs again join the running job or
-take the finished one's package; after a failure the next attempt has a name of its own.
+A job is named by what goes into it: rows, plan, hyperparameters, code, hosts, and the container's content. The same inputs
+again join the running job or take the finished one's package; after a failure the next attempt has a name of its own, and
+begins with the checkpoints that the one before it left.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
 EVALUATION = "evaluation.json"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Training:
             ready = beside.submit(self._tracking.prepare)
             result = self._compute.run(job, on_log=on_log)
             ready.result()
+        for checkpoint in list(self._store.list(job.checkpoint_prefix)):
+            self._store.delete(checkpoint.key)
         if result.model_dir is None:
             raise JobError(f"Job '{result.name}' completed and left no model.", next_step=f"See '{result.log_path}'.")
         manifest = read_package(result.model_dir)
@@ -120,7 +124,8 @@ class Training:
         """The job that trains by `plan`, which is stored where it reads it."""
         hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
         content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
-        key = _digest([content, hyperparameters])
+        alone = self._model.hosts == 1
+        key = _digest([content, hyperparameters] if alone else [content, hyperparameters, self._model.hosts])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
         self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
         return JobSpec(
@@ -134,6 +139,8 @@ class Training:
             output_prefix=prefix,
             timeout_s=self._model.limits.timeout_s,
             memory_mib=self._model.limits.memory_mib,
+            hosts=self._model.hosts,
+            checkpoint_prefix=f"{prefix}{CHECKPOINTS}/",
             tags={"system": self._system, "model": self._model.name, "run_id": run_id},
         )
 

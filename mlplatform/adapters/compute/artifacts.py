@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from mlplatform.adapters.compute.host_tree import HostTree
 from mlplatform.ports.object_store import ObjectStore
 
 
-def store_artifacts(store: ObjectStore, prefix: str, job: str, model: Path, output: Path, scratch: Path) -> str:
-    """Pack and put both; returns the model artifact's key. The same content gives the same bytes."""
+def store_artifacts(
+    store: ObjectStore, prefix: str, job: str, first: HostTree, others: Mapping[str, Path], scratch: Path
+) -> str:
+    """Pack and put both; returns the model artifact's key. The same content gives the same bytes.
+
+    The model is that of the `first` host; what `others` left as output data lies under ``data/<host>/`` of the output.
+    """
     base = f"{prefix.rstrip('/')}/{job}/output"
-    for folder, name in ((model, "model.tar.gz"), (output, "output.tar.gz")):
+    for folder, name, inner in ((first.model, "model.tar.gz", {}), (first.output, "output.tar.gz", others)):
         path = scratch / name
-        _pack(folder, path)
+        _pack(folder, {f"data/{host}": data for host, data in inner.items()}, path)
         store.put(f"{base}/{name}", path)
         path.unlink()
     return f"{base}/model.tar.gz"
 
 
-def _pack(folder: Path, target: Path) -> None:
+def _pack(folder: Path, inner: Mapping[str, Path], target: Path) -> None:
     with (
         target.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=1) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, path.relative_to(folder).as_posix(), recursive=False, filter=_plain)
+        for root, below in (("", folder), *sorted(inner.items())):
+            for path in sorted(below.rglob("*")):
+                name = path.relative_to(below).as_posix()
+                archive.add(path, f"{root}/{name}" if root else name, recursive=False, filter=_plain)
 
 
 def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -20,17 +20,24 @@ from mlplatform.adapters.containers.lock import FILE
 from mlplatform.errors import NotFoundError, SpecError
 
 _ENTRYPOINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
+DISTRIBUTED = "mlplatform.distributed"
+"""The Dockerfile's label of a container whose program shares its work over the hosts of `resourceconfig.json`."""
+_SHARES = re.compile(rf"^LABEL\s+{re.escape(DISTRIBUTED)}=\"?true\"?\s*$", re.MULTILINE)
 _CACHES = frozenset({".venv", ".git", "__pycache__"})
 _PYTHON = frozenset({"python", "python3"})
 
 
 @dataclass(frozen=True)
 class Container:
-    """A command and the folder it runs in. `lock`: describes the environment whose ``python`` the command begins with."""
+    """A command and the folder it runs in. `lock`: describes the environment whose ``python`` the command begins with.
+
+    `distributed`: whether several hosts of a job share the work.
+    """
 
     folder: Path
     command: tuple[str, ...]
     lock: Path | None = None
+    distributed: bool = False
 
 
 def container_folders() -> tuple[Path, ...]:
@@ -50,7 +57,8 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         folder = root / name
         if not (folder / "Dockerfile").is_file():
             continue
-        match = _ENTRYPOINT.search((folder / "Dockerfile").read_text("utf-8"))
+        text = (folder / "Dockerfile").read_text("utf-8")
+        match, shares = _ENTRYPOINT.search(text), _SHARES.search(text) is not None
         if match is None:
             raise SpecError(
                 f"'{folder / 'Dockerfile'}' has no line ENTRYPOINT [\"command\", …].", next_step="Add one in JSON form."
@@ -58,12 +66,12 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         command = [str(part) for part in json.loads(match[1])]
         own, lock = folder / ".venv" / "bin" / "python", folder / FILE
         if command[0] not in _PYTHON:
-            return Container(folder, tuple(command))
+            return Container(folder, tuple(command), distributed=shares)
         if own.exists():
-            return Container(folder, (str(own), *command[1:]))
+            return Container(folder, (str(own), *command[1:]), distributed=shares)
         if lock.is_file():
-            return Container(folder, tuple(command), lock)
-        return Container(folder, (sys.executable, *command[1:]))
+            return Container(folder, tuple(command), lock, shares)
+        return Container(folder, (sys.executable, *command[1:]), distributed=shares)
     there = sorted({p.parent.name for root in folders for p in root.glob("*/Dockerfile")})
     raise NotFoundError(f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.")
 

@@ -41,7 +41,7 @@ def first_description(job: JobSpec, runner: ProcessId) -> dict[str, Any]:
             for c in job.channels
         ],
         "OutputDataConfig": {"S3OutputPath": job.output_prefix},
-        "ResourceConfig": {"InstanceType": "local", "InstanceCount": 1},
+        "ResourceConfig": {"InstanceType": "local", "InstanceCount": job.hosts},
         "StoppingCondition": {"MaxRuntimeInSeconds": job.timeout_s},
         "Environment": dict(job.environment),
         "Tags": [{"Key": key, "Value": value} for key, value in sorted(job.tags.items())],
@@ -49,7 +49,8 @@ def first_description(job: JobSpec, runner: ProcessId) -> dict[str, Any]:
         "LastModifiedTime": now,
         "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": now, "StatusMessage": ""}],
         "FinalMetricDataList": [],
-        "Local": {"Runner": runner.to_json(), "Session": None, "ExitCode": None, "PeakMemoryMiB": 0.0},
+        "Local": {"Runner": runner.to_json(), "Session": None, "ExitCode": None, "PeakMemoryMiB": 0.0, "Hosts": {}},
+        **({"CheckpointConfig": {"S3Uri": job.checkpoint_prefix}} if job.checkpoint_prefix else {}),
     }  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def read_description(tree: JobTree) -> dict[str, Any]:
 
 def result_of(tree: JobTree, description: dict[str, Any]) -> JobResult:
     """The job's result; folders where it left something there."""
-    local = description["Local"]
+    local, first = description["Local"], tree.first
     return JobResult(
         name=description["TrainingJobName"],
         status=description["TrainingJobStatus"],
@@ -104,8 +105,8 @@ def result_of(tree: JobTree, description: dict[str, Any]) -> JobResult:
         failure_reason=description["FailureReason"],
         exit_code=local["ExitCode"],
         metrics={m["MetricName"]: m["Value"] for m in description["FinalMetricDataList"]},
-        model_dir=tree.model if tree.model.is_dir() else None,
-        output_dir=tree.output if tree.output.is_dir() else None,
+        model_dir=first.model if first.model.is_dir() else None,
+        output_dir=first.output if first.output.is_dir() else None,
         log_path=tree.log if tree.log.is_file() else None,
         started_at=description.get("TrainingStartTime", description["CreationTime"]),
         ended_at=description.get("TrainingEndTime", ""),

@@ -77,42 +77,42 @@ def start(
         )
 
 
-def members(session: int) -> list[psutil.Process]:
-    """Living processes of a session, its leader among them."""
+def members(*sessions: int) -> list[psutil.Process]:
+    """Living processes of the sessions, their leaders among them."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
 
-def resident_mib(session: int) -> float:
-    """Resident memory of all processes of the session, MiB."""
-    total = 0
-    for process in members(session):
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total / 2**20
+def resident_mib(*sessions: int) -> dict[int, float]:
+    """Resident memory of all processes of each session, MiB."""
+    total = dict.fromkeys(sessions, 0.0)
+    for process in members(*sessions):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            total[os.getsid(process.pid)] += process.memory_info().rss / 2**20
+    return total
 
 
-def stop(session: int, *, grace_s: float) -> None:
-    """SIGTERM to every process of the session, and SIGKILL to those that are there after `grace_s`."""
-    _signal(session, signal.SIGTERM)
+def stop(*sessions: int, grace_s: float) -> None:
+    """SIGTERM to every process of the sessions, and SIGKILL to those that are there after `grace_s`."""
+    _signal(sessions, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
-    while members(session) and time.monotonic() < deadline:
+    while members(*sessions) and time.monotonic() < deadline:
         time.sleep(0.05)
-    sweep(session)
+    sweep(*sessions)
 
 
-def sweep(session: int) -> None:
-    """SIGKILL to every process that is left of the session."""
-    while _signal(session, signal.SIGKILL):
+def sweep(*sessions: int) -> None:
+    """SIGKILL to every process that is left of the sessions."""
+    while _signal(sessions, signal.SIGKILL):
         time.sleep(0.02)
 
 
-def _signal(session: int, number: int) -> bool:
-    found = members(session)
+def _signal(sessions: Sequence[int], number: int) -> bool:
+    found = members(*sessions)
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)

@@ -12,7 +12,6 @@ import errno
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.adapters.compute.artifacts import store_artifacts
+from mlplatform.adapters.compute.checkpoints import Checkpoints
 from mlplatform.adapters.compute.container import Container, container_folders, content_digest
 from mlplatform.adapters.compute.description import (
     ENDED,
@@ -30,7 +30,8 @@ from mlplatform.adapters.compute.description import (
     result_of,
     write_description,
 )
-from mlplatform.adapters.compute.process import LogTail, ProcessId, resident_mib, start, stop, sweep
+from mlplatform.adapters.compute.hosts import MAX_HOSTS, Hosts, check_hosts
+from mlplatform.adapters.compute.process import LogTail, ProcessId, sweep
 from mlplatform.adapters.compute.program import Programs
 from mlplatform.adapters.compute.tree import JobTree
 from mlplatform.adapters.containers.environments import Environments
@@ -42,6 +43,7 @@ from mlplatform.spec.home import cache_path
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _POLL_S = 0.05
 _MEASURE_S = 0.25
+_KEEP_S = 1.0
 OnLog = Callable[[str], None]
 
 
@@ -71,13 +73,14 @@ class SubprocessCompute:
 
     @property
     def capabilities(self) -> ComputeCapabilities:
-        return ComputeCapabilities(max_hosts=1, memory_limit=True)
+        return ComputeCapabilities(max_hosts=MAX_HOSTS, memory_limit=True)
 
     def run(self, job: JobSpec, *, on_log: OnLog | None = None) -> JobResult:
         """Run to the end, or join the job of that name. See the port for what is raised."""
         if not _NAME.fullmatch(job.name):
             raise DataError(f"'{job.name}' is no job name: expected at most 63 letters, digits and dashes.")
         container = self._programs.find(job.container)
+        check_hosts(job, container)
         tree = JobTree(self._root / job.name)
         say = on_log or (lambda _: None)
         description = self._run(job, container, tree, say) if self._claim(job, tree) else self._join(tree, say)
@@ -149,31 +152,37 @@ class SubprocessCompute:
 
     def _run(self, job: JobSpec, container: Container, tree: JobTree, say: OnLog) -> dict[str, Any]:
         description = read_description(tree)
+        hosts, kept = Hosts(job, tree), Checkpoints(self._store, job.checkpoint_prefix)
+        trees = tree.hosts(job.hosts)
         try:
             _enter(tree, description, "Downloading")
-            tree.write_config(job)
-            for channel in job.channels:
-                tree.lay(channel, self._store)
+            for host in trees:
+                host.write_config(job, [t.name for t in trees])
+                for channel in job.channels:
+                    host.lay(channel, self._store)
+                if job.checkpoint_prefix:
+                    kept.restore(host.checkpoints)
             program = self._programs.program(job.container, container, tree, say)
-            tail = LogTail(tree.log, at=tree.log.stat().st_size if tree.log.exists() else 0)
             _enter(tree, description, "Training")
-            environment = {**program.variables, **tree.environment(job, self._environment)}
-            process = start(program.command, folder=program.folder, environment=environment, log=tree.log)
             try:
-                description["Local"]["Session"] = ProcessId.of(process.pid).to_json()
-                write_description(tree, description)
-                ended = self._watch(job, process, tail, tree, description, say)
+                for _ in hosts.start(program, self._environment):
+                    hosts.describe(description["Local"])
+                    write_description(tree, description)
+                ended = self._watch(hosts, kept, description, say)
             finally:
-                stop(process.pid, grace_s=self._grace_s)
-                description["Local"]["ExitCode"] = process.wait()
-            if ended is None and process.returncode == 0:
+                hosts.stop(grace_s=self._grace_s)
+                hosts.describe(description["Local"])
+                _keep(hosts, kept)
+            if ended is None and hosts.culprit is None:
                 _enter(tree, description, "Uploading")
-                key = store_artifacts(self._store, job.output_prefix, job.name, tree.model, tree.output, tree.root)
+                others = {t.name: t.output / "data" for t in trees[1:]}
+                key = store_artifacts(self._store, job.output_prefix, job.name, trees[0], others, tree.root)
                 description["ModelArtifacts"] = {"S3ModelArtifacts": key}
                 # The rows are in the store; a failed job keeps its copies, to be looked at.
-                shutil.rmtree(tree.ml / "input" / "data")
+                for host in trees:
+                    shutil.rmtree(host.ml / "input" / "data")
                 ended = ("Completed", "Completed", "")
-            status, secondary, reason = ended or ("Failed", "Failed", _failure(tree, process.returncode))
+            status, secondary, reason = ended or ("Failed", "Failed", hosts.failure())
         except BaseException as error:
             interrupted = not isinstance(error, Exception)
             _end(
@@ -187,43 +196,31 @@ class SubprocessCompute:
         return description
 
     def _watch(
-        self,
-        job: JobSpec,
-        process: subprocess.Popen[bytes],
-        tail: LogTail,
-        tree: JobTree,
-        description: dict[str, Any],
-        say: OnLog,
+        self, hosts: Hosts, kept: Checkpoints, description: dict[str, Any], say: OnLog
     ) -> tuple[JobStatus, str, str] | None:
-        """Wait for the process to end: None, or why it must be stopped: status, secondary status, reason."""
+        """Wait for the hosts to end: None, or why they must be stopped: status, secondary status, reason."""
+        job, tree = hosts.job, hosts.tree
         deadline = time.monotonic() + job.timeout_s
-        local = description["Local"]
-        measured = 0.0
-
-        def pass_on(*, end: bool = False) -> None:
-            for line in tail.lines(end=end):
-                note_metric(description, line)
-                say(line)
-
+        measured = stored = 0.0
         while True:
-            done = process.poll() is not None
-            now = time.monotonic()
+            done, now = hosts.done(), time.monotonic()
             if not done and now - measured >= _MEASURE_S:
                 measured = now
-                local["PeakMemoryMiB"] = round(max(local["PeakMemoryMiB"], resident_mib(process.pid)), 1)
-            pass_on(end=done)
+                hosts.measure()
+            if not done and now - stored >= _KEEP_S:
+                stored = now
+                _keep(hosts, kept)
+            hosts.pass_on(say, lambda line: note_metric(description, line), end=done)
             if done:
                 return ("Stopped", "Stopped", "Stopped on request.") if tree.stop.exists() else None
             if tree.stop.exists():
                 return "Stopped", "Stopped", "Stopped on request."
             if now > deadline:
                 return "Stopped", "MaxRuntimeExceeded", f"It ran longer than {job.timeout_s} s."
-            if 0 < job.memory_mib < local["PeakMemoryMiB"]:
-                return (
-                    "Failed",
-                    "Failed",
-                    f"It used {local['PeakMemoryMiB']:.0f} MiB of memory; the limit is {job.memory_mib} MiB.",
-                )
+            most = hosts.largest
+            if 0 < job.memory_mib < most.peak_mib:
+                used = f"It used {most.peak_mib:.0f} MiB of memory; the limit is {job.memory_mib} MiB."
+                return "Failed", "Failed", f"{hosts.named(most)}{used}"
             time.sleep(_POLL_S)
 
     def _join(self, tree: JobTree, say: OnLog) -> dict[str, Any]:
@@ -249,11 +246,10 @@ class SubprocessCompute:
         description = read_description(tree)
         if description["TrainingJobStatus"] in ENDED:
             return description
-        session = description["Local"]["Session"]
-        if session is not None:
-            leader = ProcessId(**_known(session))
+        local = description["Local"]
+        for session in [host["Session"] for host in local.get("Hosts", {}).values()] or [local["Session"]]:
             # An id in use as a session's is not given away: another process of that id means the session is over.
-            if not leader.reused():
+            if session is not None and not (leader := ProcessId(**_known(session))).reused():
                 sweep(leader.pid)
         _end(tree, description, "Failed", "The process that ran it died.")
         return description
@@ -275,14 +271,10 @@ def _end(
     write_description(tree, description)
 
 
-def _failure(tree: JobTree, code: int) -> str:
-    """AlgorithmError with the failure file's text, or the log's last line."""
-    text = tree.failure.read_text("utf-8", "replace")[:1024].strip() if tree.failure.is_file() else ""
-    if not text:
-        lines = [line for line in LogTail(tree.log).lines(end=True) if line.strip()]
-        text = lines[-1][:1024] if lines else "it said nothing"
-    how = f"killed by signal {-code}" if code < 0 else f"exit code: {code}"
-    return f"AlgorithmError: {text}, {how}"
+def _keep(hosts: Hosts, kept: Checkpoints) -> None:
+    if hosts.job.checkpoint_prefix:
+        for host in hosts.all:
+            kept.keep(host.tree.checkpoints)
 
 
 def _checked(tree: JobTree, description: dict[str, Any]) -> JobResult:

@@ -1,28 +1,18 @@
-"""The ``/opt/ml``-shaped tree of one job, and the environment that points into it.
+"""The folder of one job.
 
-<job>/describe.json                          the job's state, DescribeTrainingJob's shape
-<job>/job.log                                standard output and error
-<job>/opt/ml/input/config/*.json             hyperparameters, resourceconfig, inputdataconfig
-<job>/opt/ml/input/data/<channel>/           copies of the channel's objects
-<job>/opt/ml/model/, output/data/, output/failure
+<job>/describe.json            the job's state, DescribeTrainingJob's shape
+<job>/job.log                  standard output and error; of several hosts, each line behind its host's name
+<job>/opt/ml/                  of the first host (see `host_tree`)
+<job>/hosts/<host>/opt/ml/     of each other host
+<job>/hosts/<host>/host.log    what each host said, where there are several
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlplatform.errors import DataError
-from mlplatform.ports.compute import Channel, JobSpec
-from mlplatform.ports.object_store import ObjectStore
-
-HOST = "algo-1"
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
-"""All that a job sees of the environment it was started from: no secret, no credential."""
+from mlplatform.adapters.compute.host_tree import HostTree, host_names
 
 
 @dataclass(frozen=True)
@@ -45,117 +35,14 @@ class JobTree:
         return self.root / "stop"
 
     @property
-    def ml(self) -> Path:
-        return self.root / "opt" / "ml"
+    def first(self) -> HostTree:
+        """The first host's, which leaves the model."""
+        return self.hosts(1)[0]
 
-    @property
-    def config(self) -> Path:
-        return self.ml / "input" / "config"
-
-    @property
-    def model(self) -> Path:
-        return self.ml / "model"
-
-    @property
-    def output(self) -> Path:
-        return self.ml / "output"
-
-    @property
-    def failure(self) -> Path:
-        return self.output / "failure"
-
-    def channel(self, name: str) -> Path:
-        return self.ml / "input" / "data" / name
-
-    def write_config(self, job: JobSpec) -> None:
-        """The configuration files and empty folders a job finds."""
-        for folder in (self.config, self.model, self.output / "data", self.ml / "input" / "data"):
-            folder.mkdir(parents=True, exist_ok=True)
-        inputs = {
-            c.name: {
-                "ContentType": c.content_type,
-                "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": "None",
-            }
-            for c in job.channels
-        }
-        for name, content in (
-            ("hyperparameters", dict(job.hyperparameters)),
-            ("resourceconfig", _resources()),
-            ("inputdataconfig", inputs),
-        ):
-            (self.config / f"{name}.json").write_text(json.dumps(content, sort_keys=True), "utf-8")
-
-    def lay(self, channel: Channel, store: ObjectStore) -> int:
-        """Copy the channel's objects under the tree; returns how many. Raises DataError where there is none.
-
-        Copies, not links: a job may write where it reads, and an object may be replaced while it runs.
-        """
-        target = self.channel(channel.name)
-        target.mkdir(parents=True, exist_ok=True)
-        count = 0
-        if channel.prefix.startswith("/"):
-            for path in sorted(p for p in Path(channel.prefix).rglob("*") if p.is_file()):
-                _copy_file(path, target / path.relative_to(channel.prefix))
-                count += 1
-        else:
-            for info in store.list(channel.prefix):
-                destination = target / info.key.removeprefix(channel.prefix)
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                with store.open(info.key) as source, destination.open("wb") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-                count += 1
-        if count == 0:
-            raise DataError(
-                f"Channel '{channel.name}' is empty: there is nothing under '{channel.prefix}'.",
-                next_step="Materialize what it reads first.",
-            )
-        return count
-
-    def environment(self, job: JobSpec, inherited: Mapping[str, str]) -> dict[str, str]:
-        """What the process sees: the contract's variables, the request's, and a few of this machine's."""
-        ml = self.ml
-        hyperparameters = dict(job.hyperparameters)
-        env = {name: inherited[name] for name in INHERITED if name in inherited}
-        env |= {"PYTHONUNBUFFERED": "1", "SAGEMAKER_BASE_DIR": str(ml), "TRAINING_JOB_NAME": job.name}
-        env |= {
-            "SM_MODEL_DIR": str(self.model),
-            "SM_INPUT_DIR": str(ml / "input"),
-            "SM_INPUT_CONFIG_DIR": str(self.config),
-            "SM_OUTPUT_DIR": str(self.output),
-            "SM_OUTPUT_DATA_DIR": str(self.output / "data"),
-            "SM_OUTPUT_FAILURE": str(self.failure),
-            "SM_CHANNELS": json.dumps(sorted(c.name for c in job.channels)),
-            "SM_HPS": json.dumps(hyperparameters, sort_keys=True),
-            "SM_HOSTS": json.dumps([HOST]),
-            "SM_CURRENT_HOST": HOST,
-            "SM_HOST_COUNT": "1",
-            "SM_CURRENT_INSTANCE_TYPE": "local",
-            "SM_NUM_CPUS": str(os.cpu_count() or 1),
-            "SM_NUM_GPUS": "0",
-            "SM_LOG_LEVEL": "20",
-            "SM_RESOURCE_CONFIG": json.dumps(_resources(), sort_keys=True),
-        }
-        for channel in job.channels:
-            env[f"SM_CHANNEL_{channel.name.upper()}"] = str(self.channel(channel.name))
-        for name, value in hyperparameters.items():
-            # The toolkit keeps dashes, the SDK turns them into underscores: both are set.
-            env[f"SM_HP_{name.upper()}"] = env[f"SM_HP_{name.upper().replace('-', '_')}"] = value
-        return {**env, **job.environment}
-
-
-def _resources() -> dict[str, object]:
-    return {
-        "current_host": HOST,
-        "hosts": [HOST],
-        "network_interface_name": "lo",
-        "current_instance_type": "local",
-        "current_group_name": "homogeneousCluster",
-        "instance_groups": [{"instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": [HOST]}],
-    }
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    def hosts(self, count: int) -> tuple[HostTree, ...]:
+        """A tree for each host. The first one's lies where a single one's does."""
+        trees = []
+        for place, name in enumerate(host_names(count)):
+            own = self.root / "hosts" / name
+            trees.append(HostTree(self.root if place == 0 else own, name, self.log if count == 1 else own / "host.log"))
+        return tuple(trees)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlplatform.adapters.compute.tree import INHERITED
+from mlplatform.adapters.compute.host_tree import INHERITED
 from mlplatform.adapters.containers.environments import Environments
 from mlplatform.adapters.containers.lock import FILE
 from mlplatform.adapters.runtimes.scorer_keeper import AT_ONCE, ScorerKeeper
