@@ -32,13 +32,20 @@ def listens(port: int) -> bool:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], *, ready: Callable[[], bool], log: Path, env: Mapping[str, str], deadline_s: float = 60.0
+    command: Sequence[str],
+    *,
+    ready: Callable[[], bool],
+    log: Path,
+    env: Mapping[str, str],
+    deadline_s: float = 60.0,
+    cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`command` as a process, from when `ready` says so to the end of the block; its output goes to `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, str(LEASH), str(os.getpid()), *command],
             env=dict(env),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
