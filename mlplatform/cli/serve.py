@@ -133,6 +133,8 @@ def _prepare(platform: Platform) -> None:
     platform.asset_events.prepare()
     for run in platform.asset_events.sweep():
         print(f"Run {run} was left behind by a process that is gone: marked as failed", flush=True)
+    for name in platform.asset_events.bring_back(datetime.now(UTC)):
+        print(f"{name} was evaluated in the future, before the clock was set back: it goes on now", flush=True)
     for system in platform.specs:
         platform.system(system).prepare()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -37,4 +38,8 @@ class AssetEvents(Protocol):
 
     def sweep(self) -> Sequence[str]:
         """Mark runs as failed whose process is gone; their ids."""
+        ...
+
+    def bring_back(self, now: datetime) -> Sequence[str]:
+        """Let nothing have been evaluated after `now`, where the clock was set back; what was, by name."""
         ...

@@ -161,8 +161,12 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     for lane in lanes:
         lane.start()
     log.info("working on %s", ", ".join(platform.specs) or "no system")
+    clock = SteadyClock()
     while not stop.is_set():
         _beat(platform, lanes)
+        if clock.moved_s() < 0:
+            late = platform.asset_events.bring_back(datetime.now(UTC))
+            log.warning("the clock was set back; evaluated after now were: %s", ", ".join(late) or "none")
         reporter.flush()
         stop.wait(BEAT_S)
     for lane in lanes:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from mlplatform.adapters.asset_events.dagster import DagsterAssetEvents
 from mlplatform.adapters.asset_events.shown import MAX_ROWS, shown
@@ -136,3 +146,35 @@ def test_a_sweep_ends_runs_whose_process_is_gone_and_no_other(home: Path, tmp_pa
         found = {r.run_id: r.status for r in instance.get_runs()}
     assert found.pop(swept) is dg.DagsterRunStatus.FAILURE
     assert list(found.values()) == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_what_was_evaluated_in_the_future_is_brought_back_to_now(home: Path) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    ahead = (now + timedelta(days=400)).timestamp()
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="m"), "m"), "r"), "nightly"
+    )
+    data = SensorInstigatorData(last_tick_timestamp=ahead, last_tick_start_timestamp=5.0, cursor="c")
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.add_instigator_state(state)
+        instance.create_tick(
+            TickData(
+                state.instigator_origin_id,
+                "nightly",
+                InstigatorType.SENSOR,
+                TickStatus.SUCCESS,
+                ahead,
+                run_ids=[],
+                run_keys=[],
+                selector_id=state.selector_id,
+            )
+        )
+    events = DagsterAssetEvents(home, Path("dagster.yaml"))
+    assert events.bring_back(now) == ["nightly"]
+    assert events.bring_back(now) == []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (found,) = instance.all_instigator_state()
+        assert found.instigator_data == data._replace(last_tick_timestamp=now.timestamp())
+        (tick,) = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+        assert tick.timestamp == now.timestamp()

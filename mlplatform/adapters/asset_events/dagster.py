@@ -11,6 +11,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,12 @@ class DagsterAssetEvents:
                 )
                 swept.append(record.dagster_run.run_id)
         return swept
+
+    def bring_back(self, now: datetime) -> list[str]:
+        """See `ports.asset_events.AssetEvents`."""
+        from mlplatform.adapters.asset_events.set_back import bring_back
+
+        return bring_back(self._instance, now.timestamp())
 
     def _pids(self, run_id: str) -> Iterator[int]:
         for entry in self._instance.all_logs(run_id):
