@@ -7,6 +7,10 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from mlplatform_tests.conformance.hive_warehouse import hive_server
+
+__all__ = ["hive_server"]
+
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

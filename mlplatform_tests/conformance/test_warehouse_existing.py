@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.hive_connection import HiveConnection
 from mlplatform.errors import NotFoundError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.features import Features
+from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server, redshift_warehouse
 from mlplatform_tests.conformance.warehouses import chosen_adapters
@@ -60,6 +63,16 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ware
         warehouse = DuckLakeWarehouse(tmp_path / "warehouse", threads=1)
         yield warehouse, DirectoryObjectStore(tmp_path / "objects")
         warehouse.close()
+        return
+    if request.param == "hive":
+        hive = hive_warehouse(request.getfixturevalue("hive_server"), tmp_path / "hive")
+        beside = HiveConnection(hive.settings, EnvironmentSecrets({}))
+        beside.run(f"CREATE DATABASE {hive.database}")
+        beside.run(CREATE.format(f"{hive.database}.their_sales").replace("DOUBLE PRECISION", "DOUBLE"))
+        beside.run(f"INSERT INTO {hive.database}.their_sales VALUES {ROWS}")
+        beside.close()
+        yield hive, DirectoryObjectStore(tmp_path / "objects", settle_s=0.0)
+        hive.close()
         return
     server = request.getfixturevalue("redshift_server")
     found = redshift_warehouse(server)

@@ -19,7 +19,7 @@ from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 
-ADAPTERS = ("ducklake", "redshift")
+ADAPTERS = ("ducklake", "redshift", "hive")
 
 CSV, JSONL, PARQUET = CsvFormat(), JsonLinesFormat(), ParquetFormat()
 
@@ -40,12 +40,16 @@ HEADER = b"ticker,change,price,volume,day\n"
 
 @dataclass
 class Case:
-    """One adapter under test; `open` gives another instance on the same warehouse, as another process would have it."""
+    """One adapter under test; `open` gives another instance on the same warehouse, as another process would have it.
+
+    `slow`: a query that takes hours, and that the engine can stop in; `l0` … are copies of a ledger with eight rows.
+    """
 
     name: str
     warehouse: Warehouse
     store: ObjectStore
     open: Callable[[], Warehouse]
+    slow: str = "SELECT count(*) AS n FROM " + ", ".join(f"(SELECT * FROM _ledger) l{i}" for i in range(14))
 
     def plan(
         self,
@@ -149,6 +153,19 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
             shared.empty(),
             DirectoryObjectStore(tmp_path / "objects"),
             lambda: keep(DuckLakeWarehouse(root, threads=2)),
+        )
+    elif request.param == "hive":
+        from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
+
+        spark, rows = request.getfixturevalue("hive_server"), tmp_path / "hive"
+        hive = keep(hive_warehouse(spark, rows))
+        made = Case(
+            "hive",
+            hive,
+            DirectoryObjectStore(tmp_path / "objects", settle_s=0.0),
+            lambda: keep(hive_warehouse(spark, rows, hive.system)),
+            # Spark's nested loops never look whether they were cancelled.
+            "SELECT count(*) AS n FROM range(1000000000000) AS r(i) WHERE i % 7 = 3",
         )
     else:
         from mlplatform_tests.conformance.object_stores import s3_store

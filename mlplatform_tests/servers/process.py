@@ -25,8 +25,9 @@ def free_port() -> int:
 
 def listens(port: int) -> bool:
     """Whether something accepts connections on `port`."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+        # The kernel may have given the probe this very port: it is then connected to itself.
+        return bool(probe.getsockname() != probe.getpeername())
     return False
 
 

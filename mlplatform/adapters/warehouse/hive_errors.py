@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import Literal
 
-from mlplatform.adapters.warehouse.sql_errors import UNTOLD, no_column, no_table
+from mlplatform.adapters.warehouse.sql_errors import UNTOLD
 from mlplatform.errors import (
     BugError,
     DataError,
@@ -18,8 +18,12 @@ from mlplatform.errors import (
 _STATE = re.compile(r"SQLSTATE: (\w{5})")
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
 _WRAPPING = re.compile(r"^(?:[\w.$]+(?:Exception|Error): |Error running query: |\[[A-Z0-9_.]+\] )+")
-_NO_TABLE = re.compile(r"TABLE_OR_VIEW_NOT_FOUND\].*?The table or view ((?:`(?:[^`]|``)*`\.?)+) cannot be found", re.S)
-_NO_COLUMN = re.compile(r"UNRESOLVED_COLUMN.*? with name ((?:`(?:[^`]|``)*`\.?)+) cannot be resolved", re.S)
+_MISSING: dict[Literal["table", "column"], re.Pattern[str]] = {
+    "table": re.compile(
+        r"TABLE_OR_VIEW_NOT_FOUND\].*?The table or view ((?:`(?:[^`]|``)*`\.?)+) cannot be found", re.S
+    ),
+    "column": re.compile(r"UNRESOLVED_COLUMN.*? with name ((?:`(?:[^`]|``)*`\.?)+) cannot be resolved", re.S),
+}
 _LAST_NAME = re.compile(r"`((?:[^`]|``)*)`$")
 _GONE = ("FAILED_READ_FILE.FILE_NOT_EXIST", "PATH_NOT_FOUND", "FileNotFoundException")
 _DENIED = ("AccessControlException", "AccessDeniedException", "Permission denied", "HiveAccessControlException")
@@ -33,8 +37,28 @@ class SessionLostError(UnavailableError):
     """The server no longer knows the session, or cannot be reached."""
 
 
+class RefusedError(DataError):
+    """A statement that is wrong, or that a value does not fit; `told`: why."""
+
+    def __init__(self, subject: str, told: str) -> None:
+        super().__init__(f"{subject}: {told}")
+        self.told = told
+
+
+class MissingError(RefusedError):
+    """A table or column that is not there; `name` without what qualifies it."""
+
+    def __init__(self, subject: str, told: str, *, kind: Literal["table", "column"], name: str) -> None:
+        super().__init__(subject, told)
+        self.kind = kind
+        self.name = name
+
+
 def statement_error(message: str, subject: str, *, masked: bool = False) -> PlatformError:
     """The platform's error of a statement that the server refused or that failed; `masked`: values are not told."""
+    for kind, pattern in _MISSING.items():
+        if (found := pattern.search(message)) is not None:
+            return MissingError(subject, shown(message), kind=kind, name=_last(found[1]))
     states, told = _STATE.findall(message), shown(message)
     state = next((s for s in states if s.startswith("22")), states[0] if states else "")
     if "Invalid SessionHandle" in message or "Session does not exist" in message:
@@ -46,23 +70,12 @@ def statement_error(message: str, subject: str, *, masked: bool = False) -> Plat
             f"{subject}: {told}", next_step="Give the server's user the right to it, or this user in the server."
         )
     if state.startswith("22"):
-        return DataError(f"{subject}: {UNTOLD if masked else told}")
+        return RefusedError(subject, UNTOLD if masked else told)
     if state.startswith(("42", "0A", "21")):
-        return DataError(f"{subject}: {told}")
+        return RefusedError(subject, told)
     if state.startswith("53") or "OutOfMemoryError" in message:
         return UnavailableError(f"{subject}: {told}", next_step="The server needs more memory, or the query less.")
     return BugError(f"{subject}: {UNTOLD if masked else told}")
-
-
-def query_error(
-    error: PlatformError, message: str, *, tables: Sequence[str], columns: Sequence[str]
-) -> PlatformError:
-    """The error of a user's query; `tables`: those that are there, `columns`: those of the tables that it names."""
-    if (found := _NO_TABLE.search(message)) is not None:
-        return no_table(_last(found[1]), tables)
-    if (found := _NO_COLUMN.search(message)) is not None:
-        return no_column(_last(found[1]), columns)
-    return error
 
 
 def shown(message: str) -> str:

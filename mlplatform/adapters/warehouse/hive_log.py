@@ -72,7 +72,8 @@ class Entry:
         found["tables"] = _tables(found["tables"])
         found["guards"] = tuple(Guard(**row) for row in found["guards"])
         found["added"] = tuple(Part(**row) for row in found["added"])
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items()}
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,7 @@ def folder_of(name: str, columns: Columns) -> str:
 
 def _tables(data: Mapping[str, Any]) -> dict[str, Table]:
     return {
-        name: Table(
-            _columns(table["columns"]), {folder: _columns(found) for folder, found in table["folders"].items()}
-        )
+        name: Table(_columns(table["columns"]), {folder: _columns(found) for folder, found in table["folders"].items()})
         for name, table in data.items()
     }
 

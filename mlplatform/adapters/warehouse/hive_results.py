@@ -36,7 +36,7 @@ def _kind(column: Sequence[Any]) -> pa.DataType:
     import pyarrow as pa
 
     name, kind, *_, precision, scale, _null = column
-    kinds = {
+    kinds: dict[str, pa.DataType] = {
         "BOOLEAN": pa.bool_(),
         "TINYINT": pa.int8(),
         "SMALLINT": pa.int16(),

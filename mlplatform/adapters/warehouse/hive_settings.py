@@ -54,13 +54,16 @@ class HiveSettings(BaseModel):
         description="Name of a secret with a JDBC URL (jdbc:hive2://host:port/db;ssl=true); what it says goes first.",
     )
     database: str = Field(
-        default="", description="Database of views on the tables, and of tables that others load; none: the system's name."
+        default="",
+        description="Database of views on the tables, and of tables that others load; none: the system's name.",
     )
     views: bool = Field(default=True, description="Whether tables are shown to others as views in the database.")
     store: HiveStore = Field(default_factory=HiveStore)
     prefix: str = Field(default="hive/", description="Below it, in the store, lie rows and commits.")
     s3_scheme: str = Field(default="s3a", description="What the server calls S3's addresses.")
-    connect_timeout_s: int = Field(default=30, ge=1)
+    answer_timeout_s: int = Field(
+        default=120, ge=1, description="Longest wait for one answer; statements are polled, and may take longer."
+    )
     query_timeout_s: float | None = Field(default=None, gt=0, description="Longest time of any statement.")
 
 

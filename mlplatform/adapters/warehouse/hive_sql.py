@@ -68,9 +68,7 @@ def value_sql(value: Any) -> str:
     raise DataError(f"A parameter of a query is of type {type(value).__name__}, which SQL has no literal of.")
 
 
-def canonical(
-    sql: str, parameters: Sequence[Any], *, schema: str, relation: Callable[[str], str | None]
-) -> str:
+def canonical(sql: str, parameters: Sequence[Any], *, schema: str, relation: Callable[[str], str | None]) -> str:
     """One read-only statement as Spark's. `relation`: what a table's name stands for, as SQL; None: a table of `schema`.
 
     Raises:
@@ -104,7 +102,7 @@ def _numbered(sql: str) -> tuple[str, int]:
     """The statement with its ``?`` numbered in the order they stand in, and how many there are."""
     import sqlglot
     from sqlglot.errors import SqlglotError
-    from sqlglot.tokens import TokenType
+    from sqlglot.tokenizer_core import TokenType
 
     try:
         tokens = sqlglot.tokenize(sql, read="duckdb")
@@ -125,6 +123,29 @@ def _as_spark(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.DataType) and node.this in (exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT):
         # A VARCHAR with a length is checked by Spark, and cuts nothing off in DuckDB.
         return exp.DataType.build("text")
+    if isinstance(node, exp.Table) and isinstance(node.this, exp.GenerateSeries):
+        return _range(node)
+    return node
+
+
+def _range(node: exp.Table) -> exp.Expr:
+    """Whole numbers as a table: DuckDB calls table and column `range` or `generate_series`, Spark its column `id`."""
+    from sqlglot import exp
+
+    series = node.this
+    start, end, step = series.args.get("start"), series.args.get("end"), series.args.get("step")
+    if not all(n is None or (isinstance(n, exp.Literal) and not n.is_string) for n in (start, end, step)):
+        return node
+    exclusive = bool(series.args.get("is_end_exclusive"))
+    if not exclusive:
+        end = exp.Add(this=end, expression=exp.Literal.number(1))
+    name = "range" if exclusive else "generate_series"
+    alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name))
+    if not alias.args.get("columns"):
+        alias.set("columns", [exp.to_identifier(name)])
+    bounds = [bound for bound in (start, end, step) if bound is not None]
+    node.set("this", exp.Anonymous(this="range", expressions=bounds))
+    node.set("alias", alias)
     return node
 
 
