@@ -10,6 +10,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from mlplatform_tests.conformance.snowflake_warehouse import snowflake_server
+
+__all__ = ["snowflake_server"]
+
 LONG = ("test_warehouse_dirt", "test_warehouse_dirt_apart", "test_warehouse_samples", "test_warehouse_profiles")
 SHORT = (
     "test_a_csv_record_that_does_not_fit_is_quarantined_alone",

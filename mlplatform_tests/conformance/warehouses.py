@@ -19,7 +19,7 @@ from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 
-ADAPTERS = ("ducklake", "redshift", "hive")
+ADAPTERS = ("ducklake", "redshift", "snowflake", "hive")
 
 CSV, JSONL, PARQUET = CsvFormat(), JsonLinesFormat(), ParquetFormat()
 
@@ -166,6 +166,17 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
             lambda: keep(hive_warehouse(spark, rows, hive.system)),
             # Spark's nested loops never look whether they were cancelled.
             "SELECT count(*) AS n FROM range(1000000000000) AS r(i) WHERE i % 7 = 3",
+        )
+    elif request.param == "snowflake":
+        from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
+
+        account = request.getfixturevalue("snowflake_server")
+        flake = keep(snowflake_warehouse(account))
+        made = Case(
+            "snowflake",
+            flake,
+            DirectoryObjectStore(tmp_path / "objects"),
+            lambda: keep(snowflake_warehouse(account, flake.system)),
         )
     else:
         from mlplatform_tests.conformance.object_stores import s3_store

@@ -25,6 +25,9 @@ WIDENED = frozenset(
 )
 """(found, declared): every value of the first is one of the second. Any scalar becomes varchar besides, decimals by their size."""
 
+WIDER = "__wider"
+"""Behind the name of a column whose values move to one of a wider type."""
+
 
 class SqlTables(ABC):
     """The tables of one schema."""
@@ -63,7 +66,7 @@ class SqlTables(ABC):
             return
         self._create_books()
         with self._alone():
-            found = self.columns(schema.name)
+            found = self._mended(schema)
             if not found:
                 self._create(schema)
             new, wider = self.changes(schema, found) if found else ([], [])
@@ -84,6 +87,10 @@ class SqlTables(ABC):
             self.lock_books()
             yield
 
+    def _mended(self, schema: TableSchema) -> dict[str, str]:
+        """The table's columns, after what a change that broke off left is put right, where changes can break off."""
+        return self.columns(schema.name)
+
     def _create_books(self) -> None:
         self._session.execute(f"CREATE SCHEMA IF NOT EXISTS {self.dialect.identifier(self.schema)}")
         for name, columns in BOOKS.items():
@@ -91,13 +98,16 @@ class SqlTables(ABC):
             self._session.execute(self.dialect.create_sql(self.name(name), kinds))
 
     def _create(self, schema: TableSchema) -> None:
-        columns = [(c.name, self.dialect.sql_type(c.type)) for c in schema.columns]
-        columns += self.dialect.provenance_types.items()
-        self._session.execute(self.dialect.create_sql(self.name(schema.name), columns))
+        self._make(schema)
         self._session.execute(
             f"INSERT INTO {self.name('_guards')} (table_name, shard, last, epoch) VALUES (?, ?, '0', 0)",
             [schema.name, LOADS],
         )
+
+    def _make(self, schema: TableSchema) -> None:
+        columns = [(c.name, self.dialect.sql_type(c.type)) for c in schema.columns]
+        columns += self.dialect.provenance_types.items()
+        self._session.execute(self.dialect.create_sql(self.name(schema.name), columns))
 
     def _add(self, table: str, column: str, logical: str) -> None:
         name, kind = self.dialect.identifier(column), self.dialect.sql_type(logical)
@@ -105,9 +115,9 @@ class SqlTables(ABC):
 
     def _widen(self, table: str, column: Column) -> None:
         """The values move to a new column: what types a column may be changed to in place differs, and is little."""
-        name, wider = self.dialect.identifier(column.name), self.dialect.identifier(f"{column.name}__wider")
+        name, wider = self.dialect.identifier(column.name), self.dialect.identifier(column.name + WIDER)
         kind = self.dialect.sql_type(column.type)
-        self._add(table, f"{column.name}__wider", column.type)
+        self._add(table, column.name + WIDER, column.type)
         self._session.execute(
             f"UPDATE {self.name(table)} SET {wider} = CAST({name} AS {kind}) WHERE {name} IS NOT NULL"
         )

@@ -1,0 +1,116 @@
+"""A session with Snowflake: opened on first use, statements one by one or in a transaction, tagged, errors mapped.
+
+Snowflake (https://docs.snowflake.com/en/sql-reference/transactions) reads each statement of a transaction from what is
+committed when it begins; UPDATE, DELETE and MERGE wait for the transaction that wrote the table before; a statement that
+makes or changes tables commits. A transaction whose client died goes when it stood in another's way for five minutes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.adapters.warehouse.snowflake_errors import LOST, is_conflict, platform_error
+from mlplatform.adapters.warehouse.sql_session import SqlSession
+from mlplatform.errors import ProfileError
+
+if TYPE_CHECKING:
+    from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
+    from mlplatform.ports.secrets import Secrets
+
+
+class SnowflakeConnection(SqlSession):
+    """`schema`: where tables are that are named without one; `masked`: errors do not tell values."""
+
+    def __init__(
+        self, settings: SnowflakeSettings, secrets: Secrets, *, system: str, schema: str, masked: bool = False
+    ) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._system = system
+        self._schema = schema
+        self._masked = masked
+        self._tag: dict[str, str] = {}
+        self._open: Any = None
+
+    def execute(
+        self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "", timeout_s: float | None = None
+    ) -> Any:
+        session = self._session()
+        from snowflake.connector.errors import Error
+
+        cursor = session.cursor()
+        tag = json.dumps({"platform": "mlplatform", "system": self._system, **self._tag})
+        try:
+            cursor.execute(sql, tuple(parameters) or None, timeout=timeout_s, _statement_params={"QUERY_TAG": tag})
+        except (Error, OSError) as error:
+            where = subject or f"Snowflake account '{self.settings.account}'"
+            mapped = platform_error(error, where, masked=self._masked)
+            if isinstance(error, OSError) or error.errno in LOST:
+                self.close()
+            raise mapped from (None if self._masked else error)
+        return cursor
+
+    @contextmanager
+    def tagged(self, **tag: str) -> Iterator[None]:
+        """What Snowflake's query history says of the statements in the block, beside the system."""
+        before, self._tag = self._tag, {**self._tag, **tag}
+        try:
+            yield
+        finally:
+            self._tag = before
+
+    def another(self) -> SnowflakeConnection:
+        """A session beside this one, with the same settings."""
+        return SnowflakeConnection(
+            self.settings, self._secrets, system=self._system, schema=self._schema, masked=self._masked
+        )
+
+    def is_conflict(self, error: BaseException) -> bool:
+        return is_conflict(error)
+
+    @property
+    def is_open(self) -> bool:
+        return self._open is not None
+
+    def close(self) -> None:
+        session, self._open = self._open, None
+        if session is not None:
+            with suppress(Exception):
+                session.close(retry=False)
+
+    def _session(self) -> Any:
+        if self._open is not None:
+            return self._open
+        try:
+            import snowflake.connector
+            from snowflake.connector.errors import Error
+        except ImportError as error:
+            raise ProfileError(
+                "The warehouse adapter 'snowflake' needs the package snowflake-connector-python, found none.",
+                next_step="pip install 'mlplatform[snowflake]'",
+            ) from error
+        settings = self.settings
+        credentials = settings.credentials(self._secrets)
+        try:
+            self._open = snowflake.connector.connect(
+                **settings.arguments(schema=self._schema),
+                **credentials,
+                paramstyle="qmark",
+                application="mlplatform",
+                # Where the client runs is nobody's business, and asking for it takes time.
+                platform_detection_timeout_seconds=0.0,
+                session_parameters={
+                    "TIMEZONE": "UTC",
+                    "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+                    "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",
+                    "LOCK_TIMEOUT": settings.lock_timeout_s,
+                    "ABORT_DETACHED_QUERY": True,
+                },
+            )
+        except (Error, OSError) as error:
+            # The driver's error may quote what it was given.
+            raise platform_error(error, f"Connection to Snowflake account '{settings.account}'") from None
+        return self._open

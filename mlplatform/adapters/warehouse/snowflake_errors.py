@@ -1,0 +1,86 @@
+"""The Snowflake driver's errors as the platform's own, by their numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mlplatform.adapters.warehouse.sql_errors import UNTOLD, no_column, no_table, too_slow
+from mlplatform.errors import (
+    BugError,
+    DataError,
+    PermissionDeniedError,
+    PlatformError,
+    ProfileError,
+    TimedOutError,
+    TransientError,
+    UnavailableError,
+)
+
+_CONFLICTS = (604_625, 625, 200_001)
+_CANCELLED = (604, 630)
+_REFUSED = (3001, 3003, 250_001, 390_100, 390_101, 390_144, 390_303, 390_318, 390_422)
+_NO_WAREHOUSE = (606,)
+_NO_TABLE, _NO_COLUMN = (2003,), (904,)
+LOST = (250_002, 250_003, 250_005, 251_011, 251_012, 290_500, 390_104, 390_111, 390_112, 390_114, 390_195)
+"""The session, or the way to it, is gone."""
+
+_NAME = re.compile(r"'(?:[^']*\.)?\"?([^'\".]+)\"?'")
+
+
+def number(error: BaseException) -> int:
+    """Snowflake's number of the error; -1 where it has none."""
+    found = getattr(error, "errno", None)
+    return found if isinstance(found, int) else -1
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
+    return number(error) in _CONFLICTS
+
+
+def _said(error: BaseException) -> str:
+    """What the server said, on one line."""
+    text: Any = getattr(error, "raw_msg", None) or error
+    return " ".join(str(text).replace("SQL compilation error:", "").split())
+
+
+def platform_error(error: BaseException, subject: str, *, masked: bool = False) -> PlatformError:
+    """The platform's error for a driver's; `subject` is what was worked on, `masked`: its values are not told."""
+    errno, message = number(error), _said(error)
+    if is_conflict(error):
+        return TransientError(f"{subject}: another transaction was in the way: {message}")
+    if errno in _REFUSED:
+        return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, role and grants.")
+    if errno in _NO_WAREHOUSE:
+        return ProfileError(f"{subject}: {message}", next_step="Set warehouse to one that the role may use.")
+    if errno in _CANCELLED:
+        return TimedOutError(f"{subject}: the statement was cancelled.")
+    if errno in LOST or errno == -1 or 250_000 <= errno < 300_000:
+        return UnavailableError(f"{subject}: {message}", next_step="See whether Snowflake can be reached.")
+    return BugError(f"{subject}: {UNTOLD if masked else message} (error {errno})")
+
+
+def query_error(
+    error: PlatformError,
+    *,
+    tables: Sequence[str],
+    columns: Sequence[str],
+    timeout_s: float | None,
+    masked: bool = False,
+) -> PlatformError:
+    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
+    cause = error.__cause__ or error.__context__ or error
+    errno, message = number(cause), _said(cause)
+    if isinstance(error, TimedOutError):
+        return too_slow(timeout_s, "the warehouse allows")
+    name = _NAME.search(message)
+    if errno in _NO_TABLE and name is not None:
+        return no_table(name[1].lower(), tables)
+    if errno in _NO_COLUMN and name is not None:
+        return no_column(name[1].lower(), columns)
+    if isinstance(error, BugError) and errno > 0:
+        on_value = 100_000 <= errno < 101_000
+        return DataError(f"The query is wrong: {UNTOLD if masked and on_value else message}")
+    return error

@@ -1,0 +1,90 @@
+"""Results of the driver as Arrow, typed by what Snowflake says of the columns: its batches narrow numbers to what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.adapters.warehouse.snowflake_sql import lower
+from mlplatform.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FIXED, _REAL, _DATE, _LTZ, _TZ, _NTZ, _BINARY, _TIME, _BOOLEAN = 0, 1, 3, 6, 7, 8, 11, 12, 13
+_BIGINT_DIGITS, _MOST_DIGITS = 19, 38
+
+
+def arrow_table(cursor: Any) -> pa.Table:
+    """All rows of an executed cursor. A whole number is int64; where one does not fit, its column is decimal128(38, 0)."""
+    import pyarrow as pa
+
+    schema = arrow_schema(cursor)
+    found = cursor.fetch_arrow_all(force_return_table=True, force_microsecond_precision=True)
+    if found.num_rows == 0:
+        return schema.empty_table()
+    arrays = []
+    for number, field in enumerate(schema):
+        try:
+            arrays.append(_cast(found.column(number), field.type))
+        except pa.ArrowInvalid:
+            arrays.append(found.column(number).cast(pa.decimal128(_MOST_DIGITS, 0)))
+    return pa.table(arrays, names=schema.names)
+
+
+def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
+    """The rows as Snowflake hands them out, a batch at a time, all of `arrow_schema`. Raises DataError: a whole number too
+    long for int64."""
+    import pyarrow as pa
+
+    schema = arrow_schema(cursor)
+    for found in cursor.fetch_arrow_batches(force_microsecond_precision=True):
+        arrays = []
+        for number, field in enumerate(schema):
+            try:
+                arrays.append(_cast(found.column(number), field.type))
+            except pa.ArrowInvalid as error:
+                raise DataError(
+                    f"Column '{field.name}' has a whole number that needs more than 64 bits.",
+                    next_step="Cast it to double or varchar in the query.",
+                ) from error
+        yield pa.Table.from_arrays(arrays, schema=schema)
+
+
+def arrow_schema(cursor: Any) -> pa.Schema:
+    """Columns of an executed cursor. Duplicate names stay."""
+    import pyarrow as pa
+
+    kinds: dict[int, pa.DataType] = {
+        _REAL: pa.float64(),
+        _DATE: pa.date32(),
+        _NTZ: pa.timestamp("us"),
+        _LTZ: pa.timestamp("us", "UTC"),
+        _TZ: pa.timestamp("us", "UTC"),
+        _BINARY: pa.binary(),
+        _TIME: pa.time64("us"),
+        _BOOLEAN: pa.bool_(),
+    }
+    fields = []
+    for column in cursor.description:
+        if column.type_code == _FIXED:
+            kind = _fixed(int(column.precision or 0), int(column.scale or 0))
+        else:
+            kind = kinds.get(column.type_code, pa.string())
+        fields.append(pa.field(lower(column.name), kind))
+    return pa.schema(fields)
+
+
+def _fixed(precision: int, scale: int) -> pa.DataType:
+    """Snowflake's whole numbers have 38 digits unless their type says fewer."""
+    import pyarrow as pa
+
+    if scale == 0 and (precision <= _BIGINT_DIGITS or precision == _MOST_DIGITS):
+        return pa.int64()
+    return pa.decimal128(precision, scale)
+
+
+def _cast(column: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any]:
+    import pyarrow as pa
+
+    return column.cast(kind, safe=not pa.types.is_timestamp(kind))
