@@ -60,7 +60,8 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
 def warehouse(
     connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets], *, masked: bool = False
 ) -> Warehouse:
-    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system.
+    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system;
+    `hive` (`HiveSettings`), a prefix of its object store and a database a system.
 
     `masked`: its errors do not tell values.
     """
@@ -77,7 +78,15 @@ def warehouse(
         settings = RedshiftSettings.model_validate(connection.settings)
         return RedshiftWarehouse(settings, secrets(), system=system, masked=masked)
 
-    return _choose(connection, {"ducklake": ducklake, "redshift": redshift})
+    def hive() -> Warehouse:
+        from mlplatform.adapters.warehouse.hive import HiveWarehouse
+        from mlplatform.adapters.warehouse.hive_settings import HiveSettings
+
+        settings = HiveSettings.model_validate(connection.settings)
+        place = Connection(port="object_store", adapter=settings.store.adapter, settings=settings.store.settings)
+        return HiveWarehouse(settings, secrets(), object_store(place, home), system=system, masked=masked)
+
+    return _choose(connection, {"ducklake": ducklake, "hive": hive, "redshift": redshift})
 
 
 def item_store(connection: Connection, home: Home) -> ItemStore:

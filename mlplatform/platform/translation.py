@@ -11,6 +11,12 @@ def translated(connection: Connection, sql: str, *, system: str) -> str:
     Raises:
         DataError: it says what that dialect cannot.
     """
+    if connection.adapter == "hive":
+        from mlplatform.adapters.warehouse import hive_sql
+
+        return hive_sql.canonical(
+            sql, (), schema=connection.settings.get("database") or system, relation=lambda _: None
+        )
     if connection.adapter != "redshift":
         return sql
     from mlplatform.adapters.warehouse.redshift_sql import select_sql
