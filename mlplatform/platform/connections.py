@@ -60,8 +60,8 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
 def warehouse(
     connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets], *, masked: bool = False
 ) -> Warehouse:
-    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`), a schema a system;
-    `hive` (`HiveSettings`), a prefix of its object store and a database a system.
+    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`) and `snowflake`
+    (`SnowflakeSettings`), a schema a system; `hive` (`HiveSettings`), a prefix of its object store and a database a system.
 
     `masked`: its errors do not tell values.
     """
@@ -78,6 +78,13 @@ def warehouse(
         settings = RedshiftSettings.model_validate(connection.settings)
         return RedshiftWarehouse(settings, secrets(), system=system, masked=masked)
 
+    def snowflake() -> Warehouse:
+        from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
+        from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
+
+        settings = SnowflakeSettings.model_validate(connection.settings)
+        return SnowflakeWarehouse(settings, secrets(), system=system, masked=masked)
+
     def hive() -> Warehouse:
         from mlplatform.adapters.warehouse.hive import HiveWarehouse
         from mlplatform.adapters.warehouse.hive_settings import HiveSettings
@@ -86,7 +93,7 @@ def warehouse(
         place = Connection(port="object_store", adapter=settings.store.adapter, settings=settings.store.settings)
         return HiveWarehouse(settings, secrets(), object_store(place, home), system=system, masked=masked)
 
-    return _choose(connection, {"ducklake": ducklake, "hive": hive, "redshift": redshift})
+    return _choose(connection, {"ducklake": ducklake, "hive": hive, "redshift": redshift, "snowflake": snowflake})
 
 
 def item_store(connection: Connection, home: Home) -> ItemStore:

@@ -17,8 +17,13 @@ def translated(connection: Connection, sql: str, *, system: str) -> str:
         return hive_sql.canonical(
             sql, (), schema=connection.settings.get("database") or system, relation=lambda _: None
         )
-    if connection.adapter != "redshift":
-        return sql
-    from mlplatform.adapters.warehouse.redshift_sql import select_sql
+    schema = f"{connection.settings.get('schema_prefix', '')}{system}"
+    if connection.adapter == "redshift":
+        from mlplatform.adapters.warehouse import redshift_sql
 
-    return select_sql(sql, f"{connection.settings.get('schema_prefix', '')}{system}")
+        return redshift_sql.select_sql(sql, schema)
+    if connection.adapter == "snowflake":
+        from mlplatform.adapters.warehouse import snowflake_sql
+
+        return snowflake_sql.select_sql(sql, schema)
+    return sql

@@ -22,6 +22,7 @@ from mlplatform.stations.features import Features
 from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server, redshift_warehouse
+from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
 from mlplatform_tests.conformance.warehouses import chosen_adapters
 
 __all__ = ["ministack_server", "redshift_server"]
@@ -73,6 +74,17 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ware
         beside.close()
         yield hive, DirectoryObjectStore(tmp_path / "objects", settle_s=0.0)
         hive.close()
+        return
+    if request.param == "snowflake":
+        account = request.getfixturevalue("snowflake_server")
+        flake = snowflake_warehouse(account)
+        others = account.session(schema=flake.system)
+        others.execute(f"CREATE SCHEMA IF NOT EXISTS {flake.system}")
+        others.execute(CREATE.format(f"{flake.system}.their_sales"))
+        others.execute(f"INSERT INTO {flake.system}.their_sales VALUES {ROWS}")
+        others.close()
+        yield flake, DirectoryObjectStore(tmp_path / "objects")
+        flake.close()
         return
     server = request.getfixturevalue("redshift_server")
     found = redshift_warehouse(server)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+from mlplatform.adapters.warehouse.snowflake_connection import SnowflakeConnection
+from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform_tests.servers.environment import environment
 from mlplatform_tests.servers.process import free_port, listens, running
 
@@ -48,6 +51,11 @@ class Snowflake:
             "MLPLATFORM_SECRET_SNOWFLAKE_KEY": self.private_key,
             "MLPLATFORM_SECRET_SNOWFLAKE_TOKEN": TOKEN,
         }
+
+    def session(self, schema: str, **settings: Any) -> SnowflakeConnection:
+        """One of somebody else's."""
+        made = SnowflakeSettings.model_validate({**self.settings, **settings})
+        return SnowflakeConnection(made, EnvironmentSecrets(self.secrets), system="others", schema=schema)
 
     def statements(self) -> list[dict[str, Any]]:
         """All that was sent: `sql` and the statement's `parameters`, in order."""

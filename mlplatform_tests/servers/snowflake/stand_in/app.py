@@ -57,13 +57,15 @@ class StandIn:
         data = (await _body(request))["data"]
         if (refused := self._accounts.refusal(data)) is not None:
             return _failed(*refused)
-        response = await fake.login_request(request)
-        token = json.loads(bytes(response.body))["data"]["token"]
+        answer = json.loads(bytes((await fake.login_request(request)).body))
+        token = answer["data"]["token"]
+        # Without one the driver never ends its session.
+        answer["data"]["masterToken"] = f"master of {token}"
         role = request.query_params.get("roleName", "")
         self._sessions[token] = Session(fake.sessions[token], role.upper())
         told = {key: value for key, value in data.items() if key not in ("PASSWORD", "TOKEN")}
         self._logins.append({**dict(request.query_params), **told})
-        return response
+        return JSONResponse(answer)
 
     async def query(self, request: Request) -> Response:
         body, request_id = await _body(request), request.query_params["requestId"]
