@@ -6,7 +6,6 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.csv as pacsv
@@ -19,12 +18,6 @@ from mlplatform_tests.prices import price_rows
 
 DAYS = 40
 COUNT = "SELECT count(*) AS n FROM stock_table"
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    with SmallDisk.mounted(tmp_path / "disk", size_mib=48) as mounted:
-        yield mounted
 
 
 def history(folder: Path, first: int, last: int) -> Path:
@@ -91,7 +84,7 @@ def test_a_file_that_finds_no_room_in_its_middle_leaves_no_object(tmp_path: Path
 def test_a_home_that_is_read_only_is_told_by_every_command(disk: SmallDisk, command: tuple[str, ...]) -> None:
     shell = make_shell(disk.root)
     assert shell.process("objects").code == 0
-    disk.remount("ro")
+    disk.read_only()
     done = shell.process(*command)
     assert done.code == 8
     assert f"The home '{shell.home}' cannot be written to by this user" in done.err
@@ -100,7 +93,7 @@ def test_a_home_that_is_read_only_is_told_by_every_command(disk: SmallDisk, comm
 
 def test_a_home_below_a_read_only_folder_cannot_be_made(disk: SmallDisk) -> None:
     shell = make_shell(disk.root)
-    disk.remount("ro")
+    disk.read_only()
     done = shell.run("objects")
     assert done.code == 8
     assert "or its disk is mounted read-only" in done.err

@@ -21,6 +21,7 @@ from mlplatform.serving.api_keys import ApiKeys
 from mlplatform.serving.listening import free_port
 from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.components.site import SMALL, SYSTEM, Site
+from mlplatform_tests.packages import LINEAR
 
 BASE_DAYS = 90
 AGAIN_S = 0.5
@@ -40,8 +41,11 @@ class Installation:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def make(cls, root: Path, *, ui: bool = False) -> Installation:
-        """Load some history, train and deploy two models, each better than the one before."""
+    def make(cls, root: Path, *, ui: bool = False, process: bool = False) -> Installation:
+        """Load some history, train and deploy two models, each better than the one before.
+
+        With `process`, the second is one that a process beside the gateway's worker holds.
+        """
         project = make_project("storm", root / "project")
         shutil.rmtree(project.defs)
         site = Site.make(project.defs.parent)
@@ -59,8 +63,13 @@ class Installation:
         _load(site)
         site.edit("stock_model", hyperparameters={"num_round": 3, "max_depth": 2, "eta": 0.2})
         _release(site, "first")
-        site.edit("stock_model", **SMALL)
-        _release(site, "second")
+        if process:
+            shutil.copytree(LINEAR, root / "project" / "containers" / "linear")
+            site.edit("stock_model", container="linear", hyperparameters={}, search={"trials": 0})
+            _release(site, "second")
+        site.edit("stock_model", container="xgboost", **SMALL)
+        if not process:
+            _release(site, "second")
         names = ("GATEWAY", "UI", "TRACKER")
         return cls(site, {f"MLPLATFORM_{name}_PORT": str(free_port()) for name in names}, ui)
 
@@ -109,12 +118,14 @@ class Installation:
         return self.process.wait(90)
 
     def processes(self) -> list[psutil.Process]:
-        """All processes of this home but this one, told by their environment: jobs have the folders of theirs in it."""
+        """All processes of this home but this one, told by their environment, where jobs have the folders of theirs, or by the
+        folder that they work in, as models' processes do in their package's.
+        """
         found = []
         mine = str(self.home)
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                own = any(value.startswith(mine) for value in process.environ().values())
+                own = any(value.startswith(mine) for value in (process.cwd(), *process.environ().values()))
                 if own and process.pid != os.getpid():
                     found.append(process)
         return found

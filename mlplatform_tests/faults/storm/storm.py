@@ -24,13 +24,16 @@ CALM_S = 120.0
 class Storm:
     """Producer, clients and init around an installation; `rage` kills, `calm` waits until all is done.
 
-    `env` is what each process of it sees besides.
+    `env` is what each process of it sees besides. With `process`, one of the models that are deployed in turn is held by a
+    process of its own.
     """
 
-    def __init__(self, root: Path, *, seed: int, ui: bool = False, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, root: Path, *, seed: int, ui: bool = False, process: bool = False, env: Mapping[str, str] | None = None
+    ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
-        self.installation = Installation.make(root, ui=ui)
+        self.installation = Installation.make(root, ui=ui, process=process)
         self.installation.more |= env or {}
         self.kills: list[Kill] = []
         self.callers = Callers(self.installation.url, self.installation.key(), seed)
@@ -47,6 +50,7 @@ class Storm:
         began = self.begin()
         for victim in victims:
             time.sleep(self.rng.uniform(0.2, 2.5))
+            self._tend()  # one that was killed last may not have been gone yet
             if victim in ("run", "job") and not matching(self.installation.processes(), victim):
                 self._refresh()
             self.kills.append(kill(self.installation, victim, self.rng, since=began))

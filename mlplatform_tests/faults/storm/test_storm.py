@@ -41,10 +41,10 @@ def victims(seed: int, kinds: Sequence[str], count: int) -> list[str]:
     return head + rest
 
 
-def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False) -> None:
+def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False, process: bool = False) -> None:
     """Let a storm rage, and see that everything adds up."""
     seed = int(os.environ.get("MLPLATFORM_STORM_SEED") or secrets.randbelow(10_000))
-    storm = Storm(root, seed=seed, ui=ui)
+    storm = Storm(root, seed=seed, ui=ui, process=process)
     try:
         storm.rage(victims(seed, kinds, count))
         storm.calm()
@@ -77,4 +77,10 @@ def test_ten_kills(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_hundred_kills(tmp_path: Path) -> None:
-    storm_of(tmp_path, [*PROGRAMS, *PAGES], 100, ui=True)
+    storm_of(tmp_path, [*PROGRAMS, *PAGES, "model process"], 100, ui=True, process=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kills_of_models_processes_and_of_those_that_own_them(tmp_path: Path) -> None:
+    storm_of(tmp_path, ("model process", "gateway worker", "supervisor", "operator"), 12, process=True)

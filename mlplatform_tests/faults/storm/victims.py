@@ -23,6 +23,7 @@ MARKS = {
     "tracker": ("mlflow",),
     "run": ("multiprocessing.spawn", "faults.walk"),
     "job": ("mlplatform.entrypoints",),
+    "model process": ("scorer.py",),
     "operator": ("faults.storm.operating",),
     "producer": ("faults.storm.producing",),
 }
