@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -37,14 +37,15 @@ class HiveCommits:
 
     def state(self, *, afresh: bool = False) -> State:
         """The state at the log's end. `afresh`: from the newest checkpoint on, whatever was read before."""
-        state = None if afresh else self._read_on(self._state)
+        start = State() if afresh else self._state
         for _ in range(ATTEMPTS):
-            if state is not None:
-                self._state = state
-                return state
-            # What clean-up just took has a newer checkpoint behind it.
+            # What clean-up takes while it is read has a newer checkpoint behind it.
             with suppress(NotFoundError):
-                state = self._read_on(self._newest_checkpoint())
+                found = self._read_on(start)
+                if found is not None:
+                    self._state = found
+                    return found
+                start = self._newest_checkpoint()
         raise StateError(
             f"The log '{self._prefix}' lists objects that cannot be opened.",
             next_step="Restore them from the store's versions or a backup.",
@@ -118,26 +119,21 @@ class HiveCommits:
             self.checkpoint()
 
     def _read_on(self, state: State) -> State | None:
-        """`state` and the commits behind it; None where the log no longer has them one by one."""
-        for position, key in self._entries(state.position):
-            if position != state.position + 1:
-                if self._newest_checkpoint().position > state.position:
-                    return None
+        """`state` and the commits behind it; None where a checkpoint was made since: what lies before one may be cleaned
+        up, and what lies at a place that was may be of one who slept."""
+        found = list(self._store.list(self._prefix, after=self._key(state.position, _STATE)))
+        if any(info.key.endswith(_STATE) for info in found):
+            return None
+        for info in found:
+            if self._position(info.key) != state.position + 1:
                 raise StateError(
-                    f"The log '{self._prefix}' goes from commit {state.position} to {position}: one in between is gone.",
+                    f"The log '{self._prefix}' goes from commit {state.position} to {self._position(info.key)}: one in "
+                    "between is gone.",
                     next_step="Restore the object from the store's versions or a backup.",
                 )
-            try:
-                with self._store.open(key) as file:
-                    state = state.with_entry(Entry.from_json(file.read()))
-            except NotFoundError:
-                return None
+            with self._store.open(info.key) as file:
+                state = state.with_entry(Entry.from_json(file.read()))
         return state
-
-    def _entries(self, after: int) -> Iterator[tuple[int, str]]:
-        for info in self._store.list(self._prefix, after=self._key(after, _STATE)):
-            if not info.key.endswith(_STATE):
-                yield self._position(info.key), info.key
 
     def _newest_checkpoint(self, *, after: int = 0) -> State:
         keys = [i.key for i in self._store.list(self._prefix, after=self._key(after)) if i.key.endswith(_STATE)]
