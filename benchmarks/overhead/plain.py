@@ -68,7 +68,7 @@ def main(work: Work, folder: Path, files: list[str]) -> dict[str, Any]:
     both = pa.concat_tables([training, validation])
     fitted, encoder = fit_rows(inputs, both)
     final, held_out = (encode_rows(encoder, fitted, table, "price", ()) for table in (both, test))
-    booster = train(chosen.parameters, "regression", 0, final, rounds=int(chosen.parameters["num_round"]))
+    booster, _ = train(chosen.parameters, "regression", 0, final, rounds=int(chosen.parameters["num_round"]))
     metrics = measure_all("regression", held_out.labels, predict(booster, held_out.matrix, "regression"))
     folder.mkdir(parents=True, exist_ok=True)
     booster.save_model(folder / "model.ubj")

@@ -2,6 +2,7 @@
 
 What SageMaker sets, or `ENV` lines of the Dockerfile: ``SM_MODEL_DIR``, ``SM_OUTPUT_DIR``, ``SM_OUTPUT_DATA_DIR``,
 ``SM_INPUT_DIR``, ``SM_INPUT_CONFIG_DIR``, ``SM_CHANNEL_<NAME>``, ``TRAINING_JOB_NAME``. No path is written in code.
+Which hosts there are `resourceconfig.json` says; where checkpoints are kept, `checkpointconfig.json`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,22 @@ from mlplatform.errors import DataError, NotFoundError, PlatformError, exit_code
 
 FAILURE_LENGTH = 1024
 """Characters of the failure file that SageMaker shows as FailureReason."""
+MASTER_PORT = 9099
+"""Where the first host listens for the others, unless ``SM_MASTER_PORT`` says another: SageMaker's own algorithm's."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The hosts that run a job together, sorted; `current` is this one. `local`: they are processes of one machine."""
+
+    names: tuple[str, ...] = ("algo-1",)
+    current: str = "algo-1"
+    local: bool = True
+    port: int = MASTER_PORT
+
+    @property
+    def rank(self) -> int:
+        return self.names.index(self.current)
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class Job:
     input_dir: Path
     hyperparameters: Mapping[str, str]
     channels: Mapping[str, Path]
+    machines: Machines = Machines()
+    checkpoint_dir: Path | None = None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Job:
@@ -52,6 +71,8 @@ class Job:
             input_dir=input_dir,
             hyperparameters=_read_json(config / "hyperparameters.json"),
             channels=channels,
+            machines=_machines(config, env),
+            checkpoint_dir=_checkpoint_dir(config),
         )
 
     def channel(self, name: str) -> Path:
@@ -94,6 +115,23 @@ def run_job(work: Callable[[Job], None], env: Mapping[str, str]) -> int:
         (job.output_dir / "failure").write_text(text[:FAILURE_LENGTH], "utf-8")
         return exit_code(error)
     return 0
+
+
+def _machines(config: Path, env: Mapping[str, str]) -> Machines:
+    path = config / "resourceconfig.json"
+    if not path.is_file():
+        return Machines()
+    content = _read_json(path)
+    names, current = tuple(sorted(content.get("hosts", ()))), str(content.get("current_host"))
+    if current not in names:
+        raise DataError(f"The job's '{path.name}' has current_host '{current}', which is none of its hosts.")
+    local = content.get("network_interface_name") == "lo"
+    return Machines(names, current, local, int(env.get("SM_MASTER_PORT") or MASTER_PORT))
+
+
+def _checkpoint_dir(config: Path) -> Path | None:
+    path = config / "checkpointconfig.json"
+    return Path(_read_json(path)["LocalPath"]) if path.is_file() else None
 
 
 def _path(env: Mapping[str, str], name: str) -> Path:

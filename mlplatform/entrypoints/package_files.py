@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.features.fitted import FittedField, write_transforms
 from mlplatform.core.packages.manifest import Manifest, Runtime, Signature
 from mlplatform.core.packages.writer import seal_package
+from mlplatform.core.training.hosts import ALONE, Hosts, total
+from mlplatform.core.training.hosts import tables as of_hosts
 from mlplatform.core.training.plan import TrainingPlan
 from mlplatform.entrypoints.contract import Job
 
@@ -27,15 +30,46 @@ FITTED_ON = ("train", "validation")
 SPLIT, BASELINE, EVALUATION = "split.json", "baseline.json", "evaluation.json"
 
 
+@dataclass(frozen=True)
+class RowFacts:
+    """What a package tells of the rows behind it: how many by channel, and up to where they went, all and those fitted on."""
+
+    rows: dict[str, int]
+    trained_to: str | None
+    fitted_to: str | None
+
+
 def read_channels(job: Job) -> dict[str, pa.Table]:
-    """The rows of each channel."""
+    """The rows of each channel; on several hosts, each has its share."""
+    return {name: _read(job.parquet(name), job.machines.rank, len(job.machines.names)) for name in CHANNELS}
+
+
+def _read(files: Sequence[Path], rank: int, hosts: int) -> pa.Table:
+    """All rows of the files, or of several hosts' every so manieth: as many for each, and no host holds more."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return {
-        name: pa.concat_tables([pq.read_table(path, partitioning=None) for path in job.parquet(name)])
-        for name in CHANNELS
-    }
+    if hosts == 1:
+        return pa.concat_tables([pq.read_table(path, partitioning=None) for path in files])
+    shares, before = [], 0
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            shares.append(file.schema_arrow.empty_table())
+            for batch in file.iter_batches():
+                share = np.arange((rank - before) % hosts, batch.num_rows, hosts)
+                shares.append(pa.Table.from_batches([batch.take(share)]))
+                before += batch.num_rows
+    return pa.concat_tables(shares)
+
+
+def facts_of(plan: TrainingPlan, tables: Mapping[str, pa.Table], hosts: Hosts = ALONE) -> RowFacts:
+    """Over all hosts' rows, of which `tables` holds this one's."""
+    return RowFacts(
+        {name: total(hosts, table.num_rows) for name, table in tables.items()},
+        greatest(tables.values(), plan.window_column, hosts),
+        greatest([tables[name] for name in FITTED_ON], plan.window_column, hosts),
+    )
 
 
 def seal(
@@ -50,25 +84,26 @@ def seal(
     metrics: Mapping[str, float],
     parameters: Mapping[str, str] | None = None,
     evaluation: Mapping[str, Any] | None = None,
+    facts: RowFacts | None = None,
 ) -> Manifest:
     """Write what every package holds beside its model, seal it, and leave the held-out rows with what was predicted.
 
     The model's own files lie in `job.model_dir` already. It was fitted on *train* and *validation*; `predicted` and
     `metrics` are those of *test*: a value a row, or a probability a class in the order of `classes`. `evaluation` joins
-    what `evaluation.json` says.
+    what `evaluation.json` says. `facts`: of all hosts' rows, where `tables` are one host's.
 
     Raises:
         StateError: the file that the runtime loads is not there, or there are folders.
     """
-    import pyarrow as pa
-
+    told = facts or facts_of(plan, tables)
     write_transforms(job.model_dir, fitted)
-    write_split(job, plan, pa.concat_tables([tables[name] for name in FITTED_ON]))
+    reach = {"column": plan.window_column, "fitted_to": told.fitted_to}
+    write_json(job.model_dir / SPLIT, {"split": plan.split, **reach})
     write_baseline(job, plan, FITTED_ON)
     shown = {
         "metric": plan.metric,
         "trained_on": " and ".join(FITTED_ON),
-        "rows": {name: table.num_rows for name, table in tables.items()},
+        "rows": told.rows,
         "held_out": dict(metrics),
     }
     write_json(job.model_dir / EVALUATION, {**shown, **(evaluation or {})}, sort=False)
@@ -80,18 +115,12 @@ def seal(
         snapshot=plan.snapshot,
         training_job=job.name,
         code_version=plan.code_version,
-        trained_to=greatest(tables.values(), plan.window_column),
+        trained_to=told.trained_to,
         parameters=dict(parameters or {}),
         metrics=dict(metrics),
     )
     write_held_out(job.data_dir, tables["test"], predicted, classes, without=plan.personal)
     return manifest
-
-
-def write_split(job: Job, plan: TrainingPlan, fitted_on: pa.Table) -> None:
-    """Write `split.json`: the rule, and up to where the rows went that the model itself was trained on."""
-    reach = {"column": plan.window_column, "fitted_to": greatest([fitted_on], plan.window_column)}
-    write_json(job.model_dir / SPLIT, {"split": plan.split, **reach})
 
 
 def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str]) -> None:
@@ -113,15 +142,18 @@ def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str]) -> Non
     write_json(job.model_dir / BASELINE, profile.to_json())
 
 
-def greatest(tables: Iterable[pa.Table], column: str | None) -> str | None:
-    """The greatest value of the window's column, as text: a package's `trained_to`. None without a window."""
+def greatest(tables: Iterable[pa.Table], column: str | None, hosts: Hosts = ALONE) -> str | None:
+    """The greatest value of the window's column over all hosts, as text: a package's `trained_to`. None without a window."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if column is None:
         return None
-    values = [pc.max(table.column(column)).as_py() for table in tables]
-    present = [value for value in values if value is not None]
-    return str(max(present)) if present else None
+    columns = [table.column(column) for table in tables]
+    own = pa.chunked_array([chunk for values in columns for chunk in values.chunks], columns[0].type)
+    found = pa.table({"value": pa.array([pc.max(own).as_py()], own.type)})
+    value = pc.max(pa.concat_tables(of_hosts(hosts, found)).column("value")).as_py()
+    return None if value is None else str(value)
 
 
 def write_json(path: Path, content: Mapping[str, Any], *, sort: bool = True) -> None:
@@ -137,7 +169,7 @@ def write_held_out(
     *,
     without: Sequence[str] = (),
 ) -> None:
-    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class.
+    """`held_out.parquet`: the held-out rows with `_prediction`, or `_probability_<class>` for each class. Each host leaves its own.
 
     Personal columns are left out (`without`): what a job leaves is kept as long as its model, and no erasure reaches it.
     """

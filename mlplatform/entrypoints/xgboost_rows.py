@@ -13,6 +13,7 @@ from mlplatform.core.features.columns import column, numbers
 from mlplatform.core.features.encoder import Encoder
 from mlplatform.core.features.fitted import FittedField, fit
 from mlplatform.core.packages.manifest import InputField, Task
+from mlplatform.core.training.hosts import ALONE, Hosts, union
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ class Rows:
         )
 
 
-def fit_rows(inputs: Sequence[InputField], table: pa.Table) -> tuple[tuple[FittedField, ...], Encoder]:
-    """Transforms fitted on `table`, and the encoder that applies them."""
-    fitted = fit(inputs, table)
+def fit_rows(
+    inputs: Sequence[InputField], table: pa.Table, hosts: Hosts = ALONE
+) -> tuple[tuple[FittedField, ...], Encoder]:
+    """Transforms fitted on all hosts' rows, of which `table` holds this one's, and the encoder that applies them."""
+    fitted = fit(inputs, table, hosts)
     return fitted, Encoder(inputs, fitted)
 
 
@@ -67,15 +70,18 @@ def labels_of(table: pa.Table, target: str, classes: Sequence[str]) -> npt.NDArr
     return np.array([index[class_name(value)] for value in column(table, target).to_pylist()])
 
 
-def find_classes(task: Task, tables: Sequence[pa.Table], target: str) -> tuple[str, ...]:
-    """Names of the target's classes over all tables, in order; () for regression.
+def find_classes(task: Task, tables: Sequence[pa.Table], target: str, hosts: Hosts = ALONE) -> tuple[str, ...]:
+    """Names of the target's classes over all tables of all hosts, in order; () for regression.
 
     Raises:
         DataError: a class is missing in a row, or there are fewer than two (binary: other than two).
     """
     if task == "regression":
         return ()
-    values: set[Any] = {value for table in tables for value in column(table, target).unique().to_pylist()}
+    own = {value for table in tables for value in column(table, target).unique().to_pylist()}
+    for value in own - {None}:
+        class_name(value)
+    values: set[Any] = union(hosts, own)
     if None in values:
         raise DataError(f"Target '{target}' is missing in some rows; expected a class in each.")
     classes = tuple(class_name(value) for value in sorted(values))

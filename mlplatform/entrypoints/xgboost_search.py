@@ -1,15 +1,21 @@
-"""Boosting under given hyperparameters, and a small Optuna search over them on the validation rows."""
+"""Boosting under given hyperparameters, and a small Optuna search over them on the validation rows.
+
+On several hosts each does the same at the same time: values are those of all rows, and the first one's clock counts.
+"""
 
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.packages.manifest import Task
-from mlplatform.core.training.metrics import measure
+from mlplatform.core.training.hosts import ALONE, Hosts, total
+from mlplatform.core.training.metrics import measure, measure_all
 from mlplatform.core.training.plan import Search, SearchRange, TrainingPlan
+from mlplatform.entrypoints.xgboost_checkpoints import Best, Progress
 from mlplatform.entrypoints.xgboost_rows import Rows
 from mlplatform.errors import SpecError
 
@@ -30,10 +36,10 @@ INTEGERS = frozenset(
 )
 REALS = frozenset(
     {"eta", "gamma", "min_child_weight", "max_delta_step", "subsample", "colsample_bytree", "colsample_bylevel",
-     "colsample_bynode", "lambda", "alpha", "scale_pos_weight"}
+     "colsample_bynode", "lambda", "alpha", "scale_pos_weight", "checkpoint_s"}
 )  # fmt: skip
 TEXTS = frozenset({"objective", "tree_method", "grow_policy", "booster"})
-_OURS = frozenset({"num_round", "early_stopping_rounds"})
+_OURS = frozenset({"num_round", "early_stopping_rounds", "checkpoint_s"})
 _OBJECTIVES: dict[Task, tuple[str, ...]] = {
     "regression": (
         "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror", "reg:gamma",
@@ -47,16 +53,16 @@ _OBJECTIVES: dict[Task, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A booster, its rounds, and the metric on the validation rows."""
+    """What a trial came to: its rounds, the search's metric on the validation rows, and all metrics."""
 
-    booster: Any
     rounds: int
     value: float
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the search chose: hyperparameters with the rounds that were best, their value, and all trials."""
+    """What the search chose: hyperparameters with the rounds that were best, what they came to, and all trials."""
 
     parameters: dict[str, str]
     trained: Trained
@@ -81,15 +87,19 @@ def check_parameters(parameters: Mapping[str, str], task: Task) -> dict[str, str
 
 
 def train(
-    parameters: Mapping[str, str],
+    parameters: dict[str, str],
     task: Task,
     classes: int,
     rows: Rows,
     *,
     rounds: int | None = None,
     validation: Any = None,
-) -> Any:
-    """A booster; with `validation` (a DMatrix) boosting stops when that no longer improves."""
+    progress: Progress | None = None,
+) -> tuple[Any, int]:
+    """A booster, and how many of its rounds to keep.
+
+    With `validation` (a DMatrix) boosting stops when that no longer improves, and those up to its best are kept.
+    """
     import xgboost
 
     settings = {name: _typed(name, value) for name, value in parameters.items() if name not in _OURS}
@@ -97,16 +107,23 @@ def train(
     settings.setdefault("verbosity", 1)
     if task == "multiclass":
         settings["num_class"] = classes
-    stopping = int(parameters["early_stopping_rounds"])
-    watched = validation is not None and stopping > 0
-    return xgboost.train(
-        settings,
-        rows.dmatrix(int(parameters["nthread"])),
-        int(parameters["num_round"]) if rounds is None else rounds,
-        evals=[(validation, "validation")] if watched else [],
-        early_stopping_rounds=stopping if watched else None,
-        verbose_eval=False,
-    )
+    patience = int(parameters["early_stopping_rounds"]) if validation is not None else 0
+    progress = progress or Progress()
+    model, best = progress.begun(parameters)
+    matrix = rows.dmatrix(int(parameters["nthread"]))
+    cached = [matrix, validation] if patience else [matrix]
+    booster = xgboost.Booster(settings, cached, None if model is None else bytearray(model))
+    for place in range(booster.num_boosted_rounds(), int(parameters["num_round"]) if rounds is None else rounds):
+        booster.update(matrix, place)
+        if patience:
+            value = float(booster.eval_set([(validation, "validation")], place).rpartition(":")[2])
+            # Every objective's own measure is one of what is lost.
+            best = Best(value, place) if best is None or value < best.value else best
+            if place - best.round >= patience:
+                break
+        progress.note(booster, parameters, best)
+    booster.reset()
+    return booster, booster.num_boosted_rounds() if best is None else best.round + 1
 
 
 def predict(booster: Any, matrix: npt.NDArray[np.float32], task: Task) -> npt.NDArray[np.float64]:
@@ -124,28 +141,36 @@ def search(
     rows: Rows,
     validation: Rows,
     log: Callable[[str], None],
+    *,
+    hosts: Hosts = ALONE,
+    progress: Progress | None = None,
 ) -> Chosen:
     """The best of the given hyperparameters and `plan.search.trials` others, by the plan's metric on `validation`.
 
     The given ones are always the first trial, so that a search never ends with something worse on these rows.
     """
     matrix = validation.dmatrix(int(parameters["nthread"]))
+    kept = progress or Progress()
     done: list[tuple[dict[str, str], Trained]] = []
 
-    def attempt(trial_parameters: dict[str, str]) -> float:
-        booster = train(trial_parameters, plan.task, classes, rows, validation=matrix)
-        rounds = booster.num_boosted_rounds()
-        if int(trial_parameters["early_stopping_rounds"]) > 0:
-            rounds = booster.best_iteration + 1
-            booster = booster[:rounds]
-        value = measure(plan.metric, validation.labels, predict(booster, validation.matrix, plan.task))
-        done.append((trial_parameters, Trained(booster, rounds, value)))
-        log(f"[{len(done) - 1}] validation:{plan.metric}: {value:.6g}")
-        return value
+    def tried(given: dict[str, str]) -> dict[str, Any]:
+        booster, rounds = train(given, plan.task, classes, rows, validation=matrix, progress=kept)
+        built = booster.num_boosted_rounds()
+        predicted = predict(booster if rounds == built else booster[:rounds], validation.matrix, plan.task)
+        value = measure(plan.metric, validation.labels, predicted, hosts)
+        metrics = measure_all(plan.task, validation.labels, predicted, hosts)
+        return {"parameters": given, "rounds": rounds, "built": built, "value": value, "metrics": metrics}
+
+    def attempt(given: dict[str, str]) -> float:
+        found = kept.finished(given) or tried(given)
+        kept.finish(found)
+        done.append((given, Trained(found["rounds"], found["value"], found["metrics"])))
+        log(f"[{len(done) - 1}] validation:{plan.metric}: {found['value']:.6g}")
+        return float(found["value"])
 
     attempt(parameters)
     if plan.search.trials and plan.search.ranges:
-        _ask(plan.search, plan.higher_is_better, parameters, attempt)
+        _ask(plan.search, plan.higher_is_better, parameters, attempt, hosts)
     sign = 1 if plan.higher_is_better else -1
     best, trained = max(done, key=lambda d: sign * d[1].value if d[1].value == d[1].value else -float("inf"))
     trials = tuple({"parameters": p, "rounds": t.rounds, plan.metric: t.value} for p, t in done)
@@ -153,7 +178,11 @@ def search(
 
 
 def _ask(
-    search: Search, higher_is_better: bool, parameters: dict[str, str], attempt: Callable[[dict[str, str]], float]
+    search: Search,
+    higher_is_better: bool,
+    parameters: dict[str, str],
+    attempt: Callable[[dict[str, str]], float],
+    hosts: Hosts,
 ) -> None:
     import optuna
 
@@ -165,7 +194,11 @@ def _ask(
     def objective(trial: optuna.Trial) -> float:
         return attempt({**parameters, **{name: _suggest(trial, name, r) for name, r in search.ranges.items()}})
 
-    study.optimize(objective, n_trials=search.trials, timeout=search.timeout_s)
+    end = time.monotonic() + search.timeout_s
+    for _ in range(search.trials):
+        if total(hosts, hosts.rank == 0 and time.monotonic() > end):
+            break
+        study.optimize(objective, n_trials=1)
 
 
 def _suggest(trial: Any, name: str, wanted: SearchRange) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mlplatform.errors import NotFoundError
 from mlplatform.ports.object_store import ObjectStore
 
 _UNFINISHED = (".sagemaker-uploading", ".sagemaker-uploaded")
@@ -35,7 +36,7 @@ class Checkpoints:
                 continue
             try:
                 self._store.put(f"{self._prefix}{name}", folder / name)
-            except FileNotFoundError:
+            except NotFoundError:
                 continue  # the job took it away meanwhile
             self._stored[folder, name] = stamp
         for known in [key for key in self._stored if key[0] == folder and key[1] not in there]:

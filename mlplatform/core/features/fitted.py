@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlplatform.core.training.hosts import ALONE, Hosts, median, total, union
 from mlplatform.errors import DataError, SpecError, StateError
 
 if TYPE_CHECKING:
@@ -31,17 +32,17 @@ class FittedField:
     median: float | None = None
 
 
-def fit(inputs: Sequence[InputField], table: pa.Table) -> tuple[FittedField, ...]:
-    """Learn categories and medians from training rows.
+def fit(inputs: Sequence[InputField], table: pa.Table, hosts: Hosts = ALONE) -> tuple[FittedField, ...]:
+    """Learn categories and medians from training rows, of which `table` holds this host's share.
 
     Raises:
         DataError: a column is missing, of the wrong type, or has no value at all.
         SpecError: a category with ``missing: median``.
     """
-    return tuple(_fit_field(field, table) for field in inputs)
+    return tuple(_fit_field(field, table, hosts) for field in inputs)
 
 
-def _fit_field(field: InputField, table: pa.Table) -> FittedField:
+def _fit_field(field: InputField, table: pa.Table, hosts: Hosts) -> FittedField:
     import numpy as np
 
     from mlplatform.core.features.columns import numbers, texts
@@ -51,20 +52,22 @@ def _fit_field(field: InputField, table: pa.Table) -> FittedField:
             raise SpecError(
                 f"Feature '{field.name}' is a category and has no median.", next_step="Set missing to keep or refuse."
             )
-        distinct = sorted(value for value in texts(table, field.name).dictionary.to_pylist() if value is not None)
+        own = [value for value in texts(table, field.name).dictionary.to_pylist() if value is not None]
+        distinct = sorted(union(hosts, own))
         if not distinct:
-            raise DataError(f"Feature '{field.name}' has no value in any of {table.num_rows} training rows.")
+            rows = total(hosts, table.num_rows)
+            raise DataError(f"Feature '{field.name}' has no value in any of {rows} training rows.")
         return FittedField(field.name, categories=tuple(distinct))
     if field.missing != "median":
         return FittedField(field.name)
     values = numbers(table, field.name)
-    present = values[~np.isnan(values)]
-    if not present.size:
+    middle = median(hosts, values[~np.isnan(values)])
+    if middle is None:
         raise DataError(
-            f"Feature '{field.name}' has no value in any of {table.num_rows} training rows, so no median.",
+            f"Feature '{field.name}' has no value in any of {total(hosts, table.num_rows)} training rows, so no median.",
             next_step="Set missing to keep or refuse, or remove the feature.",
         )
-    return FittedField(field.name, median=float(np.median(present)))
+    return FittedField(field.name, median=middle)
 
 
 def write_transforms(directory: Path, fitted: Sequence[FittedField]) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from mlplatform.core.training.hosts import ALONE, Hosts, concatenated
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -107,19 +109,30 @@ def _binary_auc(positive: npt.NDArray[np.bool_], score: Floats, weights: Floats)
     return np.where(pairs > 0, wins / np.where(pairs > 0, pairs, 1), np.nan)
 
 
-def measure(metric: str, truth: Floats, predicted: Floats) -> float:
-    """One metric over all rows; NaN where it is not defined."""
-    if not len(truth):
+def measure(metric: str, truth: Floats, predicted: Floats, hosts: Hosts = ALONE) -> float:
+    """One metric over all rows of all hosts; NaN where it is not defined."""
+    count, total = hosts.sum(np.array([len(truth), truth.sum()], dtype=np.float64))
+    if not count:
         return float("nan")
     if metric == "roc_auc":
+        truth, predicted = concatenated(hosts, truth), concatenated(hosts, predicted)
         return float(roc_auc(truth, predicted, np.ones((1, len(truth))))[0])
     rows, value = SUMS[metric]
+    sums = rows(truth, predicted).sum(0)
+    if metric == "r2" and hosts.count > 1 and len(truth):
+        sums = _around(sums, truth.mean() - total / count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(value(rows(truth, predicted).sum(0)))
+        return float(value(hosts.sum(sums)))
 
 
-def measure_all(task: str, truth: Floats, predicted: Floats) -> dict[str, float]:
+def measure_all(task: str, truth: Floats, predicted: Floats, hosts: Hosts = ALONE) -> dict[str, float]:
     """Every metric of the task that is defined on these rows."""
     names = REGRESSION if task == "regression" else CLASSIFICATION
-    values = {name: measure(name, truth, predicted) for name in names}
+    values = {name: measure(name, truth, predicted, hosts) for name in names}
     return {name: value for name, value in values.items() if not np.isnan(value)}
+
+
+def _around(sums: Floats, shift: float) -> Floats:
+    """The sums of `_squares` as if truth were centred at a value that is lower by `shift`: all hosts' must be the same."""
+    n, y, yy, ee = sums
+    return np.array([n, y + n * shift, yy + 2 * shift * y + n * shift * shift, ee])
