@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.adapters.warehouse.snowflake_errors import LOST, is_conflict, platform_error
+from mlplatform.adapters.warehouse.snowflake_errors import is_conflict, is_lost, platform_error
 from mlplatform.adapters.warehouse.sql_session import SqlSession
 from mlplatform.errors import ProfileError
 
@@ -48,7 +48,7 @@ class SnowflakeConnection(SqlSession):
         except (Error, OSError) as error:
             where = subject or f"Snowflake account '{self.settings.account}'"
             mapped = platform_error(error, where, masked=self._masked)
-            if isinstance(error, OSError) or error.errno in LOST:
+            if is_lost(error):
                 self.close()
             raise mapped from (None if self._masked else error)
         return cursor

@@ -18,13 +18,16 @@ from mlplatform.errors import (
     UnavailableError,
 )
 
-_CONFLICTS = (604_625, 625, 200_001)
+_CONFLICT = re.compile(r"waiters for this lock|lock has not yet been released|deadlock", re.I)
+_CONFLICTS = (625,)
 _CANCELLED = (604, 630)
-_REFUSED = (3001, 3003, 250_001, 390_100, 390_101, 390_144, 390_303, 390_318, 390_422)
+_REFUSED = (3001, 3003, 390_100, 390_101, 390_102, 390_144, 390_189, 390_201, 390_303, 390_318, 390_422)
+_REFUSED_AT_LOGIN = re.compile(r"Incorrect username or password|JWT token is invalid|OAuth|not allowed to access", re.I)
+_NO_CONNECTION = 250_001
 _NO_WAREHOUSE = (606,)
 _NO_TABLE, _NO_COLUMN = (2003,), (904,)
-LOST = (250_002, 250_003, 250_005, 251_011, 251_012, 290_500, 390_104, 390_111, 390_112, 390_114, 390_195)
-"""The session, or the way to it, is gone."""
+_SESSION_GONE = (390_104, 390_111, 390_112, 390_113, 390_114, 390_115, 390_195)
+_ON_A_VALUE = range(100_000, 101_000)
 
 _NAME = re.compile(r"'(?:[^']*\.)?\"?([^'\".]+)\"?'")
 
@@ -37,7 +40,13 @@ def number(error: BaseException) -> int:
 
 def is_conflict(error: BaseException) -> bool:
     """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
-    return number(error) in _CONFLICTS
+    return number(error) in _CONFLICTS or _CONFLICT.search(_said(error)) is not None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the session, or the way to it, is gone. The driver numbers its own errors from 250,000, HTTP's beside them."""
+    errno = number(error)
+    return errno in (-1, *_SESSION_GONE) or 250_000 <= errno < 300_000 or 580_000 <= errno < 600_000
 
 
 def _said(error: BaseException) -> str:
@@ -51,13 +60,13 @@ def platform_error(error: BaseException, subject: str, *, masked: bool = False) 
     errno, message = number(error), _said(error)
     if is_conflict(error):
         return TransientError(f"{subject}: another transaction was in the way: {message}")
-    if errno in _REFUSED:
+    if errno in _REFUSED or (errno == _NO_CONNECTION and _REFUSED_AT_LOGIN.search(message)):
         return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, role and grants.")
     if errno in _NO_WAREHOUSE:
         return ProfileError(f"{subject}: {message}", next_step="Set warehouse to one that the role may use.")
     if errno in _CANCELLED:
         return TimedOutError(f"{subject}: the statement was cancelled.")
-    if errno in LOST or errno == -1 or 250_000 <= errno < 300_000:
+    if is_lost(error):
         return UnavailableError(f"{subject}: {message}", next_step="See whether Snowflake can be reached.")
     return BugError(f"{subject}: {UNTOLD if masked else message} (error {errno})")
 
@@ -81,6 +90,5 @@ def query_error(
     if errno in _NO_COLUMN and name is not None:
         return no_column(name[1].lower(), columns)
     if isinstance(error, BugError) and errno > 0:
-        on_value = 100_000 <= errno < 101_000
-        return DataError(f"The query is wrong: {UNTOLD if masked and on_value else message}")
+        return DataError(f"The query is wrong: {UNTOLD if masked and errno in _ON_A_VALUE else message}")
     return error

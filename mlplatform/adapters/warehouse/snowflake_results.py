@@ -16,39 +16,41 @@ _BIGINT_DIGITS, _MOST_DIGITS = 19, 38
 
 
 def arrow_table(cursor: Any) -> pa.Table:
-    """All rows of an executed cursor. A whole number is int64; where one does not fit, its column is decimal128(38, 0)."""
-    import pyarrow as pa
-
+    """All rows of an executed cursor, as `typed`."""
     schema = arrow_schema(cursor)
     found = cursor.fetch_arrow_all(force_return_table=True, force_microsecond_precision=True)
-    if found.num_rows == 0:
-        return schema.empty_table()
-    arrays = []
-    for number, field in enumerate(schema):
-        try:
-            arrays.append(_cast(found.column(number), field.type))
-        except pa.ArrowInvalid:
-            arrays.append(found.column(number).cast(pa.decimal128(_MOST_DIGITS, 0)))
-    return pa.table(arrays, names=schema.names)
+    return typed(found, schema)
 
 
 def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
     """The rows as Snowflake hands them out, a batch at a time, all of `arrow_schema`. Raises DataError: a whole number too
     long for int64."""
-    import pyarrow as pa
-
     schema = arrow_schema(cursor)
-    for found in cursor.fetch_arrow_batches(force_microsecond_precision=True):
-        arrays = []
-        for number, field in enumerate(schema):
-            try:
-                arrays.append(_cast(found.column(number), field.type))
-            except pa.ArrowInvalid as error:
+    for batch in cursor.fetch_arrow_batches(force_microsecond_precision=True):
+        made = typed(batch, schema)
+        for field, wanted in zip(made.schema, schema, strict=True):
+            if field.type != wanted.type:
                 raise DataError(
                     f"Column '{field.name}' has a whole number that needs more than 64 bits.",
                     next_step="Cast it to double or varchar in the query.",
-                ) from error
-        yield pa.Table.from_arrays(arrays, schema=schema)
+                )
+        yield made
+
+
+def typed(found: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`found` with the types of `schema`. A column with a whole number that does not fit int64 is decimal128(38, 0)."""
+    import pyarrow as pa
+
+    if found.num_rows == 0:
+        return schema.empty_table()
+    arrays = []
+    for number, field in enumerate(schema):
+        column = found.column(number)
+        try:
+            arrays.append(column.cast(field.type, safe=not pa.types.is_timestamp(field.type)))
+        except pa.ArrowInvalid:
+            arrays.append(column.cast(pa.decimal128(_MOST_DIGITS, 0)))
+    return pa.table(arrays, names=schema.names)
 
 
 def arrow_schema(cursor: Any) -> pa.Schema:
@@ -82,9 +84,3 @@ def _fixed(precision: int, scale: int) -> pa.DataType:
     if scale == 0 and (precision <= _BIGINT_DIGITS or precision == _MOST_DIGITS):
         return pa.int64()
     return pa.decimal128(precision, scale)
-
-
-def _cast(column: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any]:
-    import pyarrow as pa
-
-    return column.cast(kind, safe=not pa.types.is_timestamp(kind))

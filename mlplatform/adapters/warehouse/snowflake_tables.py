@@ -82,12 +82,11 @@ class SnowflakeTables(SqlTables):
 
     def _create(self, schema: TableSchema) -> None:
         """The counter of loads comes first: a table is never without."""
-        guards = self.name("_guards")
-        self._session.execute(
-            f"INSERT INTO {guards} (table_name, shard, last, epoch) SELECT ?, ?, '0', 0 "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {guards} WHERE table_name = ? AND shard = ?)",
-            [schema.name, LOADS, schema.name, LOADS],
-        )
+        guards, counter = self.name("_guards"), [schema.name, LOADS]
+        if not self._session.rows(f"SELECT epoch FROM {guards} WHERE table_name = ? AND shard = ?", counter):
+            self._session.execute(
+                f"INSERT INTO {guards} (table_name, shard, last, epoch) VALUES (?, ?, '0', 0)", counter
+            )
         self._make(schema)
 
     def _mended(self, schema: TableSchema) -> dict[str, str]:

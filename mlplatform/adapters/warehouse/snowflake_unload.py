@@ -23,8 +23,8 @@ from mlplatform.ports.warehouse import Unloaded
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART_BYTES = 256 * 1024 * 1024
-"""A part is closed when it is as long."""
+PART_ROWS = 5_000_000
+"""Most rows of one part."""
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -62,17 +62,20 @@ def _parts(prefix: str, cursor: Any, store: ObjectStore, *, csv: bool) -> Iterat
 
 
 def _files(folder: Path, cursor: Any, *, csv: bool) -> Iterator[tuple[Path, int]]:
-    """Files of about `PART_BYTES` and their rows; one without rows where there are none."""
+    """Files of at most `PART_ROWS` rows each, and how many; one without rows where there are none."""
     schema, rows, path = arrow_schema(cursor), 0, folder / "part"
     writer = _writer(path, schema, csv=csv)
     try:
         for batch in arrow_batches(cursor):
-            if rows and path.stat().st_size >= PART_BYTES:
-                writer.close()
-                yield path, rows
-                writer, rows = _writer(path, schema, csv=csv), 0
-            writer.write_table(batch)
-            rows += batch.num_rows
+            start = 0
+            while start < batch.num_rows:
+                if rows == PART_ROWS:
+                    writer.close()
+                    yield path, rows
+                    writer, rows = _writer(path, schema, csv=csv), 0
+                piece = batch.slice(start, PART_ROWS - rows)
+                writer.write_table(piece)
+                rows, start = rows + piece.num_rows, start + piece.num_rows
     finally:
         writer.close()
     yield path, rows

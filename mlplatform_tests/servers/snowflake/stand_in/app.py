@@ -88,7 +88,7 @@ class StandIn:
 
     async def _run(self, session: Session, sql: str, body: dict[str, Any], request: Request) -> Response:
         if (why := refusal(sql, role=session.role, in_transaction=session.in_transaction)) is not None:
-            return _failed(f"{why.errno:06d}", str(why.raw_msg), str(why.sqlstate))
+            return _failed(f"{why.errno:06d}", str(why.msg), str(why.sqlstate))
         table = written_table(sql)
         if table is not None and not await self._locks.take(table, session, 60):
             return _failed(

@@ -53,7 +53,10 @@ def _quoted_lower(sql: str) -> list[str]:
 
 
 def _error(errno: int, state: str, message: str) -> errors.ProgrammingError:
-    return errors.ProgrammingError(msg=message, errno=errno, sqlstate=state)
+    made = errors.ProgrammingError(msg=message, errno=errno, sqlstate=state)
+    # The server sends the message alone; the number before it is the client's.
+    made.msg = message
+    return made
 
 
 def snowflake_error(error: Exception) -> Exception:

@@ -1,0 +1,325 @@
+"""What is Snowflake's own about its adapter: ways in, tags, sessions, names, types of results, errors by number."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+from mlplatform.adapters.warehouse import snowflake_unload
+from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
+from mlplatform.adapters.warehouse.snowflake_results import typed
+from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
+from mlplatform.core.loads.plan import LoadPlan, Receipt
+from mlplatform.core.tables.schema import Column, TableSchema
+from mlplatform.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    ProfileError,
+    UnavailableError,
+)
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
+from mlplatform_tests.conformance.warehouses import CSV
+from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.snowflake.server import PASSWORD, TOKEN, Snowflake
+
+NOTES = TableSchema("notes", (Column("id", "bigint"), Column("text"), Column("at", "timestamp")))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return DirectoryObjectStore(tmp_path / "objects")
+
+
+@pytest.fixture
+def warehouse(snowflake_server: Snowflake) -> Iterator[SnowflakeWarehouse]:
+    found = snowflake_warehouse(snowflake_server)
+    found.create(NOTES)
+    yield found
+    snowflake_server.mend()
+    found.close()
+
+
+def load(warehouse: SnowflakeWarehouse, store: ObjectStore, key: str, data: bytes) -> Receipt:
+    info = store.put(key, data)
+    guard = warehouse.guard("notes", "objects/in/")
+    upto = str(int(guard.last or 0) + 1)
+    plan = LoadPlan("notes", "objects/in/", guard.last, upto, guard.epoch, key, info.etag, info.size_bytes, CSV)
+    return warehouse.load(plan, NOTES, store)
+
+
+ONE = "SELECT 1 AS one"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"private_key_secret": "snowflake_key"}, {"oauth_token_secret": "snowflake_token"}],
+    ids=["password", "key pair", "OAuth"],
+)
+def test_a_user_gets_in_by_each_way(snowflake_server: Snowflake, settings: dict[str, str]) -> None:
+    found = snowflake_warehouse(snowflake_server, **settings, warehouse="LOADING", role="LOADER_ROLE")
+    assert found.query(ONE).to_pylist() == [{"one": 1}]
+    found.close()
+    login = snowflake_server.logins()[-1]
+    assert (login["warehouse"], login["roleName"], login["databaseName"]) == ("LOADING", "LOADER_ROLE", "ML")
+    assert login["SESSION_PARAMETERS"]["TIMEZONE"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret", "value", "said"),
+    [
+        ({}, "PASSWORD", "wrong-secret", "Incorrect username or password"),
+        ({"oauth_token_secret": "snowflake_token"}, "TOKEN", "wrong-secret", "Invalid OAuth access token"),
+    ],
+)
+def test_who_is_not_let_in_is_told_so_without_the_secret(
+    snowflake_server: Snowflake, settings: dict[str, str], secret: str, value: str, said: str
+) -> None:
+    secrets = EnvironmentSecrets({**snowflake_server.secrets, f"MLPLATFORM_SECRET_SNOWFLAKE_{secret}": value})
+    made = SnowflakeSettings.model_validate({**snowflake_server.settings, **settings})
+    with pytest.raises(PermissionDeniedError, match=f"account 'standin'.*{said}") as error:
+        SnowflakeWarehouse(made, secrets, system="s").query(ONE)
+    assert value not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_a_key_that_is_none_is_named_without_its_text(snowflake_server: Snowflake) -> None:
+    secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_SNOWFLAKE_KEY": "-----BEGIN hidden-----"})
+    made = SnowflakeSettings.model_validate({**snowflake_server.settings, "private_key_secret": "snowflake_key"})
+    with pytest.raises(ProfileError, match=r"'snowflake_key' is no private key in PEM") as error:
+        SnowflakeWarehouse(made, secrets, system="s").query(ONE)
+    assert "hidden" not in str(error.value)
+
+
+def test_a_role_that_may_not_write_is_told_what_it_lacks(snowflake_server: Snowflake) -> None:
+    reader = snowflake_warehouse(snowflake_server, role="READER")
+    with pytest.raises(PermissionDeniedError, match=r"Insufficient privileges.*Check user, secret, role and grants"):
+        reader.create(NOTES)
+    reader.close()
+
+
+def test_no_secret_is_in_what_was_sent_or_logged(
+    snowflake_server: Snowflake, warehouse: SnowflakeWarehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    other = snowflake_warehouse(snowflake_server, warehouse.system)
+    other.query(ONE)
+    other.close()
+    told = caplog.text + json.dumps(snowflake_server.statements())
+    assert "SELECT 1" in told
+    for secret in (PASSWORD, TOKEN, snowflake_server.private_key):
+        assert secret not in told
+
+
+def test_statements_are_tagged_with_system_call_and_batch(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake
+) -> None:
+    receipt = load(warehouse, store, "in/a.csv", b"id,text,at\n1,a,\n")
+    copied = [s for s in snowflake_server.statements() if s["sql"].startswith("COPY INTO")][-1]
+    assert json.loads(copied["parameters"]["QUERY_TAG"]) == {
+        "platform": "mlplatform",
+        "system": warehouse.system,
+        "call": "load",
+        "table": "notes",
+        "batch": receipt.batch_id,
+    }
+
+
+def test_columns_of_others_are_found_by_names_without_quotes(
+    warehouse: SnowflakeWarehouse, snowflake_server: Snowflake
+) -> None:
+    others = snowflake_server.session(warehouse.system)
+    others.execute(f"CREATE TABLE {warehouse.system}.Their_Sales (Shop VARCHAR, Total NUMBER(38, 0))")
+    others.execute(f"INSERT INTO {warehouse.system}.their_sales VALUES ('A', 7)")
+    others.close()
+    found = warehouse.query("SELECT shop, Total FROM their_sales")
+    assert [(f.name, str(f.type)) for f in found.schema] == [("shop", "string"), ("total", "int64")]
+    assert found.to_pylist() == [{"shop": "A", "total": 7}]
+
+
+def test_parameters_and_results_keep_their_types(warehouse: SnowflakeWarehouse, store: ObjectStore) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n9223372036854775807,it's ? %s $1,2020-01-01T10:00:00\n")
+    zone = timezone(timedelta(hours=2))
+    found = warehouse.query(
+        "SELECT id, text, at, avg(id) AS a, CAST(1.5 AS decimal(5,2)) AS d, true AS b, CAST(at AS date) AS day, "
+        "count(*) AS n FROM notes WHERE at = ? AND text = ? AND id > ? GROUP BY ALL",
+        [datetime(2020, 1, 1, 12, tzinfo=zone), "it's ? %s $1", 5],
+    )
+    kinds = ["int64", "string", "timestamp[us]", "double", "decimal128(5, 2)", "bool", "date32[day]", "int64"]
+    assert [str(field.type) for field in found.schema] == kinds
+    whole = 2**63 - 1
+    assert list(found.to_pylist()[0].values()) == [
+        whole, "it's ? %s $1", datetime(2020, 1, 1, 10), float(whole), Decimal("1.50"), True, date(2020, 1, 1), 1,  # noqa: DTZ001
+    ]  # fmt: skip
+
+
+def test_a_time_that_is_none_stays_none(warehouse: SnowflakeWarehouse, store: ObjectStore) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n1,a,\n2,b,1969-12-31T23:59:59.123456\n")
+    assert warehouse.query("SELECT at FROM notes ORDER BY id").column("at").to_pylist() == [
+        None,
+        datetime(1969, 12, 31, 23, 59, 59, 123456),  # noqa: DTZ001
+    ]
+
+
+def test_an_empty_result_keeps_its_columns(warehouse: SnowflakeWarehouse) -> None:
+    found = warehouse.query("SELECT id, text, at FROM notes")
+    assert (found.num_rows, [str(f.type) for f in found.schema]) == (0, ["int64", "string", "timestamp[us]"])
+
+
+def test_whole_numbers_beyond_64_bits_are_decimals() -> None:
+    """On the driver's batches as such: the stand-in keeps whole numbers of 38 digits in 64 bits."""
+    told = pa.schema([pa.field("n", pa.int64()), pa.field("m", pa.int64()), pa.field("at", pa.timestamp("us"))])
+    wide, narrow = [Decimal(2**64), None], [Decimal(7), Decimal(-1)]
+    moment = pa.array([1_600_000_000_123_456_789, None], pa.timestamp("ns"))
+    kind = pa.decimal128(38, 0)
+    found = typed(pa.table({"N": pa.array(wide, kind), "M": pa.array(narrow, kind), "AT": moment}), told)
+    assert [str(f.type) for f in found.schema] == ["decimal128(38, 0)", "int64", "timestamp[us]"]
+    assert found.column("n").to_pylist() == wide
+    assert found.column("m").to_pylist() == [7, -1]
+    assert found.column("at").to_pylist()[0].microsecond == 123456
+
+
+def test_unloads_of_one_call_are_of_one_state_of_the_books(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake
+) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n1,a,\n")
+    before = len(snowflake_server.statements())
+    warehouse.unload({"u/first": "SELECT id FROM notes", "u/second": "SELECT text FROM notes"}, store)
+    sent = [s["sql"].split()[0] for s in snowflake_server.statements()[before:]]
+    held = sent[sent.index("BEGIN") : sent.index("COMMIT")]
+    assert held[:2] == ["BEGIN", "UPDATE"]
+    assert held.count("SELECT") == 4
+
+
+def test_a_long_unload_comes_in_parts_that_keep_its_order(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n" + b"".join(b"%d,x%d,\n" % (n, n) for n in range(100)))
+    monkeypatch.setattr(snowflake_unload, "PART_ROWS", 30)
+    found = warehouse.unload({"u": "SELECT id FROM notes ORDER BY id DESC"}, store)["u"]
+    assert [(part.key, part.rows) for part in found.parts] == [
+        ("u/part-00000.parquet", 30),
+        ("u/part-00001.parquet", 30),
+        ("u/part-00002.parquet", 30),
+        ("u/part-00003.parquet", 10),
+    ]
+    ids = []
+    for part in found.parts:
+        with store.open(part.key) as file:
+            ids += pq.read_table(io.BytesIO(file.read())).column("id").to_pylist()
+    assert ids == list(range(99, -1, -1))
+
+
+def test_quotes_and_backslashes_are_only_text(warehouse: SnowflakeWarehouse, store: ObjectStore) -> None:
+    odd = "\\' OR 1 = 1 -- \\\\''n\\n"
+    load(warehouse, store, "in/a\\'b.csv", b"id,text,at\n1," + odd.encode() + b",\n2,x,\n")
+    sql = "SELECT id, text FROM notes WHERE text = '" + odd.replace("'", "''") + "'"
+    assert warehouse.query(sql).to_pylist() == [{"id": 1, "text": odd}]
+    assert warehouse.query("SELECT id FROM notes WHERE text = ?", [odd]).to_pylist() == [{"id": 1}]
+
+
+def test_several_processes_may_make_a_table_at_once(snowflake_server: Snowflake) -> None:
+    first = snowflake_warehouse(snowflake_server)
+
+    def create(_: int) -> list[dict[str, str]]:
+        mine = snowflake_warehouse(snowflake_server, first.system)
+        try:
+            mine.create(NOTES)
+            rows: list[dict[str, str]] = mine.query("SELECT shard, last FROM _guards").to_pylist()
+            return rows
+        finally:
+            mine.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(create, range(4))) == [[{"shard": "", "last": "0"}]] * 4
+
+
+@pytest.mark.parametrize(
+    ("declared", "found"), [("decimal(38,0)", "decimal(38,0)"), ("decimal(19,0)", "bigint"), ("bigint", "bigint")]
+)
+def test_a_table_made_again_as_it_is_is_not_changed(
+    warehouse: SnowflakeWarehouse, snowflake_server: Snowflake, declared: str, found: str
+) -> None:
+    schema = TableSchema("whole", (Column("n", declared),))
+    warehouse.create(schema)
+    before = len(snowflake_server.statements())
+    warehouse.create(schema)
+    assert len(snowflake_server.statements()) == before + 1
+    assert warehouse._tables.columns("whole")["n"] == found
+
+
+@pytest.mark.parametrize("broke_off_at", ["UPDATE", "ALTER TABLE {t} DROP", "ALTER TABLE {t} RENAME"])
+def test_a_widening_that_broke_off_is_finished(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, broke_off_at: str
+) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n7,a,\n")
+    table = f'"{warehouse.system.upper()}"."NOTES"'
+    begins = f"UPDATE {table}" if broke_off_at == "UPDATE" else broke_off_at.format(t=table)
+    wider = TableSchema("notes", (Column("id"), *NOTES.columns[1:]))
+    snowflake_server.fail(begins)
+    with pytest.raises(UnavailableError):
+        warehouse.create(wider)
+    warehouse.create(wider)
+    assert warehouse.query("SELECT id, text FROM notes").to_pylist() == [{"id": "7", "text": "a"}]
+    names = [*NOTES.names, "_batch_id", "_source", "_offset", "_loaded_at"]
+    assert sorted(warehouse.query("SELECT * FROM notes").column_names) == sorted(names)
+
+
+def test_a_server_that_is_away_is_unavailable_by_account() -> None:
+    settings = SnowflakeSettings(
+        account="away", user="u", database="d", host="127.0.0.1", port=free_port(), protocol="http", connect_timeout_s=1
+    )
+    secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_SNOWFLAKE_PASSWORD": "hidden"})
+    with pytest.raises(UnavailableError, match="account 'away'") as error:
+        SnowflakeWarehouse(settings, secrets, system="s").query(ONE)
+    assert "hidden" not in str(error.value)
+
+
+def test_a_missing_secret_is_named() -> None:
+    settings = SnowflakeSettings(account="a", user="u", database="d")
+    with pytest.raises(NotFoundError, match="MLPLATFORM_SECRET_SNOWFLAKE_PASSWORD"):
+        SnowflakeWarehouse(settings, EnvironmentSecrets({}), system="s").query(ONE)
+
+
+def test_without_the_driver_the_install_line_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "snowflake.connector", None)
+    settings = SnowflakeSettings(account="a", user="u", database="d")
+    with pytest.raises(ProfileError, match=r"pip install 'mlplatform\[snowflake\]'"):
+        SnowflakeWarehouse(settings, EnvironmentSecrets({}), system="s").query(ONE)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"pasword": "x"}, "pasword"),
+        ({"private_key_secret": "a", "oauth_token_secret": "b"}, "expected one of"),
+        ({"private_key_passphrase_secret": "a"}, "expected private_key_secret beside it"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(more: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SnowflakeSettings.model_validate({"account": "a", "user": "u", "database": "d", **more})
+
+
+def test_load_times_are_those_of_the_clock_it_is_given(snowflake_server: Snowflake, store: ObjectStore) -> None:
+    now = datetime(2020, 1, 1, 12, 30, tzinfo=UTC)
+    settings = SnowflakeSettings.model_validate(snowflake_server.settings)
+    secrets = EnvironmentSecrets(snowflake_server.secrets)
+    found = SnowflakeWarehouse(settings, secrets, system="clock", now=lambda: now)
+    found.create(NOTES)
+    assert load(found, store, "in/a.csv", b"id,text,at\n1,a,\n").loaded_at == now
+    assert found.query("SELECT _loaded_at FROM notes").to_pylist() == [{"_loaded_at": now.replace(tzinfo=None)}]
+    found.close()
