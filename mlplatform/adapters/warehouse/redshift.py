@@ -68,10 +68,14 @@ class RedshiftWarehouse(SqlWarehouse):
         self._refuse_version(at)
         select = select_sql(sql, self._tables.schema)
         bound = [naive(value) for value in parameters]
-        if timeout_s is not None:
-            self._connection.execute(f"SET statement_timeout TO {max(1, round(timeout_s * 1000))}")
-        try:
+
+        def attempt() -> pa.Table:
+            if timeout_s is not None:
+                self._connection.execute(f"SET statement_timeout TO {max(1, round(timeout_s * 1000))}")
             return arrow_table(self._connection.execute(select, bound))
+
+        try:
+            return self._connection.reading(attempt)
         except PlatformError as error:
             raise self._query_error(error, select, timeout_s) from (None if self._masked else error.__cause__)
         finally:

@@ -28,10 +28,10 @@ class RedshiftSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str
-    port: int = Field(default=5439, ge=1, le=65535)
-    database: str = "dev"
-    user: str
+    host: str = Field(description="The cluster's or the workgroup's endpoint.")
+    port: int = Field(default=5439, ge=1, le=65535, description="Of the host.")
+    database: str = Field(default="dev", description="Where the schemas are; it must be there.")
+    user: str = Field(description="Who logs in.")
     password_secret: str = Field(default="redshift_password", description="Name of the secret.")
     iam_role: str = Field(
         default="default", description="ARN of the role that COPY and UNLOAD take; default: the cluster's own."
@@ -40,8 +40,8 @@ class RedshiftSettings(BaseModel):
     staging_prefix: str = Field(
         default="_staging/", description="Below it, in the object store of a load, its rows wait for COPY."
     )
-    ssl: bool = True
-    connect_timeout_s: int = Field(default=30, ge=1)
+    ssl: bool = Field(default=True, description="Whether what is sent is encrypted.")
+    connect_timeout_s: int = Field(default=30, ge=1, description="How long a connection is tried.")
 
 
 class RedshiftConnection(SqlSession):

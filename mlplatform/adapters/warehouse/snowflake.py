@@ -79,7 +79,9 @@ class SnowflakeWarehouse(SqlWarehouse):
         bound = [naive(value) for value in parameters]
         try:
             with self._connection.tagged(call="query"):
-                return arrow_table(self._connection.execute(select, bound, timeout_s=timeout_s))
+                return self._connection.reading(
+                    lambda: arrow_table(self._connection.execute(select, bound, timeout_s=timeout_s))
+                )
         except PlatformError as error:
             raise self._query_error(error, select, timeout_s) from (None if self._masked else error.__cause__)
 

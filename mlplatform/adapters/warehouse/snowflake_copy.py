@@ -34,7 +34,8 @@ class SnowflakeCopy:
         folder = secrets.token_hex(8)
         self._connection.execute(f"CREATE TEMPORARY STAGE IF NOT EXISTS {self._stage}", subject=subject)
         self._connection.execute(put_sql(file, f"{self._stage}/{folder}"), subject=subject)
-        rows = self._connection.rows(copy_sql(table, self._stage, f"{folder}/{file.name}"), subject=subject)
+        copied = self._connection.execute(copy_sql(table, self._stage, f"{folder}/{file.name}"), subject=subject)
+        rows = copied.fetchall()
         found = [(row[1], int(row[3])) for row in rows if len(row) > 3]
         if found != [("LOADED", expected)]:
             raise BugError(

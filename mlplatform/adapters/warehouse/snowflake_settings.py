@@ -18,8 +18,8 @@ class SnowflakeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     account: str = Field(description="Account identifier: organization-account.")
-    user: str
-    database: str
+    user: str = Field(description="Who logs in.")
+    database: str = Field(description="Where the schemas are; it must be there.")
     warehouse: str | None = Field(default=None, description="Which computes; none: the user's default.")
     role: str | None = Field(default=None, description="None: the user's default.")
     password_secret: str = Field(default="snowflake_password", description="Name of the secret.")
@@ -28,9 +28,9 @@ class SnowflakeSettings(BaseModel):
     oauth_token_secret: str | None = Field(default=None, description="Name of the secret: an OAuth access token.")
     schema_prefix: str = Field(default="", description="In front of the system's name; both name the schema.")
     host: str | None = Field(default=None, description="Where the account's own host is not to be asked.")
-    port: int = Field(default=443, ge=1, le=65535)
-    protocol: Literal["https", "http"] = "https"
-    connect_timeout_s: int = Field(default=30, ge=1)
+    port: int = Field(default=443, ge=1, le=65535, description="Of the host.")
+    protocol: Literal["https", "http"] = Field(default="https", description="Spoken with the host.")
+    connect_timeout_s: int = Field(default=30, ge=1, description="How long a log-in is tried.")
     statement_timeout_s: int = Field(
         default=3600,
         ge=1,

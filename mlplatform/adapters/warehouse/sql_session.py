@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from mlplatform.errors import PlatformError, TransientError
+from mlplatform.errors import PlatformError, TransientError, UnavailableError
 
 T = TypeVar("T")
 
@@ -20,6 +20,8 @@ _LONGEST_PAUSE_S = 2.0
 
 class SqlSession(ABC):
     """One session at a time; a broken one is opened anew by the next statement."""
+
+    _within = False
 
     @abstractmethod
     def execute(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> Any:
@@ -43,8 +45,22 @@ class SqlSession(ABC):
         """Ends the session; the server rolls back what it was in. The next statement opens another."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> list[tuple[Any, ...]]:
-        """Rows of one statement."""
-        return [tuple(row) for row in self.execute(sql, parameters, subject=subject).fetchall()]
+        """Rows of one statement that reads."""
+        return self.reading(lambda: [tuple(row) for row in self.execute(sql, parameters, subject=subject).fetchall()])
+
+    def reading(self, attempt: Callable[[], T]) -> T:
+        """What `attempt` returns, which reads only; once more in a new session where the open one turns out to be gone.
+
+        A server ends a session that was idle for long. Within a transaction nothing is tried again: it is gone as well.
+        """
+        was_open = self.is_open and not self._within
+        try:
+            return attempt()
+        except UnavailableError:
+            if not was_open:
+                raise
+            self.close()
+            return attempt()
 
     def count(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> int:
         """How many rows a statement wrote."""
@@ -54,6 +70,7 @@ class SqlSession(ABC):
     def transaction(self) -> Iterator[None]:
         """A transaction, rolled back whatever is raised in it."""
         self.execute("BEGIN")
+        self._within = True
         try:
             yield
             self.execute("COMMIT")
@@ -62,6 +79,8 @@ class SqlSession(ABC):
                 if self.is_open:
                     self.execute("ROLLBACK")
             raise
+        finally:
+            self._within = False
 
     def retried(self, attempt: Callable[[], T], subject: str) -> T:
         """What `attempt` returns, after as many conflicts with other transactions as it takes, within bounds."""

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.warehouse import snowflake_errors
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.redshift_errors import platform_error, query_error
@@ -57,6 +58,23 @@ def test_of_redshifts_errors_those_on_values_are_not_told() -> None:
     assert "qvxzmark" not in str(on_value)
     assert "syntax error at or near" in str(_redshift("42601", 'syntax error at or near "SELEC"'))
     assert "qvxzmark" not in str(platform_error(RuntimeError({"C": "22P02", "M": "qvxzmark"}), "load", masked=True))
+
+
+def _snowflake(errno: int, message: str) -> PlatformError:
+    from snowflake.connector.errors import ProgrammingError
+
+    error = snowflake_errors.platform_error(ProgrammingError(msg=message, errno=errno), "statement", masked=True)
+    error.__context__ = ProgrammingError(msg=message, errno=errno)
+    return snowflake_errors.query_error(error, tables=["t"], columns=["a"], timeout_s=None, masked=True)
+
+
+def test_of_snowflakes_errors_those_on_values_are_not_told() -> None:
+    on_value = _snowflake(100038, "Numeric value 'qvxzmark' is not recognized")
+    assert isinstance(on_value, DataError)
+    assert "qvxzmark" not in str(on_value)
+    assert "unexpected 'SELEC'" in str(_snowflake(1003, "syntax error line 1 at position 0 unexpected 'SELEC'."))
+    assert "no table 'nope'" in str(_snowflake(2003, "Object 'ML.S.NOPE' does not exist or not authorized."))
+    assert "has a column 'prize'" in str(_snowflake(904, "error line 1 at position 7 invalid identifier 'P.\"PRIZE\"'"))
 
 
 @pytest.mark.parametrize(

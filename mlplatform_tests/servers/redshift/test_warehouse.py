@@ -181,12 +181,26 @@ def test_several_processes_may_make_a_table_at_once(redshift_server: Redshift) -
         assert list(pool.map(create, range(4))) == [[{"shard": "", "last": "0"}]] * 4
 
 
-def test_a_session_that_broke_off_is_opened_again(warehouse: RedshiftWarehouse, redshift_server: Redshift) -> None:
+def break_off(times: int, server: Redshift) -> None:
+    """The next statements find their session broken."""
+    left = [times]
+
     def end(sql: str) -> None:
-        redshift_server.proxy.on_start = None
+        left[0] -= 1
+        if left[0] == 0:
+            server.proxy.on_start = None
         raise ConnectionResetError(sql)
 
-    redshift_server.proxy.on_start = end
+    server.proxy.on_start = end
+
+
+def test_a_query_in_a_session_that_broke_off_is_asked_again_once(
+    warehouse: RedshiftWarehouse, redshift_server: Redshift
+) -> None:
+    warehouse.query("SELECT 1 AS one")
+    break_off(1, redshift_server)
+    assert warehouse.query("SELECT 1 AS one", timeout_s=9).to_pylist() == [{"one": 1}]
+    break_off(2, redshift_server)
     with pytest.raises(UnavailableError):
         warehouse.query("SELECT 1 AS one")
     assert warehouse.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
