@@ -41,9 +41,9 @@ def yaml_page() -> str:
         "one. For editors, the same as JSON Schema: [system](schema/system.json), [profile](schema/profile.json).\n"
     ]
     for kind, spec in SPECS.items():
-        parts.append(f"## {kind}\n\n{_doc(spec)}\n\n{_fields(spec, values(kind))}")
+        parts.append(f"## {kind}\n\n{_doc(spec)}\n\n{fields_table(spec, values(kind))}")
         parts.append(f"```yaml\n{examples[kind]}\n```\n" if kind in examples else "")
-    parts.append(f"## Profile\n\n{_doc(Profile)}\n\n{_fields(Profile, {})}")
+    parts.append(f"## Profile\n\n{_doc(Profile)}\n\n{fields_table(Profile, {})}")
     return "\n".join(p for p in parts if p)
 
 
@@ -99,7 +99,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _fields(spec: type[BaseModel], examples: Mapping[str, str]) -> str:
+def fields_table(spec: type[BaseModel], examples: Mapping[str, str]) -> str:
+    """Keys of a model as a table: type, default, example and meaning of each."""
     return _table(("key", "type", "default", "example", "meaning"), list(_rows(spec, "", examples)))
 
 

@@ -1,0 +1,138 @@
+"""The warehouses as data: what each can do, what its suite runs against, and what that cannot show, with the reason.
+
+`docs/warehouses.md` is written from this. A test that an engine cannot pass is named in a gap, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.hive import HiveWarehouse
+from mlplatform.adapters.warehouse.hive_settings import HiveSettings
+from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
+from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
+from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
+from mlplatform.ports.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that the suite does not show of an engine, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A warehouse as a user may choose it.
+
+    Attributes:
+        adapter: its name in a profile.
+        made: gives one, without connecting.
+        settings: of its connection; None: it has none.
+        extra: what to install beside the package; "": nothing.
+        runs_on: what the suite runs against.
+        good_for: when to choose it.
+    """
+
+    adapter: str
+    title: str
+    made: Callable[[], Warehouse]
+    settings: type[BaseModel] | None
+    extra: str
+    good_for: str
+    runs_on: str
+    gaps: tuple[Gap, ...] = ()
+
+
+_NONE = EnvironmentSecrets({})
+_NOWHERE = Path("nowhere")
+
+
+def _ducklake() -> Warehouse:
+    return DuckLakeWarehouse(_NOWHERE)
+
+
+def _redshift() -> Warehouse:
+    return RedshiftWarehouse(RedshiftSettings(host="h", user="u"), _NONE, system="s")
+
+
+def _snowflake() -> Warehouse:
+    return SnowflakeWarehouse(SnowflakeSettings(account="a", user="u", database="d"), _NONE, system="s")
+
+
+def _hive() -> Warehouse:
+    return HiveWarehouse(HiveSettings(host="h"), _NONE, DirectoryObjectStore(_NOWHERE), system="s")
+
+
+ENGINES = (
+    Engine(
+        "ducklake",
+        "DuckLake",
+        _ducklake,
+        None,
+        "",
+        "One machine, nothing to install or to run beside the platform.",
+        "itself",
+    ),
+    Engine(
+        "redshift",
+        "Amazon Redshift",
+        _redshift,
+        RedshiftSettings,
+        "redshift",
+        "Tables that outgrow a machine, on AWS. Objects lie in S3, from where it loads and to where it unloads.",
+        "PostgreSQL behind a proxy that speaks Redshift's dialect, refuses what Redshift refuses, and loads from an S3 server",
+        (
+            Gap("its planner, sizes, IAM and load-error tables", "PostgreSQL has none of them"),
+            Gap("locks beyond those on whole tables and snapshots", "PostgreSQL locks rows, Redshift tables"),
+        ),
+    ),
+    Engine(
+        "snowflake",
+        "Snowflake",
+        _snowflake,
+        SnowflakeSettings,
+        "snowflake",
+        "Tables that outgrow a machine, where they are computed on when asked. Any object store will do: rows go through a "
+        "stage of the session, and come back as Arrow.",
+        "fakesnow over HTTP, met by Snowflake's own driver; logins, locks, cancelling, lost sessions and errors by number "
+        "are added around it",
+        (
+            Gap("privileges beyond one role that may only read", "fakesnow has no roles"),
+            Gap(
+                "a result in several chunks, and a stage in a cloud's store",
+                "fakesnow answers in one, and keeps files itself",
+            ),
+            Gap(
+                "transactions that time travel reads, and so snapshots",
+                "fakesnow has none; Snowflake's end with its retention",
+            ),
+            Gap("whole numbers between 64 bits and 38 digits in a table", "fakesnow keeps NUMBER(38, 0) in 64 bits"),
+            Gap("sums of whole numbers above 2^53", "fakesnow adds them up as doubles"),
+            Gap("the text of a time: six places behind the second there", "fakesnow writes as many as there are"),
+            Gap(
+                "that a killed client's transaction ends after five minutes in another's way", "it is Snowflake's word"
+            ),
+        ),
+    ),
+    Engine(
+        "hive",
+        "Hive",
+        _hive,
+        HiveSettings,
+        "hive",
+        "A cluster that is there already: Spark or Hive behind HiveServer2, over Parquet files.",
+        "the Spark Thrift Server",
+    ),
+)
+"""In the order in which somebody would look at them."""
