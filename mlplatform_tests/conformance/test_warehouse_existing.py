@@ -66,8 +66,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ware
         warehouse.close()
         return
     if request.param == "hive":
-        hive = hive_warehouse(request.getfixturevalue("hive_server"), tmp_path / "hive")
-        beside = HiveConnection(hive.settings, EnvironmentSecrets({}))
+        spark = request.getfixturevalue("hive_server")
+        hive = hive_warehouse(spark, tmp_path / "hive")
+        beside = HiveConnection(hive.settings, EnvironmentSecrets(spark.secrets))
         beside.run(f"CREATE DATABASE {hive.database}")
         beside.run(CREATE.format(f"{hive.database}.their_sales").replace("DOUBLE PRECISION", "DOUBLE"))
         beside.run(f"INSERT INTO {hive.database}.their_sales VALUES {ROWS}")

@@ -14,7 +14,7 @@ from mlplatform.adapters.warehouse.hive_errors import SessionLostError, statemen
 from mlplatform.adapters.warehouse.hive_results import arrow_table
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings, access
 from mlplatform.adapters.warehouse.sql_errors import too_slow
-from mlplatform.errors import DataError, PermissionDeniedError, ProfileError
+from mlplatform.errors import DataError, PermissionDeniedError, PlatformError, ProfileError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +29,8 @@ _LONGEST_POLL_S = 0.25
 _TELL_EVERY_S = 5.0
 _FETCH_ROWS = 50_000
 _MECHANISMS = {"none": "PLAIN", "nosasl": "NOSASL", "ldap": "LDAP"}
+_HIVE_SESSION = {"set:hiveconf:hive.server2.long.polling.timeout": "200ms"}
+"""The server answers the question whether a statement still runs when it has ended, or after so long (5 s otherwise)."""
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -75,15 +77,18 @@ class HiveConnection:
         limit_s = min((s for s in (timeout_s, self.settings.query_timeout_s) if s is not None), default=None)
         cursor = self._session()
         with self._mapped(subject):
-            finished = False
             try:
                 cursor.execute_async(sql)
                 self._wait(cursor, subject, limit_s)
                 yield cursor
-                finished = True
-            finally:
-                if not finished:
-                    self._cancel(cursor)
+            except PlatformError:
+                self._cancel(cursor)
+                raise
+            except (KeyboardInterrupt, SystemExit):
+                # An answer may be half read: nothing more can be said on this connection. The server ends the session
+                # of one that hangs up, and stops what runs in it.
+                self._hang_up()
+                raise
             cursor.close_operation()
 
     @property
@@ -93,12 +98,20 @@ class HiveConnection:
 
     def close(self) -> None:
         """Ends the session."""
+        cursor = self._cursor
+        if cursor is not None:
+            with suppress(*self._failures()):
+                cursor.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         cursor, connection, self._cursor, self._connection = self._cursor, self._connection, None, None
-        for each in (cursor, connection):
-            if each is not None:
-                # The driver's close fails in as many ways as a connection can.
-                with suppress(Exception):
-                    each.close()
+        if cursor is not None:
+            # Its finalizer would connect anew to say good-bye.
+            cursor._closed = True
+        if connection is not None:
+            with suppress(*self._failures()):
+                connection.close()
 
     def _wait(self, cursor: Any, subject: str, limit_s: float | None) -> None:
         """Until the statement has ended. What went wrong is raised by what is asked of the cursor next."""
@@ -178,7 +191,7 @@ class HiveConnection:
                 password=to.password,
                 retries=1,
             )
-            cursor = self._connection.cursor(user=to.user, convert_types=False)
+            cursor = self._connection.cursor(user=to.user, convert_types=False, configuration=_HIVE_SESSION)
         cursor.set_arraysize(_FETCH_ROWS)
         self._cursor = cursor
         for name, value in SESSION.items():
@@ -194,7 +207,7 @@ class HiveConnection:
             yield
         except self._failures() as error:
             self.close()
-            text = str(error)
+            text = f"{error} {getattr(error, 'inner', None) or ''}".strip()
             if "Error validating" in text or "authenticat" in text.lower():
                 raise PermissionDeniedError(
                     f"{subject}: the server refused user '{to.user}'.", next_step="Check user and secret."
