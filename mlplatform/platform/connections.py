@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -60,8 +60,8 @@ def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) ->
 def warehouse(
     connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets], *, masked: bool = False
 ) -> Warehouse:
-    """`ducklake`: a catalogue a system under the home; `redshift` (settings: `RedshiftSettings`) and `snowflake`
-    (`SnowflakeSettings`), a schema a system; `hive` (`HiveSettings`), a prefix of its object store and a database a system.
+    """`ducklake`: a catalogue a system under the home, or with settings (`TeamSettings`) in PostgreSQL and S3; `redshift`
+    (`RedshiftSettings`) and `snowflake` (`SnowflakeSettings`): a schema a system; `hive` (`HiveSettings`), a prefix of its object store and a database a system.
 
     `masked`: its errors do not tell values.
     """
@@ -69,7 +69,12 @@ def warehouse(
     def ducklake() -> Warehouse:
         from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 
-        return DuckLakeWarehouse(home.warehouse(system), masked=masked)
+        place = None
+        if connection.settings:
+            from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
+
+            place = TeamPlace(TeamSettings.model_validate(connection.settings), secrets(), system=system)
+        return DuckLakeWarehouse(home.warehouse(system), masked=masked, place=place)
 
     def redshift() -> Warehouse:
         from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
@@ -96,6 +101,18 @@ def warehouse(
     return _choose(connection, {"ducklake": ducklake, "hive": hive, "redshift": redshift, "snowflake": snowflake})
 
 
+def dagster_resource(connection: Connection, secrets: Secrets) -> Any:
+    """A warehouse's connection as the resource of Dagster's own integration: `snowflake` as dagster-snowflake's."""
+
+    def snowflake() -> Any:
+        from mlplatform.adapters.warehouse.snowflake_resource import snowflake_resource
+        from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
+
+        return snowflake_resource(SnowflakeSettings.model_validate(connection.settings), secrets)
+
+    return _choose(connection, {"snowflake": snowflake})
+
+
 def item_store(connection: Connection, home: Home) -> ItemStore:
     """`sqlite`: one file."""
 
@@ -118,7 +135,9 @@ def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
     return _choose(connection, {"environment": environment})
 
 
-def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path, cache: Path) -> Compute:
+def compute(
+    connection: Connection, home: Home, store: ObjectStore, defs: Path, cache: Path, secrets: Callable[[], Secrets]
+) -> Compute:
     """`subprocess`: jobs as processes of this machine; containers of the project of `defs` come before the package's."""
 
     def subprocess() -> Compute:
@@ -127,7 +146,8 @@ def compute(connection: Connection, home: Home, store: ObjectStore, defs: Path, 
 
         project = project_folder(defs)
         own = [project / "containers"] if project is not None else []
-        return SubprocessCompute(home.jobs, store, containers=(*own, *container_folders()), cache=cache)
+        folders = (*own, *container_folders())
+        return SubprocessCompute(home.jobs, store, containers=folders, cache=cache, secrets=secrets)
 
     return _choose(connection, {"subprocess": subprocess})
 

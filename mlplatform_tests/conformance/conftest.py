@@ -1,7 +1,8 @@
-"""Which tests of the warehouse contract are slow on Hive: Spark takes a third of a second for what others do at once.
+"""Which tests of the warehouse contract are slow on Hive, where Spark takes a third of a second for what others do at once,
+and on a team's DuckLake, whose catalogue takes a second to make.
 
 What a record's fate is, staging decides before a warehouse comes in; samples and profiles are SQL that every engine
-runs. `make test` shows both on Hive once, and runs all else there: loads, reads, erasures, evolution, unloads.
+runs. `make test` shows both there once, and runs all else: loads, reads, erasures, evolution, unloads.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Iterable
 
 import pytest
 
+from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_server
+from mlplatform_tests.conformance.team_ducklake import team_lake
 
-__all__ = ["snowflake_server"]
+__all__ = ["ministack_server", "snowflake_server", "team_lake"]
 
 LONG = ("test_warehouse_dirt", "test_warehouse_dirt_apart", "test_warehouse_samples", "test_warehouse_profiles")
+SLOW = ("hive", "ducklake-team")
 SHORT = (
     "test_a_csv_record_that_does_not_fit_is_quarantined_alone",
     "test_hostile_names_and_values_are_only_text",
@@ -25,6 +29,7 @@ SHORT = (
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
-        name, _, parameters = item.name.partition("[")
-        if item.path.stem in LONG and name not in SHORT and "hive" in parameters.rstrip("]").split("-"):
+        call = getattr(item, "callspec", None)
+        adapter = call.params.get("case") if call is not None else None
+        if adapter in SLOW and item.path.stem in LONG and item.name.partition("[")[0] not in SHORT:
             item.add_marker(pytest.mark.slow)

@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.ingest import Ingest
 
+TEAM = "team.json"
 STREAM = StreamSpec.model_validate(
     {"name": "ticks", "partition_key": "ticker", "delivery": {"prefix": "landing/ticks/"}}
 )
@@ -30,8 +33,13 @@ TABLE = TableSpec.model_validate(
 
 
 def ingest(home: Path, table: TableSpec = TABLE) -> tuple[DuckLakeWarehouse, DirectoryObjectStore, Ingest]:
-    """Warehouse, store and station over `home`."""
-    warehouse = DuckLakeWarehouse(home / "warehouse", threads=1, memory_mib=256)
+    """Warehouse, store and station over `home`; the lake is a team's where the home says so (`TEAM`)."""
+    place = None
+    if (home / TEAM).exists():
+        settings = TeamSettings.model_validate_json((home / TEAM).read_text())
+        secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "not asked for"})
+        place = TeamPlace(settings, secrets, system="test")
+    warehouse = DuckLakeWarehouse(home / "warehouse", threads=1, memory_mib=256, place=place)
     store = DirectoryObjectStore(home / "objects")
     return warehouse, store, Ingest(warehouse, store, table, system="test", streams={"ticks": STREAM})
 

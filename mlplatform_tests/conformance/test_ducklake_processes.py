@@ -1,4 +1,6 @@
-"""DuckLake under several processes: two loaders at once, a long read beside commits, and kill −9 in mid-load."""
+"""DuckLake under several processes, on one machine and as a team runs it: two loaders at once, a long read beside commits,
+and kill −9 in mid-load.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,28 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
 from mlplatform.core.loads.landing import landing_key, landing_line
 from mlplatform.ports.object_store import ObjectStore
-from mlplatform_tests.conformance.loader import ingest
+from mlplatform_tests.conformance.loader import TEAM, ingest
+from mlplatform_tests.conformance.team_ducklake import TeamLake
 
 RANGES = 12
 PER_RANGE = 200
+
+
+@pytest.fixture(params=["local", "team"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "team":
+        lake: TeamLake = request.getfixturevalue("team_lake")
+        settings = lake.settings().model_copy(update={"schema_prefix": f"p{uuid.uuid4().hex[:8]}_"})
+        settings = settings.model_copy(update={"prefix": f"lake/{settings.schema_prefix}"})
+        (tmp_path / TEAM).write_text(settings.model_dump_json())
+    return tmp_path
 
 
 def sequence(number: int) -> str:
@@ -65,41 +79,41 @@ def check(home: Path, rows: int) -> None:
     warehouse.close()
 
 
-def test_two_loaders_at_once_load_every_object_once(tmp_path: Path) -> None:
-    warehouse, store, station = ingest(tmp_path)
+def test_two_loaders_at_once_load_every_object_once(home: Path) -> None:
+    warehouse, store, station = ingest(home)
     rows = fill(store, shards=2)
     station.create()
     warehouse.close()
-    processes = [loader(tmp_path) for _ in range(2)]
+    processes = [loader(home) for _ in range(2)]
     for process in processes:
         process.communicate(timeout=120)
         assert process.returncode == 0
-    check(tmp_path, rows)
+    check(home, rows)
 
 
-def test_resume_after_kill_in_mid_load(tmp_path: Path) -> None:
-    warehouse, store, station = ingest(tmp_path)
+def test_resume_after_kill_in_mid_load(home: Path) -> None:
+    warehouse, store, station = ingest(home)
     rows = fill(store, shards=2)
     station.create()
     warehouse.close()
     rng = random.Random(7)
     for _ in range(3):
-        process = loader(tmp_path)
+        process = loader(home)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         time.sleep(rng.uniform(0.05, 0.6))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
-    _, _, station = ingest(tmp_path)
+    _, _, station = ingest(home)
     station.run()
-    check(tmp_path, rows)
+    check(home, rows)
 
 
-def test_a_long_unload_and_commits_beside_it_disturb_each_other_not(tmp_path: Path) -> None:
-    warehouse, store, station = ingest(tmp_path)
+def test_a_long_unload_and_commits_beside_it_disturb_each_other_not(home: Path) -> None:
+    warehouse, store, station = ingest(home)
     store.put("files/base.csv", b"ticker,tick,price\n" + b"".join(b"B,%d,1\n" % i for i in range(20_000)))
     station.run()
-    reader, _, _ = ingest(tmp_path)
+    reader, _, _ = ingest(home)
     results: list[int] = []
 
     def read() -> None:
@@ -123,18 +137,18 @@ def test_a_long_unload_and_commits_beside_it_disturb_each_other_not(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_four_loaders_under_repeated_kills(tmp_path: Path) -> None:
-    warehouse, store, station = ingest(tmp_path)
+def test_four_loaders_under_repeated_kills(home: Path) -> None:
+    warehouse, store, station = ingest(home)
     rows = fill(store, shards=4)
     station.create()
     warehouse.close()
     rng = random.Random(11)
     for _ in range(10):
-        processes = [loader(tmp_path) for _ in range(4)]
+        processes = [loader(home) for _ in range(4)]
         time.sleep(rng.uniform(1.0, 2.5))
         for process in processes:
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=60)
-    _, _, station = ingest(tmp_path)
+    _, _, station = ingest(home)
     station.run()
-    check(tmp_path, rows)
+    check(home, rows)

@@ -18,8 +18,9 @@ from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
+from mlplatform_tests.conformance.team_ducklake import TeamLake
 
-ADAPTERS = ("ducklake", "redshift", "snowflake", "hive")
+ADAPTERS = ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
 
 CSV, JSONL, PARQUET = CsvFormat(), JsonLinesFormat(), ParquetFormat()
 
@@ -154,6 +155,10 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
             DirectoryObjectStore(tmp_path / "objects"),
             lambda: keep(DuckLakeWarehouse(root, threads=2)),
         )
+    elif request.param == "ducklake-team":
+        lake: TeamLake = request.getfixturevalue("team_lake")
+        opener = lake.opener(tmp_path / "lake")
+        made = Case("ducklake-team", keep(opener()), DirectoryObjectStore(tmp_path / "objects"), lambda: keep(opener()))
     elif request.param == "hive":
         from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
 

@@ -1,4 +1,4 @@
-"""DuckLake as a warehouse: Parquet files and a SQLite catalogue on this machine, used by many processes at once.
+"""DuckLake as a warehouse: Parquet files and a catalogue, on this machine or where a team's meet, used by many processes.
 
 https://ducklake.select. What it gives: snapshots, transactions over tables, schema evolution, no server. What it does
 not: it enforces no unique key (checked in SQL while loading), and on SQLite a commit ends every transaction that is open
@@ -17,6 +17,7 @@ from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_erasure import erase
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
+from mlplatform.adapters.warehouse.ducklake_place import LakePlace
 from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
 from mlplatform.adapters.warehouse.ducklake_tables import (
     changes,
@@ -45,7 +46,9 @@ def _utc_now() -> datetime:
 
 
 class DuckLakeWarehouse:
-    """A catalogue under `root`. Opened on first use; `close` gives the files back. `masked`: errors do not tell values."""
+    """A lake under `root`, or at `place` (then `root` holds what is half done). Opened on first use; `close` gives the files
+    back. `masked`: errors do not tell values.
+    """
 
     def __init__(
         self,
@@ -55,8 +58,9 @@ class DuckLakeWarehouse:
         memory_mib: int = 512,
         now: Callable[[], datetime] = _utc_now,
         masked: bool = False,
+        place: LakePlace | None = None,
     ) -> None:
-        self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib, masked=masked)
+        self._engine = DuckLakeEngine(root, threads=threads, memory_mib=memory_mib, masked=masked, place=place)
         self._now = now
 
     @property

@@ -20,8 +20,6 @@ from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import ConflictError, TransientError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import duckdb
 
 T = TypeVar("T")
@@ -88,10 +86,10 @@ def commit(
     plan: LoadPlan,
     receipt: Receipt,
     *,
-    rows: Path | None,
-    quarantine: Path | None,
+    rows: str | None,
+    quarantine: str | None,
 ) -> None:
-    """Guard, rows, quarantine and ledger, together or not at all.
+    """Guard, rows, quarantine (locations of published files) and ledger, together or not at all.
 
     Raises:
         ConflictError: the guard is not where the plan expects it.
@@ -141,10 +139,10 @@ def _advance(connection: duckdb.DuckDBPyConnection, plan: LoadPlan, position: in
     raise LostRaceError
 
 
-def add_file(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> None:
-    """Names a file as part of a table, in the transaction that is open."""
+def add_file(connection: duckdb.DuckDBPyConnection, table: str, location: str) -> None:
+    """Names a published file as part of a table, in the transaction that is open."""
     connection.execute(
-        f"CALL ducklake_add_data_files('w', {literal(table)}, {literal(str(file))}, schema => 'main', allow_missing => true)"
+        f"CALL ducklake_add_data_files('w', {literal(table)}, {literal(location)}, schema => 'main', allow_missing => true)"
     )
 
 

@@ -1,8 +1,7 @@
 """DuckDB instances with a DuckLake catalogue attached: one that loads, and locked ones that only read.
 
-DuckLake (https://ducklake.select) is Parquet files plus a catalogue in a database, here SQLite. Extensions come as
-packages and are loaded by path: nothing is downloaded. WAL and the busy time-out let several processes commit without
-starving each other.
+DuckLake (https://ducklake.select) is Parquet files plus a catalogue in a database; where both lie is a place's business
+(`ducklake_place`). Extensions come as packages and are loaded by path: nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.adapters.warehouse.ducklake_place import LakePlace, LocalPlace
 from mlplatform.adapters.warehouse.ducklake_tables import data_folder
 from mlplatform.core.sql import identifier, literal
 from mlplatform.errors import NotFoundError, ProfileError
@@ -25,32 +25,43 @@ if TYPE_CHECKING:
     import duckdb
 
 CATALOG = "w"
-BUSY_TIMEOUT_MS = 5000
 _OPEN_VERSIONS = 4
 
 
 class DuckLakeEngine:
     """Opens connections on first use; `writer` for loads and unloads, `reader` for queries, at a version if asked.
 
+    `root`: a folder of this machine, for what is half done. `place`: where the lake lies; None = under `root`.
     `masked`: errors do not tell values.
     """
 
-    def __init__(self, root: Path, *, threads: int | None, memory_mib: int, masked: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        threads: int | None,
+        memory_mib: int,
+        masked: bool = False,
+        place: LakePlace | None = None,
+    ) -> None:
         self.root = root
         self.masked = masked
-        self.data = root / "data"
+        self.place = place or LocalPlace(root)
         self._scratch: Path | None = None
         self._threads = threads or os.cpu_count() or 1
         self._memory_mib = memory_mib
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._reader: duckdb.DuckDBPyConnection | None = None
         self._used = ""
-        self._folders: dict[str, Path] = {}
+        self._secrets: tuple[str, ...] = ()
+        self._folders: dict[str, str] = {}
         self._versions: OrderedDict[str, str] = OrderedDict()
+        self._apart: OrderedDict[str, duckdb.DuckDBPyConnection] = OrderedDict()
 
     @property
-    def catalog_file(self) -> Path:
-        return self.root / "catalog.sqlite"
+    def metadata(self) -> str:
+        """Where the catalogue's own tables are, as SQL."""
+        return f"__ducklake_metadata_{CATALOG}.{identifier(self.place.schema)}"
 
     @property
     def scratch(self) -> Path:
@@ -63,32 +74,57 @@ class DuckLakeEngine:
 
     def writer(self) -> duckdb.DuckDBPyConnection:
         """The loading connection; tables are ``w.main.<name>``. Makes the catalogue where there is none."""
+        self._renew()
         if self._writer is None:
-            self.data.mkdir(parents=True, exist_ok=True)
+            self.place.prepare()
             connection = self._open()
-            with mapped(f"catalogue '{self.catalog_file}'"):
+            with mapped(f"catalogue '{self.place.name}'"):
                 connection.execute(self._attach(CATALOG))
             self._writer = connection
         return self._writer
 
     def reader(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
         """A connection that can neither write nor reach any file outside the warehouse, set to the version `at`."""
+        self._renew()
         if self._reader is None:
-            if not self.catalog_file.exists():
+            if not self.place.is_there():
                 self.writer()
-            connection = self._open()
-            with mapped(f"catalogue '{self.catalog_file}'"):
-                connection.execute(self._attach(CATALOG, "READ_ONLY"))
-            folders = ", ".join(literal(f"{folder}{os.sep}") for folder in (self.root,))
-            for setting in (
-                f"allowed_directories = [{folders}]",
-                "enable_external_access = false",
-                "lock_configuration = true",
-            ):
-                connection.execute(f"SET {setting}")
-            self._reader = connection
+            self._reader = self._locked()
+        if at is not None and not self.place.attach_later:
+            return self._reader_of(self._reader, at)
         self._use(self._reader, CATALOG if at is None else self._version(self._reader, at))
         return self._reader
+
+    def _locked(self, *options: str) -> duckdb.DuckDBPyConnection:
+        connection = self._open()
+        with mapped(f"catalogue '{self.place.name}'"):
+            connection.execute(self._attach(CATALOG, "READ_ONLY", *options))
+        for setting in (
+            f"allowed_directories = [{literal(self.place.reach)}, {literal(f'{self.root}{os.sep}')}]",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+        return connection
+
+    def _reader_of(self, reader: duckdb.DuckDBPyConnection, at: str) -> duckdb.DuckDBPyConnection:
+        """A connection of its own for the version, where a locked one attaches nothing more."""
+        if at in self._apart:
+            self._apart.move_to_end(at)
+            return self._apart[at]
+        self._check_version(reader, at)
+        if len(self._apart) >= _OPEN_VERSIONS:
+            self._apart.popitem(last=False)[1].close()
+        connection = self._apart[at] = self._locked(f"SNAPSHOT_VERSION {int(at)}")
+        connection.execute(f"USE {CATALOG}")
+        return connection
+
+    def _renew(self) -> None:
+        """Close connections that were opened with other credentials than there are now."""
+        now = self.place.secrets()
+        if now != self._secrets:
+            self.close()
+            self._secrets = now
 
     def _use(self, reader: duckdb.DuckDBPyConnection, catalog: str) -> None:
         """Let names mean `catalog`'s; a statement of its own costs as much as a small query, so only where they do not."""
@@ -97,20 +133,35 @@ class DuckLakeEngine:
             reader.execute(f"USE {catalog}")
             self._used = catalog
 
-    def folder(self, table: str) -> Path:
-        """Where a table's files lie; the catalogue notes them by relative path, so that the home can move."""
+    def draft_folder(self, table: str) -> Path:
+        """Where a file that is to be the table's is made."""
+        made = self.place.draft_folder(self._folder(table), self.scratch)
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def publish(self, table: str, file: Path) -> str:
+        """Make the drafted file lasting for every process; its location, as the catalogue takes it."""
+        with mapped(f"file '{file.name}' of table '{table}'"):
+            return self.place.publish(file, self._folder(table))
+
+    def withdraw(self, table: str, file: Path) -> None:
+        """Take away a drafted file that is in no commit, published or not."""
+        self.place.withdraw(file, self._folder(table))
+
+    def _folder(self, table: str) -> str:
+        """The table's folder below the data; the catalogue notes files by relative path, so that the home can move."""
         if table not in self._folders:
-            self._folders[table] = self.data / data_folder(self.writer(), table)
-            self._folders[table].mkdir(parents=True, exist_ok=True)
+            self._folders[table] = data_folder(self._writer or self.writer(), self.metadata, table)
         return self._folders[table]
 
     def close(self) -> None:
-        for connection in (self._writer, self._reader):
+        for connection in (self._writer, self._reader, *self._apart.values()):
             if connection is not None:
                 connection.close()
         self._writer = self._reader = None
         self._used = ""
         self._versions.clear()
+        self._apart.clear()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -119,14 +170,7 @@ class DuckLakeEngine:
         if at in self._versions:
             self._versions.move_to_end(at)
             return self._versions[at]
-        row = None
-        if at.isdigit():
-            row = reader.execute(f"SELECT 1 FROM {CATALOG}.snapshots() WHERE snapshot_id = ?", [int(at)]).fetchone()
-        if row is None:
-            raise NotFoundError(
-                f"Warehouse '{self.root}' has no version '{at}'.",
-                next_step="It may have expired: versions that models refer to are kept, others as long as maintenance says.",
-            )
+        self._check_version(reader, at)
         alias = f"v{at}"
         if len(self._versions) >= _OPEN_VERSIONS:
             self._use(reader, CATALOG)
@@ -136,17 +180,19 @@ class DuckLakeEngine:
         self._versions[at] = alias
         return alias
 
+    def _check_version(self, reader: duckdb.DuckDBPyConnection, at: str) -> None:
+        row = None
+        if at.isdigit():
+            row = reader.execute(f"SELECT 1 FROM {CATALOG}.snapshots() WHERE snapshot_id = ?", [int(at)]).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"Warehouse '{self.root}' has no version '{at}'.",
+                next_step="It may have expired: versions that models refer to are kept, others as long as maintenance says.",
+            )
+
     def _attach(self, alias: str, *options: str) -> str:
-        settings = [
-            f"DATA_PATH {literal(f'{self.data}{os.sep}')}",
-            "OVERRIDE_DATA_PATH true",
-            "META_JOURNAL_MODE 'WAL'",
-            f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_MS}",
-            *options,
-        ]
-        return (
-            f"ATTACH {literal(f'ducklake:sqlite:{self.catalog_file}')} AS {identifier(alias)} ({', '.join(settings)})"
-        )
+        settings = ", ".join([*self.place.options(), *options])
+        return f"ATTACH {literal(self.place.source())} AS {identifier(alias)} ({settings})"
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -160,8 +206,10 @@ class DuckLakeEngine:
                 "temp_directory": str(self.scratch / "spill"),
             }
         )
-        for name in ("ducklake", "sqlite_scanner"):
+        for name in ("ducklake", *self.place.extensions):
             connection.execute(f"LOAD {literal(str(_extension(name, duckdb.__version__)))}")
+        for secret in self._secrets:
+            connection.execute(secret)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 

@@ -22,6 +22,11 @@ _CONFLICT = re.compile(
 )
 _DAMAGED = re.compile(r"database disk image is malformed|file is not a database|malformed database schema", re.I)
 _DISK = re.compile(r"database or disk is full|readonly database|disk I/O error|unable to open database file", re.I)
+_AWAY = re.compile(
+    r"connection to server|server closed the connection|terminating connection|could not connect|Could not establish connection"
+    r"|no connection to the server|SSL SYSCALL",
+    re.I,
+)
 _NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _NO_COLUMN = re.compile(
     r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"'
@@ -54,6 +59,10 @@ def platform_error(error: Exception, subject: str, *, masked: bool = False) -> P
         return StateError(
             f"{subject}: the catalogue is damaged: {_first_line(text)}",
             next_step="Run 'mlplatform state check', and restore a backup (mlplatform state restore).",
+        )
+    if _AWAY.search(text):
+        return UnavailableError(
+            f"{subject}: {_first_line(text)}", next_step="Try again once the catalogue's server answers."
         )
     if is_conflict(error):
         return TransientError(f"{subject}: another transaction was in the way: {_first_line(text)}")
@@ -93,7 +102,7 @@ def query_error(
             next_step="Correct the query.",
         )
     engines = (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
-    if isinstance(error, engines) or _DAMAGED.search(text) or _DISK.search(text):
+    if isinstance(error, engines) or _AWAY.search(text) or _DAMAGED.search(text) or _DISK.search(text):
         return platform_error(error, "query", masked=masked)
     if isinstance(error, duckdb.PermissionException):
         return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")

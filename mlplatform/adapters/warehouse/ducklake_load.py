@@ -16,7 +16,7 @@ from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_ledger import find_receipt, loaded_before
 from mlplatform.adapters.warehouse.staging.draft import draft, refused_twin
 from mlplatform.adapters.warehouse.staging.job import Job
-from mlplatform.adapters.warehouse.staging.source import Source, check_unchanged, fetch, fsync
+from mlplatform.adapters.warehouse.staging.source import Source, check_unchanged, fetch
 from mlplatform.core.loads.guards import LOADS, check_guard
 from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
@@ -58,6 +58,7 @@ class Load:
         self._quarantine: Path | None = None
         self._unique_rows: Path | None = None
         self._handed_over = False
+        self._locations: dict[Path, str] = {}
 
     def run(self) -> Receipt:
         """Loads the object, unless that was done before. See `ports.warehouse.Warehouse.load`.
@@ -115,7 +116,7 @@ class Load:
     def _draft(self, source: Source, scratch: Path) -> Receipt:
         """Stages the object beside the tables' files; the receipt as it will be unless rows turn out to be duplicates."""
         plan = self._plan
-        folder, quarantine = self._engine.folder(plan.table), self._engine.folder("_quarantine")
+        folder, quarantine = self._engine.draft_folder(plan.table), self._engine.draft_folder("_quarantine")
         name = f"{plan.batch_id}-{secrets.token_hex(4)}.parquet"
         self._staged_rows, self._quarantine = folder / name, quarantine / name
         job = Job(self._connection, plan, self._schema, self._now(), self._staged_rows, self._quarantine, scratch)
@@ -132,13 +133,17 @@ class Load:
                 prepared.receipt, prepared.rows = self._reading(lambda: self._settle(planned))
         receipt, rows = balanced(prepared.receipt), prepared.rows
         quarantine = self._quarantine if receipt.quarantined else None
+        published = self._published(self._plan.table, rows), self._published("_quarantine", quarantine)
         self._handed_over = True
         try:
-            commit(self._connection, self._plan, receipt, rows=rows, quarantine=quarantine)
+            commit(self._connection, self._plan, receipt, rows=published[0], quarantine=published[1])
         except ConflictError:
             self._handed_over = False
             raise
         self._drop(but=(rows, quarantine))
+        for file in (rows, quarantine):
+            if file is not None:
+                self._engine.place.committed(file)
         return receipt
 
     def _settle(self, planned: Receipt) -> tuple[Receipt, Path | None]:
@@ -148,13 +153,11 @@ class Load:
             twin = loaded_before(self._connection, plan.table, planned.content_sha256, plan.key, plan.supersedes)
             if twin is not None:
                 return refused_twin(planned, twin), None
-        if planned.quarantined and self._quarantine is not None:
-            fsync(self._quarantine)
         if not planned.loaded or rows is None:
             return planned, None
         if self._schema.unique_key:
             if self._unique_rows is not None:
-                self._unique_rows.unlink(missing_ok=True)
+                self._withdraw(plan.table, self._unique_rows)
             self._unique_rows = rows.with_name(f"{rows.stem}-{planned.position}.parquet")
             twice = without_duplicates(self._connection, plan, self._schema, rows, self._unique_rows)
             if twice:
@@ -162,7 +165,6 @@ class Load:
                 rows = self._unique_rows
         if not planned.loaded:
             return planned, None
-        fsync(rows)
         return self._with_event_times(planned, rows), rows
 
     def _with_event_times(self, receipt: Receipt, rows: Path) -> Receipt:
@@ -175,6 +177,21 @@ class Load:
         return receipt if row is None else replace(receipt, event_time_min=row[0], event_time_max=row[1])
 
     def _drop(self, *, but: tuple[Path | None, ...] = ()) -> None:
-        for file in (self._staged_rows, self._unique_rows, self._quarantine):
+        table = self._plan.table
+        for owner, file in ((table, self._staged_rows), (table, self._unique_rows), ("_quarantine", self._quarantine)):
             if file is not None and file not in but:
-                file.unlink(missing_ok=True)
+                self._withdraw(owner, file)
+
+    def _published(self, table: str, file: Path | None) -> str | None:
+        """The file's location, published once."""
+        if file is None:
+            return None
+        if file not in self._locations:
+            self._locations[file] = self._engine.publish(table, file)
+        return self._locations[file]
+
+    def _withdraw(self, table: str, file: Path) -> None:
+        if self._locations.pop(file, None) is None:
+            file.unlink(missing_ok=True)
+        else:
+            self._engine.withdraw(table, file)

@@ -12,22 +12,18 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_tables import table_names
-from mlplatform.adapters.warehouse.ducklake_vacuum import vacuum
 from mlplatform.core.sql import literal
 from mlplatform.ports.warehouse import Maintained
 from mlplatform.spec.process_name import is_alive
 
 if TYPE_CHECKING:
     import duckdb
-
-_METADATA = "__ducklake_metadata_w"
 
 GRACE = timedelta(hours=1)
 """How long a file that no snapshot needs stays, for reads that began before; also the age of a load that is taken for dead."""
@@ -46,7 +42,7 @@ def maintain(
 ) -> Maintained:
     """See `ports.warehouse.Warehouse.maintain`."""
     writer = engine.writer()
-    before = _files(writer)
+    before = _files(engine)
     on_progress(f"{before} files before")
     erasures = _erasures(writer)
     fresh = [erasure for erasure in erasures if erasure.rewritten_at is None]
@@ -64,9 +60,9 @@ def maintain(
     _note(writer, "rewritten_at", fresh)
     ended = [e for e in erasures if e.rewritten_at is not None and e.rewritten_at < now - GRACE]
     # An erasure has come to its end with the catalogue's freed pages; until then it asks for upkeep again.
-    if (fresh or ended) and vacuum(engine.catalog_file):
+    if (fresh or ended) and engine.place.vacuum():
         _note(writer, "purged_at", ended)
-    after = _files(writer)
+    after = _files(engine)
     on_progress(f"deleted {deleted} files; {after} files after")
     return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
 
@@ -100,8 +96,12 @@ def _note(writer: duckdb.DuckDBPyConnection, column: str, erasures: Sequence[_Un
         retried(lambda sql=sql, each=each: writer.execute(sql, [each.id, each.table]), "Book of erasures")  # type: ignore[misc]
 
 
-def _files(writer: duckdb.DuckDBPyConnection) -> int:
-    row = writer.execute(f"SELECT count(*) FROM {_METADATA}.ducklake_data_file WHERE end_snapshot IS NULL").fetchone()
+def _files(engine: DuckLakeEngine) -> int:
+    row = (
+        engine.writer()
+        .execute(f"SELECT count(*) FROM {engine.metadata}.ducklake_data_file WHERE end_snapshot IS NULL")
+        .fetchone()
+    )
     return int(row[0]) if row else 0
 
 
@@ -135,12 +135,12 @@ def _delete(engine: DuckLakeEngine, before: datetime) -> int:
     """
     writer = engine.writer()
     stamp = f"TIMESTAMPTZ {literal(before.astimezone(UTC).isoformat(sep=' '))}"
-    scheduled = f"{_METADATA}.ducklake_files_scheduled_for_deletion"
+    scheduled = f"{engine.metadata}.ducklake_files_scheduled_for_deletion"
     gone = writer.execute(
         f"SELECT data_file_id, path, path_is_relative FROM {scheduled} WHERE CAST(schedule_start AS TIMESTAMPTZ) < {stamp}"
     ).fetchall()
     for _, path, relative in gone:
-        (engine.data / path if relative else Path(path)).unlink(missing_ok=True)
+        engine.place.delete(path, relative=bool(relative))
     if gone:
         ids = ", ".join(str(int(number)) for number, _, _ in gone)
         retried(

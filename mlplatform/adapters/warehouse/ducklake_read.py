@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PART_BYTES = 256 * 1024 * 1024
-_UPKEEP = re.compile(r"\bducklake_(?!table_|snapshots|current_|list_|table)\w+", re.I)
+_UPKEEP = re.compile(r"\bducklake_(?!table_|snapshots|current_|list_|table)\w+|\bpostgres_\w+(?=\s*\()", re.I)
 
 
 def run_query(

@@ -77,11 +77,10 @@ def recast(found: dict[str, str], wider: list[Column]) -> str:
     )
 
 
-def data_folder(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+def data_folder(connection: duckdb.DuckDBPyConnection, metadata: str, table: str) -> str:
     """The table's folder under the data path; files in it are noted by relative path, so that the home can move."""
     row = connection.execute(
-        "SELECT t.path, s.path FROM __ducklake_metadata_w.ducklake_table t "
-        "JOIN __ducklake_metadata_w.ducklake_schema s USING (schema_id) "
+        f"SELECT t.path, s.path FROM {metadata}.ducklake_table t JOIN {metadata}.ducklake_schema s USING (schema_id) "
         f"WHERE t.table_name = {literal(table)} AND t.end_snapshot IS NULL AND s.schema_name = 'main'"
     ).fetchone()
     return f"{row[1]}{row[0]}" if row else f"main/{table}/"

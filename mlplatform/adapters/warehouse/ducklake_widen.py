@@ -8,7 +8,6 @@ from mlplatform.adapters.warehouse.ducklake_commit import LostRaceError, add_fil
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_tables import columns_of, recast
 from mlplatform.adapters.warehouse.staging.job import copy_parquet, sql_type
-from mlplatform.adapters.warehouse.staging.source import fsync
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -27,9 +26,9 @@ def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> N
         raise BugError(f"Table '{schema.name}' has no counter of loads.")
     found = columns_of(writer, schema.name)
     table, old = (f"w.main.{identifier(name)}" for name in (schema.name, f"{schema.name}__old"))
-    file = engine.folder(schema.name) / f"widened-{secrets.token_hex(8)}.parquet"
+    file = engine.draft_folder(schema.name) / f"widened-{secrets.token_hex(8)}.parquet"
     rows = copy_parquet(writer, f"SELECT {recast(found, wider)} FROM {table}", file)
-    fsync(file)
+    location = engine.publish(schema.name, file) if rows else ""
     kinds = {**found, **{c.name: sql_type(c) for c in wider}}
 
     def body() -> None:
@@ -44,13 +43,15 @@ def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> N
             f"CREATE TABLE {table} ({', '.join(f'{identifier(name)} {kind}' for name, kind in kinds.items())})"
         )
         if rows:
-            add_file(writer, schema.name, file)
+            add_file(writer, schema.name, location)
         writer.execute(f"DROP TABLE {old}")
 
     try:
         transaction(writer, body)
     except LostRaceError:
-        file.unlink(missing_ok=True)
+        engine.withdraw(schema.name, file)
         raise
-    if not rows:
+    if rows:
+        engine.place.committed(file)
+    else:
         file.unlink(missing_ok=True)
