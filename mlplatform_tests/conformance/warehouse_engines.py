@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
 from mlplatform.adapters.warehouse.hive import HiveWarehouse
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
@@ -62,6 +63,11 @@ def _ducklake() -> Warehouse:
     return DuckLakeWarehouse(_NOWHERE)
 
 
+def _ducklake_team() -> Warehouse:
+    settings = TeamSettings(host="h", database="d", user="u", bucket="b")
+    return DuckLakeWarehouse(_NOWHERE, place=TeamPlace(settings, _NONE, system="s"))
+
+
 def _redshift() -> Warehouse:
     return RedshiftWarehouse(RedshiftSettings(host="h", user="u"), _NONE, system="s")
 
@@ -83,6 +89,17 @@ ENGINES = (
         "",
         "One machine, nothing to install or to run beside the platform.",
         "itself",
+    ),
+    Engine(
+        "ducklake",
+        "DuckLake of a team",
+        _ducklake_team,
+        TeamSettings,
+        "postgres",
+        "Several machines that load and read the same tables, without a warehouse to run: a catalogue in PostgreSQL, a schema "
+        "a system, and Parquet files in S3. A connection with settings is one.",
+        "PostgreSQL, and ministack as S3",
+        (Gap("credentials that S3 renews while a lake is open", "ministack's do not end"),),
     ),
     Engine(
         "redshift",

@@ -31,16 +31,16 @@ class TeamSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field(description="PostgreSQL's.")
-    port: int = Field(default=5432, ge=1, le=65535)
-    database: str
-    user: str
+    port: int = Field(default=5432, ge=1, le=65535, description="Of the host.")
+    database: str = Field(description="Where the catalogues' schemas are; it must be there.")
+    user: str = Field(description="Who logs in.")
     password_secret: str = Field(default="ducklake_password", description="Name of the secret.")
     schema_prefix: str = Field(
         default="", description="In front of the system's name; both name the catalogue's schema."
     )
     bucket: str = Field(description="Of the data files.")
     prefix: str = Field(default="", description="Below it, and the system's name, lie the data files.")
-    region: str | None = None
+    region: str | None = Field(default=None, description="Of the bucket; None = boto3's.")
     endpoint_url: str | None = Field(default=None, description="Of what speaks S3's protocol; None = AWS.")
 
 
