@@ -101,18 +101,6 @@ def warehouse(
     return _choose(connection, {"ducklake": ducklake, "hive": hive, "redshift": redshift, "snowflake": snowflake})
 
 
-def dagster_resource(connection: Connection, secrets: Secrets) -> Any:
-    """A warehouse's connection as the resource of Dagster's own integration: `snowflake` as dagster-snowflake's."""
-
-    def snowflake() -> Any:
-        from mlplatform.adapters.warehouse.snowflake_resource import snowflake_resource
-        from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
-
-        return snowflake_resource(SnowflakeSettings.model_validate(connection.settings), secrets)
-
-    return _choose(connection, {"snowflake": snowflake})
-
-
 def item_store(connection: Connection, home: Home) -> ItemStore:
     """`sqlite`: one file."""
 
