@@ -25,12 +25,16 @@ MASTER_PORT = 9099
 
 @dataclass(frozen=True)
 class Machines:
-    """The hosts that run a job together, sorted; `current` is this one. `local`: they are processes of one machine."""
+    """The hosts that run a job together, sorted; `current` is this one. `local`: they are processes of one machine.
+
+    `cpus`: how many this host may keep busy.
+    """
 
     names: tuple[str, ...] = ("algo-1",)
     current: str = "algo-1"
     local: bool = True
     port: int = MASTER_PORT
+    cpus: int = 1
 
     @property
     def rank(self) -> int:
@@ -126,7 +130,8 @@ def _machines(config: Path, env: Mapping[str, str]) -> Machines:
     if current not in names:
         raise DataError(f"The job's '{path.name}' has current_host '{current}', which is none of its hosts.")
     local = content.get("network_interface_name") == "lo"
-    return Machines(names, current, local, int(env.get("SM_MASTER_PORT") or MASTER_PORT))
+    port, cpus = int(env.get("SM_MASTER_PORT") or MASTER_PORT), int(env.get("SM_NUM_CPUS") or 1)
+    return Machines(names, current, local, port, cpus)
 
 
 def _checkpoint_dir(config: Path) -> Path | None:

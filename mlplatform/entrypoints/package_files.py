@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mlplatform.core.training.hosts import ALONE, Hosts, total
 from mlplatform.core.training.hosts import tables as of_hosts
 from mlplatform.core.training.plan import TrainingPlan
 from mlplatform.entrypoints.contract import Job
+from mlplatform.entrypoints.pulled import is_pulled, profile_of, rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,9 @@ class RowFacts:
 
 
 def read_channels(job: Job) -> dict[str, pa.Table]:
-    """The rows of each channel; on several hosts, each has its share."""
+    """The rows of each channel, from files or out of a warehouse; on several hosts, each has its share."""
+    if is_pulled(job, CHANNELS[0]):
+        return rows_of(job, CHANNELS)
     return {name: _read(job.parquet(name), job.machines.rank, len(job.machines.names)) for name in CHANNELS}
 
 
@@ -99,7 +102,7 @@ def seal(
     write_transforms(job.model_dir, fitted)
     reach = {"column": plan.window_column, "fitted_to": told.fitted_to}
     write_json(job.model_dir / SPLIT, {"split": plan.split, **reach})
-    write_baseline(job, plan, FITTED_ON)
+    write_baseline(job, plan)
     shown = {
         "metric": plan.metric,
         "trained_on": " and ".join(FITTED_ON),
@@ -123,23 +126,26 @@ def seal(
     return manifest
 
 
-def write_baseline(job: Job, plan: TrainingPlan, channels: Iterable[str]) -> None:
+def write_baseline(job: Job, plan: TrainingPlan) -> None:
     """Write `baseline.json`: the profile of the rows the model was trained on."""
-    import duckdb
-
     from mlplatform.core.drift.profile import Field
     from mlplatform.core.drift.profile_sql import take_baseline
     from mlplatform.core.sql import literal
 
-    files = [path for channel in channels for path in job.parquet(channel)]
-    relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
     fields = [
         Field(field.name, "category" if field.type == "varchar" else "numeric", field.personal) for field in plan.inputs
     ]
+    if is_pulled(job, FITTED_ON[0]):
+        found = profile_of(job, FITTED_ON, [asdict(field) for field in fields])
+        return write_json(job.model_dir / BASELINE, found)
+    files = [path for channel in FITTED_ON for path in job.parquet(channel)]
+    relation = f"read_parquet([{', '.join(literal(str(path)) for path in files)}])"
+    import duckdb
+
     # One thread: sums of parts in another order differ in their last digit, and so would the package's digest.
     with duckdb.connect(config={"threads": 1}) as connection:
         profile = take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), relation, fields)
-    write_json(job.model_dir / BASELINE, profile.to_json())
+    return write_json(job.model_dir / BASELINE, profile.to_json())
 
 
 def greatest(tables: Iterable[pa.Table], column: str | None, hosts: Hosts = ALONE) -> str | None:

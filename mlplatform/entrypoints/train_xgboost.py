@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from mlplatform.core.features.fitted import FittedField
 from mlplatform.core.packages.manifest import Runtime
 from mlplatform.core.packages.writer import MODEL_FILES
-from mlplatform.core.training.hosts import Hosts
+from mlplatform.core.training.hosts import Hosts, total
 from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.contract import Job, run_job
 from mlplatform.entrypoints.package_files import facts_of, read_channels, seal, write_held_out
+from mlplatform.entrypoints.pulled import check_complete, is_pulled
 from mlplatform.entrypoints.xgboost_checkpoints import Progress
 from mlplatform.entrypoints.xgboost_hosts import joined
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
@@ -47,6 +48,9 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:  # noqa: ARG001 - 
 def _train(job: Job) -> None:
     plan = TrainingPlan.from_json(job.document("spec", FILE))
     parameters = check_parameters(job.hyperparameters, plan.task)
+    if len(job.machines.names) > 1 and "nthread" not in job.hyperparameters:
+        # Hosts wait for each other at every split: more threads than processors would wait for themselves.
+        parameters["nthread"] = str(min(int(parameters["nthread"]), job.machines.cpus))
     tables = read_channels(job)
     for name, table in tables.items():
         _log(f"{name}: {table.num_rows} rows")
@@ -128,10 +132,12 @@ def _fit(
 
 
 def _check_shares(job: Job, tables: Mapping[str, pa.Table], hosts: Hosts) -> None:
-    """Every host needs a row of each channel: XGBoost makes no matrix of none. All hosts come to the same."""
+    """Every host needs a row of each channel, since XGBoost makes no matrix of none; and together they have them all."""
     if hosts.count == 1:
         return
     for name, table in tables.items():
+        if is_pulled(job, name):
+            check_complete(job, name, total(hosts, table.num_rows))
         empty = [int(n) == 0 for n in hosts.gather(str(table.num_rows).encode())]
         if any(empty):
             host = job.machines.names[empty.index(True)]

@@ -99,11 +99,18 @@ class ModelView:
         """The very rows it was trained on (``train``), searched on (``validation``) or measured on (``test``).
 
         Raises:
-            NotFoundError: their objects are gone.
+            NotFoundError: their objects, or rows of the warehouse, are gone.
         """
         import pyarrow as pa
 
-        tables = read_tables(self._platform.store, self.manifest.snapshot, [channel])
+        system, _, name = self.name.partition(".")
+        stations = self._platform.system(system)
+        tables = read_tables(
+            self._platform.store,
+            self.manifest.snapshot,
+            [channel],
+            warehouse=lambda: stations.warehouse_of(name),
+        )
         if not tables:
             raise DataError(f"There is no channel '{channel}'; there are: train, validation, test.")
         return pa.concat_tables(tables)

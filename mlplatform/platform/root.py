@@ -111,7 +111,7 @@ class Platform:
         from mlplatform.platform.connections import compute
 
         jobs = self.profile.connection("jobs", port="compute")
-        return compute(jobs, self.home, self.store, self.defs, cache_path(self.env))
+        return compute(jobs, self.home, self.store, self.defs, cache_path(self.env), lambda: self.secrets)
 
     @cached_property
     def tracking(self) -> Tracking:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.platform import connections
 from mlplatform.platform.data import DataStations
+from mlplatform.platform.job_source import source_of
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.loader import fingerprint
@@ -19,6 +20,7 @@ from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
     from mlplatform.ports.notifications import Notifications
+    from mlplatform.ports.warehouse import Warehouse
     from mlplatform.stations.capture import Capture
     from mlplatform.stations.data_tests import DataTests
     from mlplatform.stations.features import Features
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from mlplatform.stations.registry import Registry
     from mlplatform.stations.retrain import Retrain
     from mlplatform.stations.rollout import Rollout
-    from mlplatform.stations.training import Training
+    from mlplatform.stations.training import Training, WarehouseSource
 
 log = logging.getLogger(__name__)
 
@@ -205,8 +207,18 @@ class SystemStations(DataStations):
                 features,
                 system=self.spec.name,
                 personal=self.spec.personal(features),
+                source=self._source(features),
             ),
         )
+
+    def _source(self, features: FeatureSetSpec) -> WarehouseSource | None:
+        """Where a job pulls the rows from, where nothing is unloaded."""
+        if features.channel == "files":
+            return None
+        p, name = self.platform, self.spec.get(TableSpec, features.table).connection
+        found = p.profile.connection(name, port="warehouse", system=self.spec.name)
+        secrets = p.profile.connection("secrets", port="secrets")
+        return source_of(found, secrets, p.home, self.spec.name, masked=self.spec.is_personal)
 
     def gate(self, model: str) -> Gate:
         """Judges candidates of a model."""
@@ -225,8 +237,14 @@ class SystemStations(DataStations):
                 spec,
                 system=self.spec.name,
                 endpoint=self.endpoint_of(model),
+                warehouse=lambda: self.warehouse_of(model),
             ),
         )
+
+    def warehouse_of(self, model: str) -> Warehouse:
+        """The warehouse that the rows of a model's feature set lie in."""
+        features = self.spec.get(FeatureSetSpec, self.spec.get(ModelSpec, model).features)
+        return self.warehouse(self.spec.get(TableSpec, features.table).connection)
 
     def registry(self, model: str) -> Registry:
         """Versions of a model."""

@@ -135,6 +135,7 @@ class ModelRehearsal:
             p.endpoints,
             without_threshold(model),
             system=self.stations.spec.name,
+            warehouse=lambda: self.stations.warehouse_of(model.name),
         )
 
     def _register(self, model: ModelSpec) -> Done:

@@ -63,6 +63,20 @@ class ExpectationSpec(Strict):
     severity: Literal["block", "warn"] = Field(default="block", description="Whether its failure stops the training.")
 
 
+class SampleSpec(Strict):
+    """A random sample of the keys that a model learns from: about `rows` rows, or a `share`. Held-out rows are all kept."""
+
+    rows: int | None = Field(default=None, gt=0, examples=[1_000_000], description="About so many rows.")
+    share: float | None = Field(default=None, gt=0, lt=1, examples=[0.1], description="Or this share of the keys.")
+    seed: int = Field(default=0, description="Another seed, other keys.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> SampleSpec:
+        if (self.rows is None) == (self.share is None):
+            raise ValueError("a sample has either 'rows' or 'share'")
+        return self
+
+
 class FeatureSetSpec(StationSpec):
     """The unload query, its window, split, transforms, and the data tests before training."""
 
@@ -72,6 +86,12 @@ class FeatureSetSpec(StationSpec):
     features: list[FeatureSpec] = Field(min_length=1)
     window: WindowSpec | None = None
     split: SplitSpec
+    channel: Literal["files", "warehouse"] = Field(
+        default="files",
+        description="How a training job gets the rows: in files, unloaded at each build; or it pulls them out of the "
+        "warehouse itself, each host its share, and nothing is staged.",
+    )
+    sample: SampleSpec | None = None
     anonymous: list[str] = Field(
         default_factory=list,
         examples=[["deck"]],
@@ -85,6 +105,9 @@ class FeatureSetSpec(StationSpec):
     def _consistent(self) -> FeatureSetSpec:
         if self.split.by == "hash" and not self.split.key:
             raise ValueError("split by hash needs 'key': the columns whose rows stay together")
+        if not self.split.key and (self.sample is not None or self.channel == "warehouse"):
+            wanted = "a sample" if self.sample is not None else "channel: warehouse"
+            raise ValueError(f"{wanted} needs the split's 'key': rows are chosen by a hash of it")
         if self.split.by == "time" and self.window is None:
             raise ValueError("split by time needs 'window': its column orders the rows")
         if self.target in {f.name for f in self.features}:

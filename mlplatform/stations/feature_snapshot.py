@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.features.pull import Pull
 from mlplatform.core.loads.snapshot import SnapshotRef
 from mlplatform.errors import NotFoundError, StateError
 from mlplatform.ports.object_store import ObjectStore
-from mlplatform.stations.snapshot_parts import read_parts
+from mlplatform.ports.warehouse import Warehouse
+from mlplatform.stations.pulled_rows import pull_all
+from mlplatform.stations.snapshot_parts import read_manifest, read_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +25,7 @@ class FeatureSnapshot:
 
     Attributes:
         ref: content id, and the manifest that lists the parts by channel.
-        channels: channel → prefix of its parts (Parquet). rows: channel → rows.
+        channels: channel → prefix of its parts (Parquet), or of the query that gives its rows. rows: channel → rows.
         without_target: rows of the window left out because their target is NULL.
         split: the rule, as `core.training.split` writes it. window_column: what the window is over.
         parameters: the run parameters it was built with.
@@ -64,24 +68,42 @@ class FeatureSnapshot:
         }
 
 
-def read_channel(store: ObjectStore, snapshot: FeatureSnapshot, channel: str) -> pa.Table:
-    """All rows of one channel. Raises NotFoundError where its objects are gone."""
+WarehouseOf = Callable[[], Warehouse]
+"""The warehouse that a feature set's table lies in, opened when rows are pulled out of it."""
+
+
+def read_channel(
+    store: ObjectStore, snapshot: FeatureSnapshot, channel: str, warehouse: WarehouseOf | None = None
+) -> pa.Table:
+    """All rows of one channel. Raises NotFoundError where its objects, or rows of the warehouse, are gone."""
     import pyarrow as pa
 
-    tables = read_tables(store, snapshot.ref.to_json(), [channel])
+    tables = read_tables(store, snapshot.ref.to_json(), [channel], warehouse=warehouse)
     if not tables:
         raise NotFoundError(f"Snapshot '{snapshot.ref.id[:12]}…' has no channel '{channel}'.")
     return pa.concat_tables(tables)
 
 
 def read_tables(
-    store: ObjectStore, ref: dict[str, Any], channels: list[str], columns: list[str] | None = None
+    store: ObjectStore,
+    ref: dict[str, Any],
+    channels: list[str],
+    columns: list[str] | None = None,
+    *,
+    warehouse: WarehouseOf | None = None,
 ) -> list[pa.Table]:
-    """The parts of some channels, only `columns` of them. Raises NotFoundError where an object is gone."""
+    """The parts of some channels, only `columns` of them; pulled out of the `warehouse` where nothing was unloaded.
+
+    Raises:
+        NotFoundError: an object, or a row of the warehouse, is gone.
+    """
     import io
 
     import pyarrow.parquet as pq
 
+    pulls = read_manifest(store, ref).get("pulls", {})
+    if pulls and warehouse is not None:
+        return [pull_all(warehouse(), Pull.from_json(pulls[name]), columns) for name in channels if name in pulls]
     tables = []
     for channel, part in read_parts(store, ref):
         if channel in channels:

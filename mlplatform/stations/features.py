@@ -1,6 +1,8 @@
 """Features: the rows a model learns from, cut to window and split in the warehouse, unloaded at one snapshot.
 
-unload/<system>/<feature set>/<build>/<channel>/…   the parts
+Where jobs pull them themselves, a build writes down which: a query each channel, the snapshot to read it at, and how many.
+
+unload/<system>/<feature set>/<build>/<channel>/…   the parts, or `query.json`
 unload/<system>/<feature set>/<build>/manifest.json the parts by channel; written behind them
 unload/<system>/<feature set>/latest.json           the newest snapshot; runs/<run id>.json that of a run
 """
@@ -9,33 +11,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlplatform.core.features.pull import FILE, Pull
 from mlplatform.core.features.unload_sql import (
+    Sample,
     Window,
     ahead_query,
+    count_query,
     no_rows_query,
     unload_queries,
     window_first_query,
     without_target_query,
 )
-from mlplatform.core.loads.snapshot import SnapshotRef, snapshot_id
+from mlplatform.core.loads.snapshot import Part, SnapshotRef, snapshot_id
 from mlplatform.core.tables.schema import latest_time
-from mlplatform.core.training.split import CHANNELS, HashSplit, Split, TimeSplit, split_to_json
+from mlplatform.core.training.split import CHANNELS, ChannelName, HashSplit, Split, TimeSplit, split_to_json
 from mlplatform.errors import DataError, NotFoundError, SpecError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot, read_channel, read_snapshot
+from mlplatform.stations.pulled_rows import standing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PARAMETERS = ("as_of", "window_last")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The rows of a build: id of their content, the state of the tables, how many by channel, and where they are."""
+
+    id: str
+    engine_version: str | None
+    ledger_position: int
+    rows: dict[ChannelName, int]
+    parts: Mapping[ChannelName, tuple[Part, ...]] = field(default_factory=dict)
+    pulls: Mapping[ChannelName, Pull] = field(default_factory=dict)
 
 
 class Features:
@@ -60,7 +78,7 @@ class Features:
         self._prefix = f"unload/{system}/{feature_set.name}"
 
     def build(self, now: datetime, parameters: Mapping[str, Any] | None = None, *, run_id: str = "") -> FeatureSnapshot:
-        """Unload train, validation and test rows at one snapshot.
+        """Unload train, validation and test rows at one snapshot, or write down where they are to be had.
 
         Args:
             parameters: ``as_of``: only rows whose window column is at most that; ``window_last``: another window.
@@ -74,29 +92,26 @@ class Features:
         window = self._window(given, now)
         self._check_columns()
         split = split_of(self._spec)
-        queries = unload_queries(self._query, target=self._spec.target, split=split, window=window, order=self._order())
+        staged = self._spec.channel == "files"
+        queries = self._queries(window, split, self._order() if staged else [])
         build = f"{now:%Y%m%dT%H%M%S%f}-{hashlib.sha256(json.dumps([given, queries]).encode()).hexdigest()[:8]}"
         prefixes = {channel: f"{self._prefix}/{build}/{channel}/" for channel in CHANNELS}
-        done = self._warehouse.unload({prefixes[channel]: sql for channel, sql in queries.items()}, self._store)
-        unloaded = {channel: done[prefix] for channel, prefix in prefixes.items()}
-        rows = {channel: sum(part.rows for part in unloaded[channel].parts) for channel in CHANNELS}
-        self._check_rows(rows)
-        first = unloaded["train"]
-        parts = [part for channel in CHANNELS for part in unloaded[channel].parts]
+        found = self._unload(queries, prefixes) if staged else self._point(queries, prefixes)
+        self._check_rows(found.rows)
         ref = SnapshotRef(
-            id=snapshot_id("\n".join(queries.values()), parts, first.ledger_position),
+            id=found.id,
             manifest=f"{self._prefix}/{build}/manifest.json",
-            ledger_position=first.ledger_position,
-            engine_version=first.engine_version,
-            rows=sum(rows.values()),
+            ledger_position=found.ledger_position,
+            engine_version=found.engine_version,
+            rows=sum(found.rows.values()),
         )
         snapshot = FeatureSnapshot(
             system=self._system,
             features=self._spec.name,
             ref=ref,
             channels={str(channel): prefix for channel, prefix in prefixes.items()},
-            rows={str(channel): count for channel, count in rows.items()},
-            without_target=self._without_target(window, first.engine_version),
+            rows={str(channel): count for channel, count in found.rows.items()},
+            without_target=self._without_target(window, found.engine_version),
             split=split_to_json(split),
             window_column=self._spec.window.column if self._spec.window else None,
             parameters=given,
@@ -106,9 +121,10 @@ class Features:
         manifest = {
             "id": ref.id,
             "built_at": now.isoformat(),
-            "window_first": self._window_first(window, first.engine_version),
+            "window_first": self._window_first(window, found.engine_version),
             "queries": queries,
-            "channels": {channel: [asdict(part) for part in unloaded[channel].parts] for channel in CHANNELS},
+            "channels": {channel: [asdict(part) for part in found.parts.get(channel, ())] for channel in CHANNELS},
+            **({} if staged else {"pulls": {channel: pull.to_json() for channel, pull in found.pulls.items()}}),
         }
         self._store.put(ref.manifest, json.dumps(manifest, indent=1).encode())
         text = json.dumps(snapshot.to_json()).encode()
@@ -116,6 +132,51 @@ class Features:
             self._store.put(f"{self._prefix}/runs/{run_id}.json", text)
         self._store.put(f"{self._prefix}/latest.json", text)
         return snapshot
+
+    def _queries(self, window: Window | None, split: Split, order: Sequence[str]) -> dict[ChannelName, str]:
+        queries = unload_queries(self._query, target=self._spec.target, split=split, window=window, order=order)
+        sample = self._spec.sample
+        if sample is None:
+            return queries
+        share = sample.share
+        if share is None:
+            there = sum(self._count(queries[channel]) for channel in CHANNELS if channel != "test")
+            share = min(1.0, (sample.rows or 0) / max(there, 1))
+        return unload_queries(
+            self._query,
+            target=self._spec.target,
+            split=split,
+            window=window,
+            order=order,
+            sample=Sample(tuple(self._spec.split.key), share, sample.seed),
+        )
+
+    def _unload(self, queries: Mapping[ChannelName, str], prefixes: Mapping[ChannelName, str]) -> _Found:
+        done = self._warehouse.unload({prefixes[channel]: sql for channel, sql in queries.items()}, self._store)
+        parts = {channel: done[prefix].parts for channel, prefix in prefixes.items()}
+        first = done[prefixes["train"]]
+        every = [part for channel in CHANNELS for part in parts[channel]]
+        return _Found(
+            snapshot_id("\n".join(queries.values()), every, first.ledger_position),
+            first.engine_version,
+            first.ledger_position,
+            {channel: sum(part.rows for part in parts[channel]) for channel in CHANNELS},
+            parts=parts,
+        )
+
+    def _point(self, queries: Mapping[ChannelName, str], prefixes: Mapping[ChannelName, str]) -> _Found:
+        """Nothing is moved: what is written down is where the rows are, at one state of the tables."""
+        version, position = standing(self._warehouse, self._query)
+        rows = {channel: self._count(sql, version) for channel, sql in queries.items()}
+        key, order = tuple(self._spec.split.key), tuple(self._order())
+        pulls = {c: Pull(sql, key, order, rows[c], version, position) for c, sql in queries.items()}
+        for channel, pull in pulls.items():
+            self._store.put(f"{prefixes[channel]}{FILE}", json.dumps(pull.to_json(), indent=1).encode())
+        content = json.dumps([pull.to_json() for pull in pulls.values()], sort_keys=True)
+        return _Found(hashlib.sha256(content.encode()).hexdigest(), version, position, rows, pulls=pulls)
+
+    def _count(self, sql: str, version: str | None = None) -> int:
+        return int(self._warehouse.query(count_query(sql), at=version).column("n")[0].as_py())
 
     def latest(self, *, run_id: str = "") -> FeatureSnapshot:
         """The snapshot that run `run_id` built, else the newest. Raises NotFoundError before the first."""
@@ -130,7 +191,7 @@ class Features:
 
     def read(self, snapshot: FeatureSnapshot, channel: str = "train") -> pa.Table:
         """All rows of one channel."""
-        return read_channel(self._store, snapshot, channel)
+        return read_channel(self._store, snapshot, channel, lambda: self._warehouse)
 
     def _window(self, given: Mapping[str, Any], now: datetime) -> Window | None:
         unknown = sorted(set(given) - set(PARAMETERS))

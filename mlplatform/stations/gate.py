@@ -25,7 +25,7 @@ from mlplatform.ports.runtimes import LoadedModel, Runtimes
 from mlplatform.ports.tracking import Candidate, ModelVersion, Tracking
 from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
 from mlplatform.stations.champion_version import champion_of
-from mlplatform.stations.feature_snapshot import FeatureSnapshot, read_channel, read_tables
+from mlplatform.stations.feature_snapshot import FeatureSnapshot, WarehouseOf, read_channel, read_tables
 from mlplatform.stations.verdict import Verdict, remember_candidate, store_verdict, stored_verdict
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def _utc_now() -> datetime:
 
 
 class Gate:
-    """Judges candidates of one model; `endpoint` is ``<system>/<endpoint>`` that serves it, or None."""
+    """Judges candidates of one model; `endpoint` is ``<system>/<endpoint>`` that serves it, or None.
+
+    `warehouse`: where rows are that no build unloads.
+    """
 
     def __init__(
         self,
@@ -52,8 +55,10 @@ class Gate:
         *,
         system: str,
         endpoint: str | None = None,
+        warehouse: WarehouseOf | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
+        self._warehouse = warehouse
         self._tracking = tracking
         self._runtimes = runtimes
         self._store = store
@@ -78,7 +83,7 @@ class Gate:
         champion = champion_of(self._endpoints, self._tracking, model=self.name, endpoint=self._endpoint)
         if champion is not None and champion.digest == candidate.digest:
             return self._identical(champion, snapshot)
-        held_out = read_channel(self._store, snapshot, "test")
+        held_out = read_channel(self._store, snapshot, "test", self._warehouse)
         challenger = self._load(candidate.digest)
         signature = challenger.manifest.signature
         common, note, theirs, older = None, "", None, ""
@@ -242,7 +247,8 @@ class Gate:
         import numpy as np
 
         try:
-            parts = read_tables(self._store, champion.snapshot, ["train", "validation"], list(split.key))
+            channels, key = ["train", "validation"], list(split.key)
+            parts = read_tables(self._store, champion.snapshot, channels, key, warehouse=self._warehouse)
         except NotFoundError:
             return every, "The champion's training rows are gone; the same rule held these rows out of them."
         trained = {key for part in parts for key in _keys(part, split)}

@@ -30,6 +30,16 @@ from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
 EVALUATION = "evaluation.json"
 CHECKPOINTS = "checkpoints"
+WAREHOUSE = "warehouse.json"
+"""Beside the plan: how a job opens the warehouse that it pulls its rows from. Secrets are named in it, never written."""
+
+
+@dataclass(frozen=True)
+class WarehouseSource:
+    """Where a job pulls its rows from: what it opens the warehouse with, and names of the secrets that it needs for that."""
+
+    document: dict[str, Any]
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,10 @@ class Trained:
 
 
 class Training:
-    """Trains one model; `personal`: columns of the feature set whose values are told nowhere."""
+    """Trains one model; `personal`: columns of the feature set whose values are told nowhere.
+
+    `source`: the warehouse, where jobs pull the feature set's rows themselves.
+    """
 
     def __init__(
         self,
@@ -59,7 +72,9 @@ class Training:
         *,
         system: str,
         personal: frozenset[str] = frozenset(),
+        source: WarehouseSource | None = None,
     ) -> None:
+        self._source = source
         self._compute = compute
         self._tracking = tracking
         self._store = store
@@ -128,6 +143,8 @@ class Training:
         key = _digest([content, hyperparameters] if alone else [content, hyperparameters, self._model.hosts])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
         self._store.put(f"{prefix}spec/{FILE}", json.dumps(plan.to_json(), sort_keys=True).encode())
+        if self._source is not None:
+            self._store.put(f"{prefix}spec/{WAREHOUSE}", json.dumps(self._source.document, sort_keys=True).encode())
         return JobSpec(
             name=self._job_name(key),
             container=self._model.container,
@@ -140,6 +157,7 @@ class Training:
             timeout_s=self._model.limits.timeout_s,
             memory_mib=self._model.limits.memory_mib,
             hosts=self._model.hosts,
+            secrets=self._source.secrets if self._source else (),
             checkpoint_prefix=f"{prefix}{CHECKPOINTS}/",
             tags={"system": self._system, "model": self._model.name, "run_id": run_id},
         )

@@ -19,6 +19,7 @@ import pytest
 
 from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.errors import JobError, SpecError, TimedOutError
 from mlplatform.ports.compute import JobSpec
 from mlplatform_tests.conformance.test_compute import _job, store
@@ -220,3 +221,22 @@ def test_more_hosts_than_a_container_or_this_machine_can_use_are_refused_by_name
     with pytest.raises(SpecError, match=f"has 1 to {most} hosts; job 'job-1' asks for {most + 1}"):
         compute.run(replace(_job("tells"), hosts=most + 1))
     assert compute.list() == []
+
+
+def test_a_job_has_the_secrets_it_names_in_its_environment_and_nowhere_else(
+    tmp_path: Path, store: DirectoryObjectStore
+) -> None:
+    folder = tmp_path / "containers/asks"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
+    (folder / "job.py").write_text(
+        "import os; print(len(os.environ['MLPLATFORM_SECRET_DB_PASSWORD']), "
+        "[name for name in os.environ if name.startswith('MLPLATFORM_SECRET')])"
+    )
+    held = EnvironmentSecrets({"MLPLATFORM_SECRET_DB_PASSWORD": "hunter22", "MLPLATFORM_SECRET_OTHER": "s3cret"})
+    compute = SubprocessCompute(tmp_path / "jobs", store, containers=[tmp_path / "containers"], secrets=lambda: held)
+    lines: list[str] = []
+    compute.run(replace(_job("asks"), secrets=("db-password", "not_set")), on_log=lines.append)
+    assert lines == ["8 ['MLPLATFORM_SECRET_DB_PASSWORD']"]
+    told = [path for path in (tmp_path / "jobs").rglob("*") if path.is_file() and b"hunter22" in path.read_bytes()]
+    assert told == []

@@ -18,10 +18,13 @@ from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.runtimes import PackageRuntimes
 from mlplatform.adapters.tracking.mlflow import MlflowTracking
 from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform.platform.job_source import source_of
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.ports.tracking import ModelVersion
 from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.home import Home
 from mlplatform.spec.model import ModelSpec
+from mlplatform.spec.profile import Connection
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
 from mlplatform.stations.features import Features
@@ -85,7 +88,7 @@ class Line:
     def __post_init__(self) -> None:
         self.store = DirectoryObjectStore(self.root / "objects")
         self.items = SqliteItemStore(self.root / "items.sqlite")
-        self.warehouse = DuckLakeWarehouse(self.root / "warehouse", threads=2)
+        self.warehouse = DuckLakeWarehouse(Home(self.root).warehouse(SYSTEM), threads=2)
         self.endpoints = LocalEndpoints(self.root / "endpoints")
         self.tracking = MlflowTracking(self.root / "tracking", self.root / "packages")
         self.containers = (self.root / "containers", *container_folders())
@@ -111,6 +114,9 @@ class Line:
 
     @property
     def training(self) -> Training:
+        warehouse = Connection(port="warehouse", adapter="ducklake")
+        secrets = Connection(port="secrets", adapter="environment")
+        pulls = self.features_spec.get("channel") == "warehouse"
         return Training(
             self.compute,
             self.tracking,
@@ -118,6 +124,7 @@ class Line:
             ModelSpec.model_validate(self.model_spec),
             FeatureSetSpec.model_validate(self.features_spec),
             system=SYSTEM,
+            source=source_of(warehouse, secrets, Home(self.root), SYSTEM, masked=False) if pulls else None,
         )
 
     def train(self, snapshot: FeatureSnapshot, *, code_version: str = "c" * 40) -> Trained:
@@ -134,6 +141,7 @@ class Line:
             ModelSpec.model_validate(self.model_spec),
             system=SYSTEM,
             endpoint=ENDPOINT,
+            warehouse=lambda: self.warehouse,
         )
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from mlplatform.ports.object_store import ObjectStore
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 """All that a job sees of the environment it was started from: no secret, no credential."""
+READER = "MLPLATFORM_READER"
+"""The program that pulls rows out of a warehouse, as a list in JSON: it runs where the warehouse's driver is, which a container's
+own environment need not have."""
 MASTER_PORT = "SM_MASTER_PORT"
 """Where the first of several hosts listens for the others; elsewhere every job has machines of its own, and one port will do."""
 
@@ -136,9 +140,10 @@ class HostTree:
             "SM_CURRENT_HOST": self.name,
             "SM_HOST_COUNT": str(len(hosts)),
             "SM_CURRENT_INSTANCE_TYPE": "local",
-            "SM_NUM_CPUS": str(os.cpu_count() or 1),
+            "SM_NUM_CPUS": str(max(1, (os.cpu_count() or 1) // len(hosts))),
             "SM_NUM_GPUS": "0",
             "SM_LOG_LEVEL": "20",
+            READER: json.dumps([sys.executable, "-m", "mlplatform.platform.reader"]),
             "SM_RESOURCE_CONFIG": json.dumps(self._resources(hosts), sort_keys=True),
         }
         if port is not None:

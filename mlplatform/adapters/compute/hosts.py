@@ -55,14 +55,18 @@ class Hosts:
     all: list[Host] = field(default_factory=list)
     culprit: Host | None = None
 
-    def start(self, program: Program, inherited: Mapping[str, str]) -> Iterator[Host]:
-        """Start one host after the other; the caller writes down each before the next one starts."""
+    def start(self, program: Program, inherited: Mapping[str, str], secrets: Mapping[str, str]) -> Iterator[Host]:
+        """Start one host after the other; the caller writes down each before the next one starts.
+
+        `secrets`: variables that are in the processes' environment, and nowhere else.
+        """
         trees = self.tree.hosts(self.job.hosts)
         names = [tree.name for tree in trees]
         port = _free_port() if len(trees) > 1 else None
         for tree in trees:
             tail = LogTail(tree.log, at=tree.log.stat().st_size if tree.log.exists() else 0)
-            environment = {**program.variables, **tree.environment(self.job, names, inherited, port=port)}
+            variables = tree.environment(self.job, names, inherited, port=port)
+            environment = {**program.variables, **variables, **secrets}
             process = start(program.command, folder=program.folder, environment=environment, log=tree.log)
             self.all.append(Host(tree, tail, process, ProcessId.of(process.pid)))
             yield self.all[-1]

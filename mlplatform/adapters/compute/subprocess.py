@@ -33,11 +33,13 @@ from mlplatform.adapters.compute.description import (
 from mlplatform.adapters.compute.hosts import MAX_HOSTS, Hosts, check_hosts
 from mlplatform.adapters.compute.process import LogTail, ProcessId, sweep
 from mlplatform.adapters.compute.program import Programs
+from mlplatform.adapters.compute.secret_variables import secret_variables
 from mlplatform.adapters.compute.tree import JobTree
 from mlplatform.adapters.containers.environments import Environments
 from mlplatform.errors import DataError, JobError, NotFoundError, PlatformError, TimedOutError
 from mlplatform.ports.compute import ComputeCapabilities, JobResult, JobSpec, JobStatus, Prepared
 from mlplatform.ports.object_store import ObjectStore
+from mlplatform.ports.secrets import Secrets
 from mlplatform.spec.home import cache_path
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -51,7 +53,7 @@ class SubprocessCompute:
     """Jobs under `jobs_root`, one folder each.
 
     `grace_s`: seconds between SIGTERM and SIGKILL (SageMaker: 120). `containers`: folders searched for containers.
-    `cache`: where environments of containers are kept.
+    `cache`: where environments of containers are kept. `secrets`: where those are that a job asks for.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class SubprocessCompute:
         grace_s: float = 10.0,
         environment: Mapping[str, str] | None = None,
         cache: Path | None = None,
+        secrets: Callable[[], Secrets] | None = None,
     ) -> None:
+        self._secrets = secrets
         self._root = jobs_root
         self._store = store
         self._grace_s = grace_s
@@ -165,7 +169,7 @@ class SubprocessCompute:
             program = self._programs.program(job.container, container, tree, say)
             _enter(tree, description, "Training")
             try:
-                for _ in hosts.start(program, self._environment):
+                for _ in hosts.start(program, self._environment, secret_variables(job, self._secrets)):
                     hosts.describe(description["Local"])
                     write_description(tree, description)
                 ended = self._watch(hosts, kept, description, say)

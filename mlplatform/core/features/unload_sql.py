@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlplatform.core.sql import identifier, literal
-from mlplatform.core.training.split import CHANNELS, ChannelName, Split, TimeSplit
+from mlplatform.core.training.split import CHANNELS, ChannelName, Split, TimeSplit, sample_sql
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,42 @@ class Window:
     type: str = "varchar"
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A `share` of the keys, the same ones for a seed."""
+
+    key: tuple[str, ...]
+    share: float
+    seed: int = 0
+
+
 def unload_queries(
-    query: str, *, target: str, split: Split, window: Window | None, order: Sequence[str]
+    query: str,
+    *,
+    target: str,
+    split: Split,
+    window: Window | None,
+    order: Sequence[str],
+    sample: Sample | None = None,
 ) -> dict[ChannelName, str]:
     """One SELECT a channel: all columns of the query, rows with a target only.
 
-    `order`: columns the rows are sorted by, so that the same rows give the same bytes.
+    `order`: columns the rows are sorted by, so that the same rows give the same bytes. `sample`: of the rows that are
+    learned from; held-out rows are all there, so that what is said of a model does not depend on it.
     """
     rows = _rows(query, window, ranked=isinstance(split, TimeSplit))
     by = f" ORDER BY {', '.join(f'q.{identifier(name)}' for name in order)}" if order else ""
+    some = f" AND {sample_sql(sample.key, sample.share, sample.seed)}" if sample else ""
     return {
-        channel: f"{rows} AND q.{identifier(target)} IS NOT NULL AND {split.sql()} = '{channel}'{by}"
+        channel: f"{rows} AND q.{identifier(target)} IS NOT NULL AND {split.sql()} = '{channel}'"
+        f"{'' if channel == 'test' else some}{by}"
         for channel in CHANNELS
     }
+
+
+def count_query(query: str) -> str:
+    """One SELECT of how many rows `query` has."""
+    return f"SELECT COUNT(*) AS n FROM (\n{_body(query)}\n) AS c"  # noqa: S608
 
 
 def without_target_query(query: str, *, target: str, window: Window | None) -> str:

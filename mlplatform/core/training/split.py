@@ -4,6 +4,8 @@ By hash: ``md5(salt ␟ key₁ ␟ key₂ …)`` as hex; its first eight digits 
 next eight below ``validation · 16⁸`` → *validation*; the rest → *train*. Digits are compared as text, so every engine
 with an MD5 decides alike. A key's channel never depends on other rows: what is held out stays so in every window.
 
+A sample and the share of one of several hosts are chosen in the same way, each by a salt of its own.
+
 By time: the newest ``holdout`` share of the window column's distinct values → *test*, of the older ones the newest
 ``validation`` share → *validation*.
 """
@@ -24,6 +26,7 @@ ChannelName = Literal["train", "validation", "test"]
 CHANNELS: tuple[ChannelName, ...] = ("train", "validation", "test")
 _SEPARATOR = "\x1f"
 _DIGITS = 8
+_SAMPLE, _SHARE = "sample", "share"
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,14 @@ class HashSplit:
 
     def channel(self, key: Sequence[Any]) -> ChannelName:
         """The channel of one key's rows. Raises DataError for a value whose text engines do not agree on."""
-        text = _SEPARATOR.join([self.salt, *(_text(name, value) for name, value in zip(self.key, key, strict=True))])
-        digits = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        digits = _hash(self.salt, self.key, key)
         if digits[:_DIGITS] < _limit(self.holdout):
             return "test"
         return "validation" if digits[_DIGITS : 2 * _DIGITS] < _limit(self.validation) else "train"
 
     def sql(self) -> str:
         """A DuckDB expression over the key columns whose value is the channel's name."""
-        parts = [literal(self.salt), *(f"COALESCE(CAST({identifier(k)} AS VARCHAR), '')" for k in self.key)]
-        digits = f"MD5({' || CHR(31) || '.join(parts)})"
+        digits = _hash_sql(self.salt, self.key)
         return (
             f"CASE WHEN SUBSTRING({digits}, 1, {_DIGITS}) < '{_limit(self.holdout)}' THEN 'test' "
             f"WHEN SUBSTRING({digits}, {_DIGITS + 1}, {_DIGITS}) < '{_limit(self.validation)}' THEN 'validation' "
@@ -94,6 +95,25 @@ class TimeSplit:
 Split = HashSplit | TimeSplit
 
 
+def sample_sql(key: Sequence[str], share: float, seed: int) -> str:
+    """A DuckDB condition that `share` of the keys fulfil: always the same for a seed."""
+    return f"SUBSTRING({_hash_sql(f'{_SAMPLE} {seed}', key)}, 1, {_DIGITS}) < '{_limit(share)}'"
+
+
+def share_sql(key: Sequence[str], share: int, shares: int) -> str:
+    """A DuckDB condition that the keys of one of `shares` fulfil (from 0): each key those of exactly one."""
+    digits = f"SUBSTRING({_hash_sql(_SHARE, key)}, 1, {_DIGITS})"
+    bounds = [f"{digits} >= '{_bound(share, shares)}'"] if share else []
+    bounds += [f"{digits} < '{_bound(share + 1, shares)}'"] if share + 1 < shares else []
+    return " AND ".join(bounds) or "1 = 1"
+
+
+def share_of(key: Sequence[str], values: Sequence[Any], shares: int) -> int:
+    """Which of `shares` the rows of one key are in, as `share_sql` says. Raises DataError as `HashSplit.channel` does."""
+    digits = _hash(_SHARE, key, values)[:_DIGITS]
+    return next(n for n in reversed(range(shares)) if n == 0 or digits >= _bound(n, shares))
+
+
 def split_from_json(data: dict[str, Any]) -> Split:
     """The rule that `split_to_json` wrote."""
     if data["by"] == "hash":
@@ -112,6 +132,20 @@ def split_to_json(split: Split) -> dict[str, Any]:
             "salt": split.salt,
         }
     return {"by": "time", "column": split.column, "holdout": split.holdout, "validation": split.validation}
+
+
+def _hash_sql(salt: str, key: Sequence[str]) -> str:
+    parts = [literal(salt), *(f"COALESCE(CAST({identifier(k)} AS VARCHAR), '')" for k in key)]
+    return f"MD5({' || CHR(31) || '.join(parts)})"
+
+
+def _hash(salt: str, names: Sequence[str], values: Sequence[Any]) -> str:
+    text = _SEPARATOR.join([salt, *(_text(name, value) for name, value in zip(names, values, strict=True))])
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _bound(share: int, shares: int) -> str:
+    return f"{share * 16**_DIGITS // shares:0{_DIGITS}x}"
 
 
 def _limit(share: float) -> str:
