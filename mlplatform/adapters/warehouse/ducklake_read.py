@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped, query_error
 from mlplatform.core.loads.snapshot import Part
 from mlplatform.core.sql import literal
-from mlplatform.errors import DataError, TimedOutError
+from mlplatform.errors import DataError, PlatformError, TimedOutError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Unloaded
 
@@ -44,8 +44,7 @@ def run_query(
                 next_step="Narrow it, or give it more time.",
             ) from error
         except duckdb.Error as error:
-            found = query_error(error, _tables(reader), _columns(reader, sql), masked=engine.masked)
-            raise found from (None if engine.masked else error)
+            raise _told(reader, error, sql, masked=engine.masked) from (None if engine.masked else error)
 
 
 def run_unload(
@@ -57,12 +56,13 @@ def run_unload(
     at: str | None,
 ) -> dict[str, Unloaded]:
     """See `ports.warehouse.Warehouse.unload`. A read-only transaction holds the snapshot while other processes commit."""
+    import duckdb
+
     for sql in queries.values():
         _check_read_only(sql)
     reader = engine.reader(at)
-    with TemporaryDirectory(dir=engine.scratch) as scratch:
-        with mapped("unload"):
-            reader.execute("BEGIN TRANSACTION READ ONLY")
+    with TemporaryDirectory(dir=engine.scratch) as scratch, mapped("unload", masked=engine.masked):
+        reader.execute("BEGIN TRANSACTION READ ONLY")
         try:
             version = at or _scalar(reader, "SELECT id FROM w.current_snapshot()")
             # Where every table is loaded by others, nobody made the books.
@@ -78,7 +78,8 @@ def run_unload(
                 for number, (prefix, sql) in enumerate(queries.items())
             }
         finally:
-            reader.execute("ROLLBACK")
+            with suppress(duckdb.Error):
+                reader.execute("ROLLBACK")
 
 
 def _parts(
@@ -102,10 +103,10 @@ def _parts(
         )
     except duckdb.Error as error:
         # What failed has ended the transaction, and what is there can only be asked for in another.
-        reader.execute("ROLLBACK")
-        reader.execute("BEGIN TRANSACTION READ ONLY")
-        found = query_error(error, _tables(reader), _columns(reader, sql), masked=masked)
-        raise found from (None if masked else error)
+        with suppress(duckdb.Error):
+            reader.execute("ROLLBACK")
+            reader.execute("BEGIN TRANSACTION READ ONLY")
+        raise _told(reader, error, sql, masked=masked) from (None if masked else error)
     files = sorted(folder.iterdir(), key=lambda file: (len(file.name), file.name))
     for number, file in enumerate(files):
         key = f"{prefix.rstrip('/')}/part-{number:05d}.{format}"
@@ -116,6 +117,17 @@ def _parts(
         store.put(key, file)
         file.unlink()
         yield Part(key, rows, size, digest)
+
+
+def _told(reader: duckdb.DuckDBPyConnection, error: Exception, sql: str, *, masked: bool) -> PlatformError:
+    """The query's error with what is there, unless the catalogue is what failed."""
+    import duckdb
+
+    tables: list[str] = []
+    columns: list[str] = []
+    with suppress(duckdb.Error):
+        tables, columns = _tables(reader), _columns(reader, sql)
+    return query_error(error, tables, columns, masked=masked)
 
 
 def _rows(reader: duckdb.DuckDBPyConnection, file: Path, format: str) -> int:  # noqa: A002

@@ -20,6 +20,7 @@ from mlplatform.spec.profile import Connection
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.team_ducklake import TeamLake, team_lake
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case
+from mlplatform_tests.servers.redshift.postgres import postgres
 
 __all__ = ["ministack_server", "team_lake"]
 
@@ -128,3 +129,16 @@ def test_no_draft_stays_behind_on_this_machine_and_none_that_was_not_committed_i
 def test_settings_that_are_wrong_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="bukket"):
         TeamSettings.model_validate({"host": "h", "database": "d", "user": "u", "bukket": "b"})
+
+
+def test_a_query_while_the_catalogue_is_away_says_so(team_lake: TeamLake, tmp_path: Path) -> None:
+    with postgres() as catalogue:
+        lake = TeamLake(catalogue, team_lake.objects, team_lake.store)
+        found = lake.opener(tmp_path / "lake")()
+        found.create(PRICES)
+        assert found.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 0}]
+    with pytest.raises(UnavailableError, match="query"):
+        found.query("SELECT count(*) AS n FROM prices")
+    with pytest.raises(UnavailableError):
+        found.unload({"u": "SELECT ticker FROM prices"}, lake.store)
+    found.close()
