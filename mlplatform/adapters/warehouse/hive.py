@@ -23,18 +23,19 @@ from mlplatform.adapters.warehouse.hive_ledger import HiveLedger
 from mlplatform.adapters.warehouse.hive_load import HiveLoad
 from mlplatform.adapters.warehouse.hive_log import Entry, State
 from mlplatform.adapters.warehouse.hive_maintenance import maintain
-from mlplatform.adapters.warehouse.hive_parts import HiveParts
+from mlplatform.adapters.warehouse.hive_parts import RESERVED, HiveParts
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
 from mlplatform.adapters.warehouse.hive_sql import canonical, quoted
 from mlplatform.adapters.warehouse.hive_tables import created
 from mlplatform.adapters.warehouse.hive_unload import unload
+from mlplatform.adapters.warehouse.hive_views import publish
 from mlplatform.adapters.warehouse.sql_errors import no_column, no_table
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.tables.books import BOOKS, check_names
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import DataError, NotFoundError, PlatformError
+from mlplatform.errors import ConflictError, DataError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
 
@@ -72,7 +73,8 @@ class HiveWarehouse:
         self._now = now
         prefix = f"{settings.prefix}{system}/"
         self._connection = HiveConnection(settings, secrets, masked=masked)
-        self._commits = HiveCommits(store, f"{prefix}_commits/")
+        self._log = f"{prefix}_commits/"
+        self._commits = HiveCommits(store, self._log)
         self._parts = HiveParts(self._connection, store, prefix)
         self._ledger = HiveLedger(self._connection, self._parts)
 
@@ -84,6 +86,12 @@ class HiveWarehouse:
 
     def create(self, schema: TableSchema) -> None:
         check_names(schema)
+        taken = sorted(set(schema.names) & set(RESERVED))
+        if taken:
+            raise ConflictError(
+                f"Table '{schema.name}' has columns that Hive's warehouse keeps for itself: {', '.join(taken)}.",
+                next_step="Choose other names.",
+            )
 
         def entry(state: State) -> Entry | None:
             table = created(state, schema)
@@ -92,6 +100,13 @@ class HiveWarehouse:
             counter = () if schema.name in state.tables else (Guard(schema.name, LOADS, "0", 0),)
             return Entry(entry_id(), self._now().isoformat(), tables={schema.name: table}, guards=counter)
 
+        state = self._commits.state()
+        table = created(state, schema)
+        if table is not None and self.settings.views:
+            # Before the commit: one that is cut off here makes it again. Views need a log to look into.
+            if state.position == 0:
+                self._commits.checkpoint()
+            publish(self._connection, self._parts, self.database, schema.name, table, self._log)
         self._commits.commit(entry, f"Table '{schema.name}'")
 
     def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:

@@ -27,7 +27,7 @@ BOOK_TABLES: Mapping[str, Columns] = {"_ledger": LEDGER, "_quarantine": QUARANTI
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of `table` that were written together: files below ``<folder>/part=<id>/``, whose columns the folder tells."""
+    """Rows of `table` that were written together: files in a place of their own below `folder`, which tells their columns."""
 
     id: str
     table: str

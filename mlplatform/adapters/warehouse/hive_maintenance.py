@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from mlplatform.adapters.warehouse.hive_commits import HiveCommits, entry_id
 from mlplatform.adapters.warehouse.hive_ledger import HiveLedger
 from mlplatform.adapters.warehouse.hive_log import Entry, Part, State, folder_of
-from mlplatform.adapters.warehouse.hive_parts import PART_OF_PATH, HiveParts
+from mlplatform.adapters.warehouse.hive_parts import NO_PART, PART_OF_PATH, HiveParts
 from mlplatform.ports.warehouse import Maintained
 
 SMALL_BYTES = 64 * 1024 * 1024
@@ -74,7 +74,7 @@ def _delete_dead(commits: HiveCommits, parts: HiveParts, until: datetime) -> int
 def _delete_unfinished(commits: HiveCommits, parts: HiveParts, until: datetime) -> int:
     """Parts that were put and never committed: of loads that were killed, or lost a race."""
     state = commits.state(afresh=True)
-    known = {*state.parts, *state.dead}
+    known = {*state.parts, *state.dead, NO_PART}
     left = [
         info.key
         for info in parts.store.list(parts.prefix)

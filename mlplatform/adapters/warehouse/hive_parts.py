@@ -7,22 +7,30 @@ import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.hive_connection import HiveConnection
-from mlplatform.adapters.warehouse.hive_log import Part, State, Table
+from mlplatform.adapters.warehouse.hive_log import Columns, Part, State, Table
 from mlplatform.adapters.warehouse.hive_sql import literal, quoted, sql_type
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.errors import BugError, UnavailableError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
 
-PART_OF_PATH = re.compile(r"/part=([^/]+)/")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART = "mlplatform_part"
+"""What the folders of parts are called by; `RESERVED` columns cannot be a table's own."""
+NO_PART = "none"
+"""A part without rows, in each folder from its first day: it tells Spark the columns."""
+PART_OF_PATH = re.compile(rf"/{PART}=([^/]+)/")
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _ESCAPED = r"\\\1"
 _SUCCESS = "_SUCCESS"
 _SEEN_S = 60.0
 PATH = "mlplatform_path"
 """Name of the column that tells which file a row is in, where that is asked."""
+RESERVED = (PART, PATH)
 
 
 class HiveParts:
@@ -53,24 +61,29 @@ class HiveParts:
         return " UNION ALL ".join(selects)
 
     def _select(self, table: Table, folder: str, ids: list[str], *, path: bool) -> str:
-        there = dict(table.folders[folder])
-        columns = []
-        for name, kind in table.columns:
-            if name not in there:
-                columns.append(f"CAST(NULL AS {sql_type(kind)}) AS {quoted(name)}")
-            elif sql_type(there[name]) == sql_type(kind):
-                columns.append(quoted(name))
-            else:
-                columns.append(f"CAST({quoted(name)} AS {sql_type(kind)}) AS {quoted(name)}")
+        columns = _columns(table, folder)
         if path:
             columns.append(f"_metadata.file_path AS {PATH}")
-        # Spark takes what several braces have in common for the folder to list, and lists it once.
-        glob = f"{_GLOB.sub(_ESCAPED, self._url(folder))}/{{{','.join(f'part={name}' for name in ids)}}}"
+        # Spark lists the folder before the braces once.
+        glob = f"{self._escaped(folder)}/{{{','.join(f'{PART}={name}' for name in ids)}}}"
         return f"SELECT {', '.join(columns)} FROM parquet.{quoted(glob)}"
+
+    def whole(self, table: Table, folder: str) -> str:
+        """SQL of all rows in a folder, committed or not, with the part that each is in (`PART`)."""
+        return f"SELECT {', '.join((*_columns(table, folder), PART))} FROM parquet.{quoted(self._escaped(folder))}"
+
+    def texts(self, key: str) -> str:
+        """SQL of the lines of all objects below `key`."""
+        url = server_url(self.store.url(key.rstrip("/")), self._connection.settings.s3_scheme)
+        return f"text.{quoted(_GLOB.sub(_ESCAPED, url))}"
+
+    def begin(self, folder: str, columns: Columns) -> None:
+        """Puts the part without rows into the folder."""
+        self.store.put(f"{self._key(folder, NO_PART)}rows.parquet", empty_parquet(columns))
 
     def files_of(self, part: Part) -> str:
         """SQL of a part that may not be committed yet."""
-        return f"parquet.{quoted(_GLOB.sub(_ESCAPED, f'{self._url(part.folder)}/part={part.id}'))}"
+        return f"parquet.{quoted(_GLOB.sub(_ESCAPED, f'{self._url(part.folder)}/{PART}={part.id}'))}"
 
     def put(self, table: str, folder: str, batch_id: str, file: Path | bytes, rows: int) -> Part:
         """A part of one file, of one batch."""
@@ -82,7 +95,7 @@ class HiveParts:
         """A part that the server writes: the rows of `select`, whose columns are those of the folder."""
         part = f"{batch_id}-{secrets.token_hex(4)}"
         self._connection.run(
-            f"INSERT OVERWRITE DIRECTORY {literal(f'{self._url(folder)}/part={part}')} USING parquet {select}",
+            f"INSERT OVERWRITE DIRECTORY {literal(f'{self._url(folder)}/{PART}={part}')} USING parquet {select}",
             subject=f"Rows of table '{table}'",
         )
         size_bytes = sum(info.size_bytes for info in written(self.store, self._key(folder, part)))
@@ -113,7 +126,10 @@ class HiveParts:
         return count
 
     def _key(self, folder: str, part: str) -> str:
-        return f"{self.prefix}{folder}/part={part}/"
+        return f"{self.prefix}{folder}/{PART}={part}/"
+
+    def _escaped(self, folder: str) -> str:
+        return _GLOB.sub(_ESCAPED, self._url(folder))
 
     def _url(self, folder: str) -> str:
         return server_url(self.store.url(f"{self.prefix}{folder}"), self._connection.settings.s3_scheme)
@@ -145,6 +161,47 @@ def written(store: ObjectStore, prefix: str) -> list[ObjectInfo]:
     store.delete(f"{prefix}{_SUCCESS}")
     below = len(prefix)
     return [i for i in store.list(prefix) if not any(n.startswith("_") for n in i.key[below:].split("/"))]
+
+
+def _columns(table: Table, folder: str) -> list[str]:
+    """SQL of the table's columns from the files of a folder: cast where theirs are others, NULL where they have none."""
+    there = dict(table.folders[folder])
+    columns = []
+    for name, kind in table.columns:
+        if name not in there:
+            columns.append(f"CAST(NULL AS {sql_type(kind)}) AS {quoted(name)}")
+        elif sql_type(there[name]) == sql_type(kind):
+            columns.append(quoted(name))
+        else:
+            columns.append(f"CAST({quoted(name)} AS {sql_type(kind)}) AS {quoted(name)}")
+    return columns
+
+
+def empty_parquet(columns: Columns) -> bytes:
+    """A Parquet file of no rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.schema([pa.field(name, _arrow_type(kind)) for name, kind in columns]).empty_table(), sink)
+    return bytes(sink.getvalue())
+
+
+def _arrow_type(logical: str) -> pa.DataType:
+    import pyarrow as pa
+
+    if logical.startswith("decimal"):
+        precision, scale = (int(number) for number in re.findall(r"\d+", logical))
+        return pa.decimal128(precision, scale)
+    kinds: dict[str, pa.DataType] = {
+        "bigint": pa.int64(),
+        "double": pa.float64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us"),
+        "blob": pa.binary(),
+    }
+    return kinds.get(logical, pa.string())
 
 
 def _book_rows(state: State, book: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.hive import HiveWarehouse
 from mlplatform.adapters.warehouse.hive_commits import HiveCommits
+from mlplatform.adapters.warehouse.hive_parts import PART, PART_OF_PATH
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan, Receipt
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -54,7 +55,7 @@ class World:
             table: [
                 self.rows_in.url(info.key)
                 for part in state.parts_of(table)
-                for info in self.rows_in.list(f"hive/s/{part.folder}/part={part.id}/")
+                for info in self.rows_in.list(f"hive/s/{part.folder}/{PART}={part.id}/")
             ]
             for table in ("ticks", "_quarantine")
         }
@@ -64,9 +65,7 @@ class World:
         return ids, bad, state.ledger_rows, guard.last if guard is not None else ""
 
     def parts(self) -> set[str]:
-        return {
-            info.key.split("/part=")[1].split("/")[0] for info in self.rows_in.list("hive/s/") if "part=" in info.key
-        }
+        return {PART_OF_PATH.findall(info.key)[0] for info in self.rows_in.list("hive/s/") if PART in info.key}
 
 
 @pytest.fixture
