@@ -136,7 +136,7 @@ ENGINES = (
             ),
             Gap("whole numbers between 64 bits and 38 digits in a table", "fakesnow keeps NUMBER(38, 0) in 64 bits"),
             Gap("sums of whole numbers above 2^53", "fakesnow adds them up as doubles"),
-            Gap("the text of a time: six places behind the second there", "fakesnow writes as many as there are"),
+            Gap("that a time cast to text has no microseconds there", "fakesnow writes as many places as there are"),
             Gap(
                 "that a killed client's transaction ends after five minutes in another's way", "it is Snowflake's word"
             ),

@@ -105,7 +105,8 @@ class SnowflakeConnection(SqlSession):
                 session_parameters={
                     "TIMEZONE": "UTC",
                     "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
-                    "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",
+                    # As other engines write a whole second: Snowflake writes all places behind it, or none.
+                    "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS",
                     "LOCK_TIMEOUT": settings.lock_timeout_s,
                     "ABORT_DETACHED_QUERY": True,
                 },

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.snowflake_sql import lower
-from mlplatform.errors import DataError
+from mlplatform.errors import DataError, UnavailableError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,13 +19,14 @@ def arrow_table(cursor: Any) -> pa.Table:
     """All rows of an executed cursor, as `typed`."""
     schema = arrow_schema(cursor)
     found = cursor.fetch_arrow_all(force_return_table=True, force_microsecond_precision=True)
+    check_count(cursor, found.num_rows)
     return typed(found, schema)
 
 
 def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
     """The rows as Snowflake hands them out, a batch at a time, all of `arrow_schema`. Raises DataError: a whole number too
     long for int64."""
-    schema = arrow_schema(cursor)
+    schema, rows = arrow_schema(cursor), 0
     for batch in cursor.fetch_arrow_batches(force_microsecond_precision=True):
         made = typed(batch, schema)
         for field, wanted in zip(made.schema, schema, strict=True):
@@ -34,7 +35,18 @@ def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
                     f"Column '{field.name}' has a whole number that needs more than 64 bits.",
                     next_step="Cast it to double or varchar in the query.",
                 )
+        rows += made.num_rows
         yield made
+    check_count(cursor, rows)
+
+
+def check_count(cursor: Any, found: int) -> None:
+    """That all rows came which Snowflake said there are: a result comes in chunks, each a download. Raises UnavailableError."""
+    if cursor.rowcount is not None and cursor.rowcount not in (-1, found):
+        raise UnavailableError(
+            f"A result of Snowflake came incomplete: expected {cursor.rowcount} rows, found {found}.",
+            next_step="Ask again.",
+        )
 
 
 def typed(found: pa.Table, schema: pa.Schema) -> pa.Table:

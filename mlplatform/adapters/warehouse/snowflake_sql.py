@@ -58,6 +58,7 @@ DIALECT = SqlDialect(
     provenance=("VARCHAR(64)", "VARCHAR(4096)", "VARCHAR(256)", "TIMESTAMP_NTZ(6)"),
     rewrite=_as_snowflake,
     folded=upper,
+    timestamp_text="TO_VARCHAR({}, 'YYYY-MM-DD HH24:MI:SS.FF6')",
 )
 
 

@@ -24,6 +24,7 @@ class SqlDialect:
         provenance: its types of the provenance columns, in their order.
         rewrite: a node of canonical SQL as it must stand for sqlglot to write it in this dialect; children come first.
         folded: a name as the warehouse keeps it. Canonical SQL tells no upper case from lower.
+        timestamp_text: SQL of a timestamp's whole text, microseconds too.
     """
 
     warehouse: str
@@ -32,6 +33,7 @@ class SqlDialect:
     provenance: tuple[str, str, str, str]
     rewrite: Callable[[exp.Expr], exp.Expr]
     folded: Callable[[str], str] = str
+    timestamp_text: str = "CAST({} AS VARCHAR(64))"
 
     def sql_type(self, logical: str) -> str:
         """The warehouse's type of a logical one."""
@@ -45,6 +47,10 @@ class SqlDialect:
         """An SQL string, where a backslash escapes what follows it."""
         escaped = text.replace("\\", "\\\\").replace("'", "''")
         return f"'{escaped}'"
+
+    def text(self, expression: str, logical: str) -> str:
+        """SQL of the text of a value of that type."""
+        return (self.timestamp_text if logical == "timestamp" else "CAST({} AS VARCHAR(64))").format(expression)
 
     @property
     def provenance_types(self) -> dict[str, str]:

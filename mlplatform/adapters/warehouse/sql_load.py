@@ -146,10 +146,9 @@ class SqlLoad:
         self._moved(f"INSERT INTO {self._target} ({into}) SELECT {into} FROM {self._rows}", receipt.loaded)
         if self._schema.event_time is None or not receipt.loaded:
             return receipt
-        column = identifier(self._schema.event_time)
-        ends = self._session.rows(
-            f"SELECT CAST(MIN({column}) AS VARCHAR(64)), CAST(MAX({column}) AS VARCHAR(64)) FROM {self._rows}"
-        )
+        column, kind = identifier(self._schema.event_time), self._schema.column(self._schema.event_time).type
+        first, last = (self._dialect.text(f"{end}({column})", kind) for end in ("MIN", "MAX"))
+        ends = self._session.rows(f"SELECT {first}, {last} FROM {self._rows}")
         return replace(receipt, event_time_min=_shortest(ends[0][0]), event_time_max=_shortest(ends[0][1]))
 
     def _moved(self, sql: str, expected: int) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse import snowflake_unload
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
-from mlplatform.adapters.warehouse.snowflake_results import typed
+from mlplatform.adapters.warehouse.snowflake_results import check_count, typed
 from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -221,3 +222,25 @@ def test_load_times_are_those_of_the_clock_it_is_given(snowflake_server: Snowfla
     assert load(found, store, "in/a.csv", b"id,text,at\n1,a,\n").loaded_at == now
     assert found.query("SELECT _loaded_at FROM notes").to_pylist() == [{"_loaded_at": now.replace(tzinfo=None)}]
     found.close()
+
+
+def test_the_ledger_keeps_the_ends_of_event_times_to_the_microsecond(
+    warehouse: SnowflakeWarehouse, store: ObjectStore
+) -> None:
+    timed = TableSchema("notes", NOTES.columns, event_time="at")
+    info = store.put("in/a.csv", b"id,text,at\n1,a,2020-01-01T10:00:00.5\n2,b,2020-01-01T11:00:00\n")
+    guard = warehouse.guard("notes", "objects/in/")
+    plan = LoadPlan("notes", "objects/in/", guard.last, "1", guard.epoch, "in/a.csv", info.etag, info.size_bytes, CSV)
+    receipt = warehouse.load(plan, timed, store)
+    assert (receipt.event_time_min, receipt.event_time_max) == ("2020-01-01 10:00:00.5", "2020-01-01 11:00:00")
+
+
+def test_a_result_that_came_incomplete_is_not_taken_for_whole() -> None:
+    @dataclass
+    class Told:
+        rowcount: int | None
+
+    for rowcount in (7, None, -1):
+        check_count(Told(rowcount), 7)
+    with pytest.raises(UnavailableError, match="expected 7 rows, found 6"):
+        check_count(Told(7), 6)
