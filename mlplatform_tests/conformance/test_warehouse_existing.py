@@ -50,11 +50,14 @@ FEATURES = FeatureSetSpec.model_validate(
         "minimum_rows": 10,
     }
 )
+THEIRS = ("ducklake", "redshift", "snowflake", "hive")
+"""Where somebody else's table is made beside the platform: in each engine's own way."""
+
 CREATE = "CREATE TABLE {} (day DATE, shop VARCHAR(20), amount DOUBLE PRECISION)"
 ROWS = ", ".join(f"(DATE '2020-01-01' + {day}, '{shop}', {day}.5)" for day in range(60) for shop in "AB")
 
 
-@pytest.fixture(params=chosen_adapters())
+@pytest.fixture(params=[name for name in chosen_adapters() if name in THEIRS])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Warehouse, ObjectStore]]:
     if request.param == "ducklake":
         engine = DuckLakeEngine(tmp_path / "warehouse", threads=1, memory_mib=256)

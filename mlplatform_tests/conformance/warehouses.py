@@ -18,7 +18,6 @@ from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
-from mlplatform_tests.conformance.team_ducklake import TeamLake
 
 ADAPTERS = ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
 
@@ -109,7 +108,7 @@ def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
 
 
 def chosen_adapters() -> list[str]:
-    """All adapters; those of ``MLPLATFORM_TEST_WAREHOUSES`` (comma-separated) where it is set."""
+    """All adapters; those of ``MLPLATFORM_TEST_WAREHOUSES`` (comma-separated) where it is set, see `warehouse_cases`."""
     return [name for name in os.environ.get("MLPLATFORM_TEST_WAREHOUSES", ",".join(ADAPTERS)).split(",") if name]
 
 
@@ -140,58 +139,15 @@ def shared_ducklake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared
 
 @pytest.fixture(params=chosen_adapters())
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    from mlplatform_tests.conformance.warehouse_cases import made_case
+
     opened: list[Any] = []
 
     def keep(warehouse: Any) -> Any:
         opened.append(warehouse)
         return warehouse
 
-    if request.param == "ducklake":
-        shared: SharedDuckLake = request.getfixturevalue("shared_ducklake")
-        root = shared.engine.root
-        made = Case(
-            "ducklake",
-            shared.empty(),
-            DirectoryObjectStore(tmp_path / "objects"),
-            lambda: keep(DuckLakeWarehouse(root, threads=2)),
-        )
-    elif request.param == "ducklake-team":
-        lake: TeamLake = request.getfixturevalue("team_lake")
-        opener = lake.opener(tmp_path / "lake")
-        made = Case("ducklake-team", keep(opener()), DirectoryObjectStore(tmp_path / "objects"), lambda: keep(opener()))
-    elif request.param == "hive":
-        from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
-
-        spark, rows = request.getfixturevalue("hive_server"), tmp_path / "hive"
-        hive = keep(hive_warehouse(spark, rows))
-        made = Case(
-            "hive",
-            hive,
-            DirectoryObjectStore(tmp_path / "objects", settle_s=0.0),
-            lambda: keep(hive_warehouse(spark, rows, hive.system)),
-            # Spark's nested loops never look whether they were cancelled.
-            "SELECT count(*) AS n FROM range(1000000000000) AS r(i) WHERE i % 7 = 3",
-        )
-    elif request.param == "snowflake":
-        from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
-
-        account = request.getfixturevalue("snowflake_server")
-        flake = keep(snowflake_warehouse(account))
-        made = Case(
-            "snowflake",
-            flake,
-            DirectoryObjectStore(tmp_path / "objects"),
-            lambda: keep(snowflake_warehouse(account, flake.system)),
-        )
-    else:
-        from mlplatform_tests.conformance.object_stores import s3_store
-        from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
-
-        server = request.getfixturevalue("redshift_server")
-        store = s3_store(request.getfixturevalue("ministack_server"))
-        opened.append(store)
-        first = keep(redshift_warehouse(server))
-        made = Case("redshift", first, store, lambda: keep(redshift_warehouse(server, first.system)))
+    made = made_case(request.param, request, tmp_path, keep)
     made.warehouse.create(PRICES)
     yield made
     for each in opened:

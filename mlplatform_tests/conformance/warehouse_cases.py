@@ -1,0 +1,90 @@
+"""How each warehouse comes to be one case of the suite: empty, on servers of the session where it needs any.
+
+The suite runs on any other too: ``MLPLATFORM_TEST_WAREHOUSES=name=module`` takes the function `case` of that module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
+from mlplatform_tests.conformance.warehouses import Case
+
+Keep = Callable[[Any], Any]
+"""Gives back the warehouse or store that it is given, which is closed when the test has ended."""
+
+
+def ducklake(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    shared = request.getfixturevalue("shared_ducklake")
+    root = shared.engine.root
+    return Case(
+        "ducklake",
+        shared.empty(),
+        DirectoryObjectStore(folder / "objects"),
+        lambda: keep(DuckLakeWarehouse(root, threads=2)),
+    )
+
+
+def ducklake_team(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    opener = request.getfixturevalue("team_lake").opener(folder / "lake")
+    return Case("ducklake-team", keep(opener()), DirectoryObjectStore(folder / "objects"), lambda: keep(opener()))
+
+
+def redshift(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    from mlplatform_tests.conformance.object_stores import s3_store
+    from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
+
+    server = request.getfixturevalue("redshift_server")
+    store = keep(s3_store(request.getfixturevalue("ministack_server")))
+    first = keep(redshift_warehouse(server))
+    return Case("redshift", first, store, lambda: keep(redshift_warehouse(server, first.system)))
+
+
+def snowflake(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
+
+    account = request.getfixturevalue("snowflake_server")
+    first = keep(snowflake_warehouse(account))
+    return Case(
+        "snowflake",
+        first,
+        DirectoryObjectStore(folder / "objects"),
+        lambda: keep(snowflake_warehouse(account, first.system)),
+    )
+
+
+def hive(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    from mlplatform_tests.conformance.hive_warehouse import hive_warehouse
+
+    spark, rows = request.getfixturevalue("hive_server"), folder / "hive"
+    first = keep(hive_warehouse(spark, rows))
+    return Case(
+        "hive",
+        first,
+        DirectoryObjectStore(folder / "objects", settle_s=0.0),
+        lambda: keep(hive_warehouse(spark, rows, first.system)),
+        # Spark's nested loops never look whether they were cancelled.
+        "SELECT count(*) AS n FROM range(1000000000000) AS r(i) WHERE i % 7 = 3",
+    )
+
+
+CASES: dict[str, Callable[[pytest.FixtureRequest, Path, Keep], Case]] = {
+    "ducklake": ducklake,
+    "ducklake-team": ducklake_team,
+    "redshift": redshift,
+    "snowflake": snowflake,
+    "hive": hive,
+}
+
+
+def made_case(name: str, request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    """The case called `name`, or of the module that is named behind it."""
+    _, _, module = name.partition("=")
+    found: Case = (import_module(module).case if module else CASES[name])(request, folder, keep)
+    return found
