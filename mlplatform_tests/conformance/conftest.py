@@ -17,12 +17,19 @@ from mlplatform_tests.conformance.team_ducklake import team_lake
 
 __all__ = ["ministack_server", "snowflake_server", "team_lake"]
 
-LONG = ("test_warehouse_dirt", "test_warehouse_dirt_apart", "test_warehouse_samples", "test_warehouse_profiles")
+LONG = (
+    "test_warehouse_dirt",
+    "test_warehouse_dirt_apart",
+    "test_warehouse_samples",
+    "test_warehouse_profiles",
+    "test_warehouse_pulls",
+)
 SLOW = ("hive", "ducklake-team")
 SHORT = (
     "test_a_csv_record_that_does_not_fit_is_quarantined_alone",
     "test_hostile_names_and_values_are_only_text",
     "test_null_and_the_empty_text_are_two_things",
+    "test_shares_are_disjoint_and_together_all_rows",
     "test_random_rows_are_those_with_the_smallest_hash_of_seed_and_key",
 )
 

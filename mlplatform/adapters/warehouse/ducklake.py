@@ -7,11 +7,12 @@ elsewhere, so that loads keep theirs to milliseconds. Settings: ``threads`` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlplatform.adapters.warehouse.ducklake_batches import run_batches
 from mlplatform.adapters.warehouse.ducklake_commit import read_guards, retried, transaction
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_erasure import erase
@@ -133,6 +134,10 @@ class DuckLakeWarehouse:
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
     ) -> pa.Table:
         return run_query(self._engine, sql, parameters, at=at, timeout_s=timeout_s)
+
+    def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
+        """See `ports.batches.Batched`."""
+        return run_batches(self._engine, sql, at=at)
 
     def unload(
         self,

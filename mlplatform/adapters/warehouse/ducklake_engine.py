@@ -95,6 +95,18 @@ class DuckLakeEngine:
         self._use(self._reader, CATALOG if at is None else self._version(self._reader, at))
         return self._reader
 
+    def apart(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
+        """A reader of its own, set to the version `at`, for a result that is read while other questions are asked.
+
+        Who asked for it closes it.
+        """
+        reader = self.reader()
+        if at is not None:
+            self._check_version(reader, at)
+        connection = self._locked(*(() if at is None else (f"SNAPSHOT_VERSION {int(at)}",)))
+        connection.execute(f"USE {CATALOG}")
+        return connection
+
     def _locked(self, *options: str) -> duckdb.DuckDBPyConnection:
         connection = self._open()
         with mapped(f"catalogue '{self.place.name}'"):
