@@ -8,17 +8,21 @@ makes or changes tables commits. A transaction whose client died goes when it st
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.snowflake_errors import is_conflict, is_lost, platform_error
 from mlplatform.adapters.warehouse.sql_session import SqlSession
-from mlplatform.errors import ProfileError
+from mlplatform.errors import ProfileError, UnavailableError
 
 if TYPE_CHECKING:
     from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
     from mlplatform.ports.secrets import Secrets
+
+LONGEST_PAUSE_S = 120.0
+"""Between two statements of a transaction; Snowflake ends one that paused for 300."""
 
 
 class SnowflakeConnection(SqlSession):
@@ -34,10 +38,14 @@ class SnowflakeConnection(SqlSession):
         self._masked = masked
         self._tag: dict[str, str] = {}
         self._open: Any = None
+        self._answered_at = _clocks()
 
     def execute(
         self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "", timeout_s: float | None = None
     ) -> Any:
+        where = subject or f"Snowflake account '{self.settings.account}'"
+        if self._within:
+            self._check_pause(where)
         session = self._session()
         from snowflake.connector.errors import Error
 
@@ -46,12 +54,24 @@ class SnowflakeConnection(SqlSession):
         try:
             cursor.execute(sql, tuple(parameters) or None, timeout=timeout_s, _statement_params={"QUERY_TAG": tag})
         except (Error, OSError) as error:
-            where = subject or f"Snowflake account '{self.settings.account}'"
             mapped = platform_error(error, where, masked=self._masked)
             if is_lost(error):
                 self.close()
             raise mapped from (None if self._masked else error)
+        finally:
+            self._answered_at = _clocks()
         return cursor
+
+    def _check_pause(self, where: str) -> None:
+        """That the transaction is still there: this process may have been stopped, or its machine asleep."""
+        paused_s = max(now - then for now, then in zip(_clocks(), self._answered_at, strict=True))
+        if paused_s > LONGEST_PAUSE_S:
+            self.close()
+            raise UnavailableError(
+                f"{where}: its transaction stood still for {paused_s:.0f} s, longer than {LONGEST_PAUSE_S:.0f} s, and was "
+                "given up; nothing was changed.",
+                next_step="Do it again.",
+            )
 
     @contextmanager
     def tagged(self, **tag: str) -> Iterator[None]:
@@ -115,3 +135,8 @@ class SnowflakeConnection(SqlSession):
             # The driver's error may quote what it was given.
             raise platform_error(error, f"Connection to Snowflake account '{settings.account}'") from None
         return self._open
+
+
+def _clocks() -> tuple[float, float]:
+    """One clock stands still while the machine sleeps, the other may be set."""
+    return time.monotonic(), time.time()

@@ -71,6 +71,10 @@ class Snowflake:
         """From the next statement that begins so, see `stand_in.app.StandIn.plan_fault`."""
         self._ask("faults", {"begins": begins, "when": when, "do": do, **more})
 
+    def end_idle(self, seconds: float) -> None:
+        """Ends transactions that are in another's way, and whose client sent nothing for so long: Snowflake's 5 minutes."""
+        self._ask("faults", {"do": "idle", "seconds": seconds})
+
     def mend(self) -> None:
         """Nothing goes wrong any more."""
         self._ask("faults", {"do": "none"})

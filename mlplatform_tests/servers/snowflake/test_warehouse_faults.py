@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
-from mlplatform.adapters.warehouse import sql_session
+from mlplatform.adapters.warehouse import snowflake_connection, sql_session
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -38,15 +41,17 @@ def warehouse(snowflake_server: Snowflake) -> Iterator[SnowflakeWarehouse]:
     found.close()
 
 
+def planned(warehouse: SnowflakeWarehouse, store: ObjectStore, key: str, data: bytes) -> LoadPlan:
+    """The load of an object that is put for it."""
+    info = store.put(key, data)
+    guard = warehouse.guard("ticks", SHARD)
+    upto = str(int(guard.last or 0) + 1)
+    return LoadPlan("ticks", SHARD, guard.last, upto, guard.epoch, key, info.etag, info.size_bytes, CsvFormat())
+
+
 @pytest.fixture
 def plan(warehouse: SnowflakeWarehouse, store: ObjectStore) -> Plan:
-    def planned(key: str, data: bytes) -> LoadPlan:
-        info = store.put(key, data)
-        guard = warehouse.guard("ticks", SHARD)
-        upto = str(int(guard.last or 0) + 1)
-        return LoadPlan("ticks", SHARD, guard.last, upto, guard.epoch, key, info.etag, info.size_bytes, CsvFormat())
-
-    return planned
+    return lambda key, data: planned(warehouse, store, key, data)
 
 
 def figures(warehouse: SnowflakeWarehouse) -> tuple[int, int, int, str]:
@@ -180,3 +185,53 @@ def test_a_lock_with_too_many_waiters_is_tried_again_within_bounds(
         assert figures(warehouse) == (0, 0, 0, "")
     assert warehouse.load(wanted, TICKS, store).loaded == 1
     assert figures(warehouse) == (1, 1, 1, "1")
+
+
+LOADER = """
+import json, sys
+from pathlib import Path
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
+from mlplatform_tests.servers.snowflake.server import Snowflake
+from mlplatform_tests.servers.snowflake.test_warehouse_faults import TICKS, planned
+
+port, system, folder = sys.argv[1:]
+warehouse = snowflake_warehouse(Snowflake(int(port), ""), system)
+store = DirectoryObjectStore(Path(folder))
+warehouse.load(planned(warehouse, store, "in/a.csv", b"id,price\\n1,1\\n2,2\\n"), TICKS, store)
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [pytest.param("UPDATE", marks=pytest.mark.slow), "INSERT INTO", pytest.param("COMMIT", marks=pytest.mark.slow)],
+)
+def test_of_a_loader_killed_within_its_transaction_nothing_stays_but_a_wait(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, tmp_path: Path, statement: str
+) -> None:
+    warehouse.guard("ticks", SHARD)
+    before = len(snowflake_server.statements())
+    snowflake_server.fail(statement, do="hold")
+    command = [sys.executable, "-c", LOADER, str(snowflake_server.port), warehouse.system, str(tmp_path / "objects")]
+    with subprocess.Popen(command) as loader:
+        while not any(s["sql"].startswith(statement) for s in snowflake_server.statements()[before:]):
+            assert loader.poll() is None
+            time.sleep(0.05)
+        loader.kill()
+    snowflake_server.end_idle(0.2)
+    wanted = planned(warehouse, store, "in/a.csv", b"id,price\n1,1\n2,2\n")
+    assert warehouse.load(wanted, TICKS, store).loaded == 2
+    assert figures(warehouse) == (2, 2, 1, "1")
+
+
+def test_a_loader_that_slept_within_its_transaction_gives_it_up(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red without the check: what it sent behind Snowflake's back would each be committed."""
+    wanted = plan("in/a.csv", b"id,price\n1,1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(snowflake_connection, "LONGEST_PAUSE_S", 0.0)
+        with pytest.raises(UnavailableError, match="its transaction stood still for"):
+            warehouse.load(wanted, TICKS, store)
+    assert figures(warehouse) == (0, 0, 0, "")
+    assert warehouse.load(wanted, TICKS, store).loaded == 1

@@ -14,4 +14,4 @@ if __name__ == "__main__":
     port, password, token, public_key = sys.argv[1:]
     mend()
     app = make_app(Accounts(password, token, Path(public_key).read_bytes()))
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", timeout_graceful_shutdown=1)

@@ -96,6 +96,7 @@ class StandIn:
             )
         request_id, parameters = request.query_params["requestId"], body.get("parameters") or {}
         self._running[request_id] = session
+        session.running += 1
         limit_s = int(parameters.get("STATEMENT_TIMEOUT_IN_SECONDS") or 0)
         timer = asyncio.get_running_loop().call_later(limit_s, session.interrupt) if limit_s else None
         word = sql.strip().partition(" ")[0].upper()
@@ -108,12 +109,13 @@ class StandIn:
                 answer = await fake.query_request(sent)
         finally:
             del self._running[request_id]
+            session.answered()
             if timer is not None:
                 timer.cancel()
         if answer.status_code == 200 and json.loads(bytes(answer.body))["success"]:
             session.noted(sql)
         if not session.in_transaction:
-            await self._locks.release(session)
+            self._locks.release(session)
         return answer
 
     async def abort(self, request: Request) -> Response:
@@ -131,18 +133,20 @@ class StandIn:
     async def _end(self, token: str) -> None:
         session = self._sessions.pop(token)
         session.end()
-        await self._locks.release(session)
+        self._locks.release(session)
 
     async def seen(self, request: Request) -> Response:
         return JSONResponse({"statements": self._statements, "logins": self._logins})
 
     async def plan_fault(self, request: Request) -> Response:
-        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse", "times", "code", "message", "state"}``; or
-        ``{"do": "none"}``, which ends all of them."""
+        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold", "times", "code", "message", "state"}``;
+        ``{"do": "idle", "seconds"}`` (see `Locks`); ``{"do": "none"}``, which ends all of them."""
         fault = await _body(request)
         if fault["do"] == "none":
             self._faults.clear()
-            self._away = False
+            self._away, self._locks.idle_s = False, None
+        elif fault["do"] == "idle":
+            self._locks.idle_s = fault["seconds"]
         else:
             self._faults.append(fault)
         return JSONResponse({})
@@ -153,6 +157,10 @@ class StandIn:
                 fault["times"] = fault.get("times", 1) - 1
                 if fault["times"] <= 0:
                     self._faults.remove(fault)
+                if fault["do"] == "hold":
+                    while not await request.is_disconnected():
+                        await asyncio.sleep(0.01)
+                    return _gone()
                 if fault["do"] == "refuse":
                     return _failed(fault["code"], fault["message"], fault["state"])
                 await self._end(fake.to_token(request))

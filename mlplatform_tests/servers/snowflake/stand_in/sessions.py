@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import uuid
 from typing import Any
 
@@ -15,29 +16,32 @@ _DROP = re.compile(r'\s*DROP\s+TABLE\s+IF\s+EXISTS\s+(?:"[^"]+"\.)*"([^"]+)"', r
 
 
 class Locks:
-    """UPDATE, DELETE and MERGE wait for the transaction that wrote the table before; the next statement sees what it left."""
+    """UPDATE, DELETE and MERGE wait for the transaction that wrote the table before; the next statement sees what it left.
+
+    `idle_s`: a transaction that is in another's way, and whose client sent nothing for so long, is ended; None: none is.
+    """
+
+    idle_s: float | None = None
 
     def __init__(self) -> None:
         self._owner: dict[str, Session] = {}
-        self._changed = asyncio.Condition()
 
     async def take(self, table: str, session: Session, timeout_s: float) -> bool:
         """Whether the session has the table's lock now."""
-        async with self._changed:
-            try:
-                await asyncio.wait_for(
-                    self._changed.wait_for(lambda: self._owner.get(table, session) is session), timeout_s
-                )
-            except TimeoutError:
+        deadline = time.monotonic() + timeout_s
+        while (owner := self._owner.get(table, session)) is not session:
+            if self.idle_s is not None and owner.idle() > self.idle_s:
+                owner.end()
+                self.release(owner)
+            elif time.monotonic() > deadline:
                 return False
-            self._owner[table] = session
-            return True
+            await asyncio.sleep(0.01)
+        self._owner[table] = session
+        return True
 
-    async def release(self, session: Session) -> None:
+    def release(self, session: Session) -> None:
         """All that the session holds."""
-        async with self._changed:
-            self._owner = {table: owner for table, owner in self._owner.items() if owner is not session}
-            self._changed.notify_all()
+        self._owner = {table: owner for table, owner in self._owner.items() if owner is not session}
 
 
 class Session:
@@ -47,6 +51,8 @@ class Session:
         self.connection = connection
         self.role = role
         self.in_transaction = False
+        self.running = 0
+        self._answered_at = time.monotonic()
         self._own: dict[str, str] = {}
         self._id = uuid.uuid4().hex[:8]
 
@@ -66,6 +72,15 @@ class Session:
             self.in_transaction = word == "BEGIN"
         if (gone := _DROP.match(sql)) is not None:
             self._own.pop(gone[1], None)
+
+    def answered(self) -> None:
+        """A statement ended."""
+        self.running -= 1
+        self._answered_at = time.monotonic()
+
+    def idle(self) -> float:
+        """Seconds since the last statement; 0 while one runs."""
+        return 0.0 if self.running else time.monotonic() - self._answered_at
 
     def interrupt(self) -> None:
         """Cancels what runs."""
