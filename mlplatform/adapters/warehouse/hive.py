@@ -8,13 +8,15 @@ state of it. A commit is an object, a batch is a file: load no more often than o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from mlplatform.adapters.warehouse import hive_browsing
 from mlplatform.adapters.warehouse.hive_commits import HiveCommits, entry_id
 from mlplatform.adapters.warehouse.hive_connection import HiveConnection
 from mlplatform.adapters.warehouse.hive_erasure import erase
@@ -70,6 +72,8 @@ class HiveWarehouse:
     ) -> None:
         self.system = system
         self.settings = settings
+        self._secrets = secrets
+        self._masked = masked
         self._now = now
         prefix = f"{settings.prefix}{system}/"
         self._connection = HiveConnection(settings, secrets, masked=masked)
@@ -144,6 +148,16 @@ class HiveWarehouse:
 
         return self._asked(answer, [sql])
 
+    def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
+        """See `ports.batches.Batched`. Over a session of its own: others go on meanwhile."""
+        self._refuse_version(at)
+        apart = HiveConnection(self.settings, self._secrets, masked=self._masked)
+        with closing(apart):
+            # What goes wrong with a statement does so before its first row.
+            state, begun = self._asked(lambda s: (s, _begun(apart.batches(self._select(s, sql, ())))), [sql])
+            yield from begun
+            self._check_readable(state)
+
     def unload(
         self,
         queries: Mapping[str, str],
@@ -177,6 +191,14 @@ class HiveWarehouse:
             self._commits, self._parts, self._ledger, now=now, keep=keep, on_progress=on_progress or (lambda _: None)
         )
 
+    def databases(self) -> list[str]:
+        """See `ports.browsing.Browsable`."""
+        return hive_browsing.databases(self._connection, self.database)
+
+    def tables(self, database: str | None = None) -> dict[str, dict[str, str]]:
+        """See `ports.browsing.Browsable`."""
+        return hive_browsing.tables(self._connection, self._commits.state(), self.database, database)
+
     def close(self) -> None:
         """Ends the session. The next call opens another."""
         self._connection.close()
@@ -194,8 +216,15 @@ class HiveWarehouse:
 
     def _asked(self, ask: Callable[[State], T], queries: Sequence[str]) -> T:
         """What `ask` gives on the state at hand; its errors with what is there."""
+
+        def whole() -> T:
+            state = self._commits.state()
+            found = ask(state)
+            self._check_readable(state)
+            return found
+
         try:
-            return _again(lambda: ask(self._commits.state()))
+            return _again(whole)
         except MissingError as error:
             state = self._commits.state()
             if error.kind == "table":
@@ -203,6 +232,12 @@ class HiveWarehouse:
             raise no_column(error.name, self._columns(state, queries)) from error.__cause__
         except RefusedError as error:
             raise DataError(f"The query is wrong: {error.told}") from error.__cause__
+
+    def _check_readable(self, state: State) -> None:
+        """That no part of the state was deleted meanwhile: Spark skips a folder that is gone, and says nothing."""
+        now = self._commits.state()
+        if now.position != state.position and not all(map(now.readable, state.parts)):
+            raise FilesGoneError("The query: upkeep deleted files while they were read.", next_step="Try again.")
 
     def _others(self) -> list[str]:
         """Tables of the database: those that others load, and views."""
@@ -241,6 +276,12 @@ class HiveWarehouse:
                 f"Hive keeps no snapshots, found a request for version '{at}'.",
                 next_step="Read the unloaded parts of that snapshot instead (`capabilities.snapshots`).",
             )
+
+
+def _begun(rows: Iterator[T]) -> Iterator[T]:
+    """The same rows, the first of them there."""
+    first = next(rows)
+    return chain([first], rows)
 
 
 def _again(action: Callable[[], T]) -> T:

@@ -66,6 +66,20 @@ class HiveConnection:
         except SessionLostError:
             return self._rows(sql, subject, timeout_s)
 
+    def batches(self, sql: str, *, subject: str = "") -> Iterator[pa.RecordBatch]:
+        """Rows of a statement that only reads, as they come; at least one batch. The session is busy until the last."""
+        import pyarrow as pa
+
+        self.run("SET spark.sql.thriftServer.incrementalCollect=true")
+        with self._ran(sql, subject, None) as cursor:
+            description, count = cursor.description, 0
+            while batch := cursor.fetchcbatch():
+                for made in arrow_table(description, [batch]).to_batches():
+                    count += 1
+                    yield made
+            if not count:
+                yield pa.RecordBatch.from_pylist([], schema=arrow_table(description, []).schema)
+
     def _rows(self, sql: str, subject: str, timeout_s: float | None) -> pa.Table:
         with self._ran(sql, subject, timeout_s) as cursor:
             return arrow_table(cursor.description, cursor.fetchcolumnar())

@@ -30,6 +30,7 @@ def erase(commits: HiveCommits, parts: HiveParts, erasure: Erasure) -> Erased:
             erasures=(erasure.row(erased, snapshots=False),),
             added=tuple(part for swap in swaps for part in swap.added),
             removed=tuple(part.id for part in taken),
+            doomed=tuple(part.id for part in taken),
         )
 
     try:

@@ -48,7 +48,8 @@ class Table:
 class Entry:
     """One commit. `id` tells it from another writer's at the same position.
 
-    `dropped` parts are gone from the store, and need not be remembered. `in_parts`: ledger rows of commits up to this
+    `doomed` parts are about to be deleted, whether they were removed before or are by this; `dropped` ones were, and need
+    not be remembered. `in_parts`: ledger rows of commits up to this
     position lie in parts.
     """
 
@@ -60,6 +61,7 @@ class Entry:
     erasures: tuple[Mapping[str, Any], ...] = ()
     added: tuple[Part, ...] = ()
     removed: tuple[str, ...] = ()
+    doomed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     in_parts: int = 0
 
@@ -79,7 +81,7 @@ class Entry:
 @dataclass(frozen=True)
 class State:
     """What was committed up to `position` (0: nothing). `ledger`: (position of its commit, row) of those not in parts yet;
-    `dead`: removed parts whose files may still lie in the store, and when they were removed."""
+    `dead`: removed parts whose files may still lie in the store, and when they were removed ("": they are doomed)."""
 
     position: int = 0
     entry_id: str = ""
@@ -98,6 +100,7 @@ class State:
         for name in entry.removed:
             if name in parts:
                 dead[name] = (parts.pop(name), entry.at)
+        dead |= {name: (dead[name][0], "") for name in entry.doomed if name in dead}
         parts |= {part.id: part for part in entry.added}
         for name in entry.dropped:
             dead.pop(name, None)
@@ -113,6 +116,10 @@ class State:
             parts,
             dead,
         )
+
+    def readable(self, part: str) -> bool:
+        """Whether the part's files are still there for those who began to read them when it was committed."""
+        return part in self.parts or (part in self.dead and self.dead[part][1] != "")
 
     def parts_of(self, table: str) -> tuple[Part, ...]:
         """The table's committed parts."""

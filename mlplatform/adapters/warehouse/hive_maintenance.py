@@ -60,14 +60,14 @@ def _merge(commits: HiveCommits, parts: HiveParts, table: str, small: list[Part]
 
 
 def _delete_dead(commits: HiveCommits, parts: HiveParts, until: datetime) -> int:
-    dead = [part for part, at in commits.state().dead.values() if _time(at) <= until]
-    deleted = parts.delete(dead)
+    """Deletes removed parts: first they are doomed, so that who was reading them knows that rows may be missing."""
+    dead = [part for part, at in commits.state().dead.values() if not at or _time(at) <= until]
     names = tuple(part.id for part in dead)
-
-    def entry(state: State) -> Entry | None:
-        return Entry(entry_id(), until.isoformat(), dropped=names) if names and set(names) & set(state.dead) else None
-
-    commits.commit(entry, "Upkeep")
+    if not names:
+        return 0
+    commits.commit(lambda _: Entry(entry_id(), until.isoformat(), doomed=names), "Upkeep")
+    deleted = parts.delete(dead)
+    commits.commit(lambda _: Entry(entry_id(), until.isoformat(), dropped=names), "Upkeep")
     return deleted
 
 

@@ -43,18 +43,21 @@ def log(root: Path) -> HiveCommits:
 
 def test_a_state_is_what_its_entries_add_up_to() -> None:
     old, new = (Part(name, "t", folder_of("t", COLUMNS), 3, 100) for name in ("b1-x", "b2-y"))
-    state = State()
+    state, readable = State(), []
     for entry in (
         Entry("1", "t1", tables={"t": table_of("t", COLUMNS)}, guards=(Guard("t", "", "0", 0),)),
         Entry("2", "t2", added=(old,), ledger=({"position": 1, "key": "a"},)),
         Entry("3", "t3", added=(new,), removed=("b1-x",), ledger=({"position": 2, "key": "b"},)),
         Entry("4", "t4", in_parts=2, erasures=({"erasure_id": "e"},)),
-        Entry("5", "t5", dropped=("b1-x",), guards=(Guard("t", "", "2", 1),)),
+        Entry("5", "t5", doomed=("b1-x",)),
+        Entry("6", "t6", dropped=("b1-x",), guards=(Guard("t", "", "2", 1),)),
     ):
         assert Entry.from_json(entry.to_json()) == entry
         state = state.with_entry(entry)
         assert State.from_json(state.to_json()) == state
-    assert (state.position, state.entry_id, state.ledger_rows) == (5, "5", 2)
+        readable.append(state.readable("b1-x"))
+    assert readable == [False, True, True, True, False, False]
+    assert (state.position, state.entry_id, state.ledger_rows) == (6, "6", 2)
     assert (state.parts_of("t"), dict(state.dead)) == ((new,), {})
     assert state.ledger == ((3, {"position": 2, "key": "b"}),)
     assert state.guards == {("t", ""): Guard("t", "", "2", 1)}
