@@ -8,14 +8,14 @@ there, and lower case here. It merges and cleans up by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.snowflake_connection import SnowflakeConnection
 from mlplatform.adapters.warehouse.snowflake_copy import SnowflakeCopy
 from mlplatform.adapters.warehouse.snowflake_errors import query_error
-from mlplatform.adapters.warehouse.snowflake_results import arrow_table
+from mlplatform.adapters.warehouse.snowflake_results import arrow_batches, arrow_table
 from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform.adapters.warehouse.snowflake_sql import DIALECT, LONGEST_VARCHAR_BYTES, lower, select_sql
 from mlplatform.adapters.warehouse.snowflake_tables import SnowflakeTables
@@ -77,13 +77,32 @@ class SnowflakeWarehouse(SqlWarehouse):
         self._refuse_version(at)
         select = select_sql(sql, self._tables.schema)
         bound = [naive(value) for value in parameters]
+
+        def attempt() -> pa.Table:
+            cursor = self._connection.execute(select, bound, timeout_s=timeout_s)
+            with self._connection.mapped("Result of a query"):
+                return arrow_table(cursor)
+
         try:
             with self._connection.tagged(call="query"):
-                return self._connection.reading(
-                    lambda: arrow_table(self._connection.execute(select, bound, timeout_s=timeout_s))
-                )
+                return self._connection.reading(attempt)
         except PlatformError as error:
             raise self._query_error(error, select, timeout_s) from (None if self._masked else error.__cause__)
+
+    def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
+        """See `ports.batches.Batched`: a result's parts are downloaded as they are asked for."""
+        import pyarrow as pa
+
+        self._refuse_version(at)
+        select = select_sql(sql, self._tables.schema)
+        try:
+            with self._connection.tagged(call="batches"):
+                cursor = self._connection.reading(lambda: self._connection.execute(select))
+        except PlatformError as error:
+            raise self._query_error(error, select, None) from (None if self._masked else error.__cause__)
+        with self._connection.mapped("Result of a query"):
+            for table in arrow_batches(cursor):
+                yield from table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
 
     def unload(
         self,

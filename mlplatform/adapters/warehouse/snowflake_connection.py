@@ -46,21 +46,27 @@ class SnowflakeConnection(SqlSession):
         where = subject or f"Snowflake account '{self.settings.account}'"
         if self._within:
             self._check_pause(where)
-        session = self._session()
-        from snowflake.connector.errors import Error
-
-        cursor = session.cursor()
+        cursor = self._session().cursor()
         tag = json.dumps({"platform": "mlplatform", "system": self._system, **self._tag})
         try:
-            cursor.execute(sql, tuple(parameters) or None, timeout=timeout_s, _statement_params={"QUERY_TAG": tag})
-        except (Error, OSError) as error:
+            with self.mapped(where):
+                cursor.execute(sql, tuple(parameters) or None, timeout=timeout_s, _statement_params={"QUERY_TAG": tag})
+        finally:
+            self._answered_at = _clocks()
+        return cursor
+
+    @contextmanager
+    def mapped(self, where: str) -> Iterator[None]:
+        """The driver's errors as the platform's, also those of a result that is fetched."""
+        from snowflake.connector.errors import Error
+
+        try:
+            yield
+        except (Error, ConnectionError, TimeoutError) as error:
             mapped = platform_error(error, where, masked=self._masked)
             if is_lost(error):
                 self.close()
             raise mapped from (None if self._masked else error)
-        finally:
-            self._answered_at = _clocks()
-        return cursor
 
     def _check_pause(self, where: str) -> None:
         """That the transaction is still there: this process may have been stopped, or its machine asleep."""

@@ -24,8 +24,12 @@ def arrow_table(cursor: Any) -> pa.Table:
 
 
 def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
-    """The rows as Snowflake hands them out, a batch at a time, all of `arrow_schema`. Raises DataError: a whole number too
-    long for int64."""
+    """The rows as Snowflake hands them out, a part at a time, all of `arrow_schema`; one without rows where there are none.
+
+    Raises:
+        DataError: a whole number too long for int64.
+        UnavailableError: rows are missing.
+    """
     schema, rows = arrow_schema(cursor), 0
     for batch in cursor.fetch_arrow_batches(force_microsecond_precision=True):
         made = typed(batch, schema)
@@ -38,6 +42,8 @@ def arrow_batches(cursor: Any) -> Iterator[pa.Table]:
         rows += made.num_rows
         yield made
     check_count(cursor, rows)
+    if rows == 0:
+        yield schema.empty_table()
 
 
 def check_count(cursor: Any, found: int) -> None:

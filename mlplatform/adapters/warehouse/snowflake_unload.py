@@ -45,10 +45,11 @@ def run_unload(
             tables.lock_books()
         position = books.position()
         results = {prefix: connection.execute(sql, subject=f"Unload to '{prefix}'") for prefix, sql in selects.items()}
-    return {
-        prefix: Unloaded(tuple(_parts(prefix, cursor, store, csv=csv)), position, None)
-        for prefix, cursor in results.items()
-    }
+    unloaded = {}
+    for prefix, cursor in results.items():
+        with connection.mapped(f"Unload to '{prefix}'"):
+            unloaded[prefix] = Unloaded(tuple(_parts(prefix, cursor, store, csv=csv)), position, None)
+    return unloaded
 
 
 def _parts(prefix: str, cursor: Any, store: ObjectStore, *, csv: bool) -> Iterator[Part]:

@@ -26,6 +26,7 @@ from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import (
     UnavailableError,
 )
+from mlplatform.ports.batches import Batched
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
 from mlplatform_tests.conformance.warehouses import CSV
@@ -244,3 +245,18 @@ def test_a_result_that_came_incomplete_is_not_taken_for_whole() -> None:
         check_count(Told(rowcount), 7)
     with pytest.raises(UnavailableError, match="expected 7 rows, found 6"):
         check_count(Told(7), 6)
+
+
+def test_rows_come_in_parts_whose_missing_ones_are_noticed(
+    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake
+) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n1,a,\n2,b,\n")
+    assert isinstance(warehouse, Batched)
+    found = pa.Table.from_batches(list(warehouse.batches("SELECT id, at FROM notes ORDER BY id")))
+    assert [str(f.type) for f in found.schema] == ["int64", "timestamp[us]"]
+    assert found.column("id").to_pylist() == [1, 2]
+    snowflake_server.fail("SELECT", do="lose_rows")
+    with pytest.raises(UnavailableError, match="expected 3 rows, found 2"):
+        list(warehouse.batches("SELECT id FROM notes"))
+    snowflake_server.fail("SELECT", do="lose_rows")
+    assert warehouse.query("SELECT id FROM notes").num_rows == 2  # asked again

@@ -81,6 +81,11 @@ class StandIn:
         if (broken := await self._fault("before", sql, request)) is not None:
             return broken
         answer = await self._run(session, sql, body, request)
+        if any(f["do"] == "lose_rows" and sql.startswith(f["begins"]) for f in self._faults):
+            self._faults.clear()
+            told = json.loads(bytes(answer.body))
+            told["data"]["total"] += 1
+            return JSONResponse(told)
         if (broken := await self._fault("after", sql, request)) is not None:
             return broken
         self._answers[request_id] = answer
@@ -139,7 +144,7 @@ class StandIn:
         return JSONResponse({"statements": self._statements, "logins": self._logins})
 
     async def plan_fault(self, request: Request) -> Response:
-        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold", "times", "code", "message", "state"}``;
+        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold" | "lose_rows", "times", "code", "message", "state"}``;
         ``{"do": "idle", "seconds"}`` (see `Locks`); ``{"do": "none"}``, which ends all of them."""
         fault = await _body(request)
         if fault["do"] == "none":
@@ -153,7 +158,7 @@ class StandIn:
 
     async def _fault(self, when: str, sql: str, request: Request) -> Response | None:
         for fault in self._faults:
-            if fault["when"] == when and sql.startswith(fault["begins"]):
+            if fault["when"] == when and fault["do"] != "lose_rows" and sql.startswith(fault["begins"]):
                 fault["times"] = fault.get("times", 1) - 1
                 if fault["times"] <= 0:
                     self._faults.remove(fault)
