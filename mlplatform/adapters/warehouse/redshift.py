@@ -7,14 +7,14 @@ What it does not: snapshots that can be read later, a histogram function, texts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection, RedshiftSettings
 from mlplatform.adapters.warehouse.redshift_copy import RedshiftCopy
 from mlplatform.adapters.warehouse.redshift_errors import query_error
-from mlplatform.adapters.warehouse.redshift_results import arrow_table
+from mlplatform.adapters.warehouse.redshift_results import arrow_parts, arrow_table
 from mlplatform.adapters.warehouse.redshift_sql import DIALECT, LONGEST_VARCHAR_BYTES, select_sql
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.adapters.warehouse.redshift_unload import run_unload
@@ -81,6 +81,21 @@ class RedshiftWarehouse(SqlWarehouse):
         finally:
             if timeout_s is not None:
                 self._connection.execute("SET statement_timeout TO 0")
+
+    def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
+        """See `ports.batches.Batched`: by a cursor in a session of its own."""
+        import pyarrow as pa
+
+        self._refuse_version(at)
+        select = select_sql(sql, self._tables.schema)
+        own = self._connection.another()
+        try:
+            for part in arrow_parts(own, select):
+                yield from part.to_batches() or [pa.RecordBatch.from_pylist([], schema=part.schema)]
+        except PlatformError as error:
+            raise self._query_error(error, select, None) from (None if self._masked else error.__cause__)
+        finally:
+            own.close()
 
     def unload(
         self,

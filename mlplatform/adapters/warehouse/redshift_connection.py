@@ -68,6 +68,10 @@ class RedshiftConnection(SqlSession):
             raise mapped from (None if self._masked else error)
         return cursor
 
+    def another(self) -> RedshiftConnection:
+        """A session beside this one, with the same settings."""
+        return RedshiftConnection(self.settings, self._secrets, masked=self._masked)
+
     def is_conflict(self, error: BaseException) -> bool:
         return is_conflict(error)
 

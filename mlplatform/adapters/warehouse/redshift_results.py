@@ -1,13 +1,20 @@
-"""Rows of the driver as an Arrow table, typed by what the server says of the columns."""
+"""Rows of the driver as Arrow, typed by what the server says of the columns: all at once, or a part after the other."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
+from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NUMERIC = 1700
+
+PART_ROWS = 50_000
+"""Rows of one FETCH: the driver holds them as Python's values."""
 
 
 def arrow_table(cursor: Any) -> pa.Table:
@@ -22,6 +29,30 @@ def arrow_table(cursor: Any) -> pa.Table:
         for column, values in zip(described, columns, strict=True)
     ]
     return pa.Table.from_arrays(arrays, names=[column["label"].decode() for column in described])
+
+
+def arrow_parts(connection: RedshiftConnection, select: str) -> Iterator[pa.Table]:
+    """Rows of `select` by a cursor of a transaction, `PART_ROWS` at a time; one part without rows where there are none.
+
+    Raises:
+        DataError: later rows of a number without declared places need more of them than the first.
+    """
+    import pyarrow as pa
+
+    with connection.transaction():
+        connection.execute(f"DECLARE parts CURSOR FOR {select}")
+        schema: pa.Schema | None = None
+        while True:
+            part = arrow_table(connection.execute(f"FETCH FORWARD {PART_ROWS} FROM parts"))
+            if schema is not None and part.num_rows == 0:
+                return
+            schema = schema or part.schema
+            try:
+                yield part.cast(schema)
+            except pa.ArrowInvalid as error:
+                raise DataError(f"The query's numbers do not say how many places they have: {error}.") from error
+            if part.num_rows < PART_ROWS:
+                return
 
 
 def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array[Any]:

@@ -16,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+from mlplatform.adapters.warehouse import redshift_results
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
 from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
 from mlplatform.core.loads.plan import LoadPlan, Receipt
@@ -257,3 +258,19 @@ def test_load_times_are_those_of_the_clock_it_is_given(redshift_server: Redshift
     assert load(found, store, "in/a.csv", b"id,text,at\n1,a,\n").loaded_at == now
     assert found.query("SELECT _loaded_at FROM notes").to_pylist() == [{"_loaded_at": now.replace(tzinfo=None)}]
     found.close()
+
+
+def test_rows_come_in_parts_by_a_cursor_of_one_snapshot(
+    warehouse: RedshiftWarehouse, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(warehouse, store, "in/a.csv", b"id,text,at\n" + b"".join(b"%d,x,\n" % n for n in range(7)))
+    monkeypatch.setattr(redshift_results, "PART_ROWS", 3)
+    sizes = []
+    for part in warehouse.batches("SELECT id, text FROM notes ORDER BY id"):
+        sizes.append(part.num_rows)
+        if len(sizes) == 1:
+            load(warehouse, store, "in/b.csv", b"id,text,at\n9,late,\n")
+    assert sizes == [3, 3, 1]
+    with pytest.raises(DataError, match="how many places"):
+        list(warehouse.batches("SELECT CASE WHEN id < 3 THEN 1.5 ELSE 1.25 END AS a FROM notes ORDER BY id"))
+    assert [b.num_rows for b in warehouse.batches("SELECT id FROM notes LIMIT 3")] == [3]

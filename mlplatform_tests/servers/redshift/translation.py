@@ -29,7 +29,8 @@ REFUSED: dict[type[exp.Expr], str] = {
 }
 """What PostgreSQL could run and Redshift could not: an adapter that leans on it fails here as it would there."""
 
-_PLAIN = re.compile(r"\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|LOCK|SET|RESET|DEALLOCATE)\b", re.I)
+_PLAIN = re.compile(r"\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|LOCK|SET|RESET|DEALLOCATE|FETCH|CLOSE)\b", re.I)
+_CURSOR = re.compile(r"\s*(DECLARE\s+\w+\s+CURSOR\s+FOR)\s+(.*)", re.I | re.S)
 _BEGIN = re.compile(r"\s*(BEGIN|START)(\s+(WORK|TRANSACTION))?\s*;?\s*", re.I)
 
 
@@ -40,6 +41,8 @@ def translate(sql: str) -> str:
         return "BEGIN ISOLATION LEVEL REPEATABLE READ"
     if _PLAIN.match(sql):
         return sql
+    if (cursor := _CURSOR.fullmatch(sql)) is not None:
+        return f"{cursor[1]} {translate(cursor[2])}"
     try:
         trees = [tree for tree in sqlglot.parse(sql, read="redshift") if tree is not None]
     except SqlglotError as error:
