@@ -25,8 +25,10 @@ from mlplatform.adapters.warehouse.ducklake_tables import (
     columns_of,
     create_books,
     create_table,
+    logical_type,
     table_names,
 )
+from mlplatform.adapters.warehouse.sql_errors import no_database
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
@@ -165,6 +167,20 @@ class DuckLakeWarehouse:
         """Every snapshot of the catalogue that has not expired."""
         found = self.query("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").to_pylist()
         return [EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC)) for row in found]
+
+    def databases(self) -> list[str]:
+        """See `ports.browsing.Browsable`: a lake holds one system's tables."""
+        return ["main"]
+
+    def tables(self, database: str | None = None) -> dict[str, dict[str, str]]:
+        """See `ports.browsing.Browsable`."""
+        if database not in (None, "main"):
+            raise no_database(str(database), self.databases())
+        writer = self._engine.writer()
+        return {
+            name: {column: logical_type(kind) for column, kind in columns_of(writer, name).items()}
+            for name in sorted(table_names(writer))
+        }
 
     def close(self) -> None:
         """Ends the connections. The next call opens them again."""

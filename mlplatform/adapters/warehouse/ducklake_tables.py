@@ -53,8 +53,13 @@ def create_table(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> 
 def changes(schema: TableSchema, found: dict[str, str]) -> tuple[list[Column], list[Column]]:
     """Columns to add to the table, and columns to widen. Raises ConflictError, see `core.tables.evolution.changes`."""
     return evolution.changes(
-        schema, {name: kind.lower().replace(" ", "") for name, kind in found.items()}, same=str.__eq__, widens=_widens
+        schema, {name: logical_type(kind) for name, kind in found.items()}, same=str.__eq__, widens=_widens
     )
+
+
+def logical_type(kind: str) -> str:
+    """The logical type that DuckDB's is."""
+    return kind.lower().replace(" ", "")
 
 
 def _widens(found: str, declared: str) -> bool:

@@ -36,6 +36,13 @@ class RedshiftTables(SqlTables):
         )
         return [row[0] for row in rows]
 
+    def databases(self) -> list[str]:
+        rows = self._session.rows(
+            "SELECT DISTINCT table_schema FROM svv_columns WHERE table_schema NOT IN ('information_schema', 'pg_catalog') "
+            "ORDER BY table_schema"
+        )
+        return [row[0] for row in rows]
+
     def lock_books(self) -> None:
         """Behind it: a transaction reads from the snapshot of its first statement."""
         self._session.execute(f"LOCK {self.name('_guards')}")

@@ -55,6 +55,12 @@ class SnowflakeTables(SqlTables):
         )
         return [name for name in (lower(row[0]) for row in rows) if name != LOCK]
 
+    def databases(self) -> list[str]:
+        rows = self._session.rows(
+            "SELECT SCHEMA_NAME FROM INFORMATION_SCHEMA.SCHEMATA WHERE SCHEMA_NAME <> 'INFORMATION_SCHEMA' ORDER BY SCHEMA_NAME"
+        )
+        return [lower(row[0]) for row in rows]
+
     def has_books(self) -> bool:
         """Whether the platform keeps tables in the schema, and not only others do."""
         return bool(self.columns(LOCK))

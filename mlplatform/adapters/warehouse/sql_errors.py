@@ -16,6 +16,11 @@ def no_table(name: str, there: Sequence[str]) -> NotFoundError:
     )
 
 
+def no_database(name: str, there: Sequence[str]) -> NotFoundError:
+    """A database that the warehouse has not; `there`: those that this connection may look into."""
+    return NotFoundError(f"There is no database '{name}'; there are: {', '.join(there)}.")
+
+
 def no_column(name: str, there: Sequence[str]) -> NotFoundError:
     """A column that no table of the query has; `there`: those that they have."""
     return NotFoundError(

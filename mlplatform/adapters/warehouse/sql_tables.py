@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from typing import Self
 
 from mlplatform.adapters.warehouse.sql_dialect import SqlDialect
 from mlplatform.adapters.warehouse.sql_session import SqlSession
@@ -45,6 +47,16 @@ class SqlTables(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """Every table of the schema."""
+
+    def databases(self) -> list[str]:
+        """Every schema that the session may look into."""
+        return [self.schema]
+
+    def of(self, schema: str) -> Self:
+        """The tables of another schema."""
+        other = copy(self)
+        other.schema = schema
+        return other
 
     @abstractmethod
     def lock_books(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlplatform.adapters.warehouse.sql_books import SqlBooks
 from mlplatform.adapters.warehouse.sql_erasure import erase
+from mlplatform.adapters.warehouse.sql_errors import no_database
 from mlplatform.adapters.warehouse.sql_load import BulkCopy, SqlLoad
 from mlplatform.adapters.warehouse.sql_session import SqlSession
 from mlplatform.adapters.warehouse.sql_tables import SqlTables
@@ -81,6 +82,17 @@ class SqlWarehouse(ABC):
     ) -> Maintained:
         """Nothing: such a warehouse merges and cleans up by itself (`capabilities.maintenance`)."""
         return Maintained(files_before=0, files_after=0)
+
+    def databases(self) -> list[str]:
+        """See `ports.browsing.Browsable`."""
+        return sorted({*self._tables.databases(), self._tables.schema})
+
+    def tables(self, database: str | None = None) -> dict[str, dict[str, str]]:
+        """See `ports.browsing.Browsable`."""
+        if database is not None and database not in (there := self.databases()):
+            raise no_database(database, there)
+        found = self._tables.of(database or self._tables.schema)
+        return {name: found.columns(name) for name in found.names()}
 
     def close(self) -> None:
         """Ends the session. The next call opens another."""
