@@ -134,6 +134,7 @@ ENGINES = (
                 "transactions that time travel reads, and so snapshots",
                 "fakesnow has none; Snowflake's end with its retention",
             ),
+            Gap("that erased rows are gone for time travel too", "they are not, until the schema's retention ends"),
             Gap("whole numbers between 64 bits and 38 digits in a table", "fakesnow keeps NUMBER(38, 0) in 64 bits"),
             Gap("sums of whole numbers above 2^53", "fakesnow adds them up as doubles"),
             Gap("that a time cast to text has no microseconds there", "fakesnow writes as many places as there are"),
