@@ -2,11 +2,12 @@
 
 The lock is a table of one row, made with that row in it: what updates it waits for the transaction that did so before. A
 statement that makes or changes a table ends the transaction it stands in, so that they are run while another session holds
-the lock. A widening that broke off between two of them is finished, or begun anew.
+the lock, and says something now and then: Snowflake ends a silent transaction that others wait for. A widening that broke off between two of them is finished, or begun anew.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +17,10 @@ from mlplatform.adapters.warehouse.sql_session import SqlSession
 from mlplatform.adapters.warehouse.sql_tables import WIDER, SqlTables
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import StateError
+from mlplatform.errors import PlatformError, StateError
 
 LOCK = "_lock"
+BEAT_S = 30.0
 
 _LOGICAL = {
     "TEXT": "varchar",
@@ -36,6 +38,7 @@ class SnowflakeTables(SqlTables):
     def __init__(self, connection: SnowflakeConnection, schema: str) -> None:
         super().__init__(connection, DIALECT, schema)
         self._connection = connection
+        self._beat_error: PlatformError | None = None
 
     def temporary(self, table: str) -> str:
         return self.name(table)
@@ -74,13 +77,33 @@ class SnowflakeTables(SqlTables):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        holder = self._connection.another()
+        holder, done = self._connection.another(), threading.Event()
+        self._beat_error = None
+
+        def beat() -> None:
+            while not done.wait(BEAT_S):
+                try:
+                    self._lock(holder)
+                except PlatformError as error:
+                    self._beat_error = error
+                    return
+
+        beating = threading.Thread(target=beat, daemon=True)
         try:
             with holder.transaction():
                 self._lock(holder)
-                yield
+                beating.start()
+                try:
+                    yield
+                finally:
+                    done.set()
+                    beating.join()
         finally:
             holder.close()
+
+    def _check_alone(self) -> None:
+        if self._beat_error is not None:
+            raise self._beat_error
 
     def _create_books(self) -> None:
         super()._create_books()

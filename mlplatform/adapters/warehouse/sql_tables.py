@@ -99,6 +99,10 @@ class SqlTables(ABC):
             self.lock_books()
             yield
 
+    @abstractmethod
+    def _check_alone(self) -> None:
+        """That nobody came in between since `_alone` began. Raises PlatformError."""
+
     def _mended(self, schema: TableSchema) -> dict[str, str]:
         """The table's columns, after what a change that broke off left is put right, where changes can break off."""
         return self.columns(schema.name)
@@ -133,6 +137,7 @@ class SqlTables(ABC):
         self._session.execute(
             f"UPDATE {self.name(table)} SET {wider} = CAST({name} AS {kind}) WHERE {name} IS NOT NULL"
         )
+        self._check_alone()
         self._session.execute(f"ALTER TABLE {self.name(table)} DROP COLUMN {name}")
         self._session.execute(f"ALTER TABLE {self.name(table)} RENAME COLUMN {wider} TO {name}")
 

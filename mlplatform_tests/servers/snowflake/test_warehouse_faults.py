@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
-from mlplatform.adapters.warehouse import snowflake_connection, sql_session
+from mlplatform.adapters.warehouse import snowflake_connection, snowflake_tables, sql_session
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -235,3 +235,31 @@ def test_a_loader_that_slept_within_its_transaction_gives_it_up(
             warehouse.load(wanted, TICKS, store)
     assert figures(warehouse) == (0, 0, 0, "")
     assert warehouse.load(wanted, TICKS, store).loaded == 1
+
+
+def test_loads_wait_for_a_widening_however_long_it_takes(
+    warehouse: SnowflakeWarehouse,
+    store: ObjectStore,
+    snowflake_server: Snowflake,
+    plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Red without the beat: the session that holds the lock is silent for too long, and a load comes in between."""
+    monkeypatch.setattr(snowflake_tables, "BEAT_S", 0.05)
+    warehouse.load(plan("in/a.csv", b"id,price\n1,1.5\n"), TICKS, store)
+    wanted = plan("in/b.csv", b"id,price\n2,2.5\n")
+    wider = TableSchema("ticks", (TICKS.columns[0], Column("price")), TICKS.unique_key)
+    before = len(snowflake_server.statements())
+    update = f'UPDATE "{warehouse.system.upper()}"."TICKS"'
+    snowflake_server.fail(update, do="slow", when="after", seconds=4)
+    snowflake_server.end_idle(2)
+    other = snowflake_warehouse(snowflake_server, warehouse.system)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(warehouse.create, wider)
+        while not any(s["sql"].startswith(update) for s in snowflake_server.statements()[before:]):
+            time.sleep(0.02)
+        assert other.load(wanted, TICKS, store).loaded == 1
+        made.result()
+    other.close()
+    found = warehouse.query("SELECT price FROM ticks ORDER BY id").to_pylist()
+    assert found == [{"price": "1.5"}, {"price": "2.5"}]

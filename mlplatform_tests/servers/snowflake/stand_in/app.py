@@ -144,7 +144,7 @@ class StandIn:
         return JSONResponse({"statements": self._statements, "logins": self._logins})
 
     async def plan_fault(self, request: Request) -> Response:
-        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold" | "lose_rows", "times", "code", "message", "state"}``;
+        """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold" | "slow" | "lose_rows", "seconds", "times", "code", "message", "state"}``;
         ``{"do": "idle", "seconds"}`` (see `Locks`); ``{"do": "none"}``, which ends all of them."""
         fault = await _body(request)
         if fault["do"] == "none":
@@ -166,6 +166,9 @@ class StandIn:
                     while not await request.is_disconnected():
                         await asyncio.sleep(0.01)
                     return _gone()
+                if fault["do"] == "slow":
+                    await asyncio.sleep(fault["seconds"])
+                    return None
                 if fault["do"] == "refuse":
                     return _failed(fault["code"], fault["message"], fault["state"])
                 await self._end(fake.to_token(request))
