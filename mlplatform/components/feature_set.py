@@ -26,7 +26,7 @@ class FeatureSet(FeatureSetSpec, Station):
         query = system.query(self)
 
         @dg.asset(
-            **common(system, self, kinds={"parquet"}, query=query),
+            **common(system, self, kinds={"parquet" if self.channel == "files" else "sql"}, query=query),
             deps=[key_of(system, self.table)],
             metadata={"query": dg.MetadataValue.md(f"```sql\n{query.strip()}\n```"), "target": self.target},
             check_specs=[

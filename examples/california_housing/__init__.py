@@ -1,0 +1,1 @@
+"""The California housing data, as the example system reads it."""
