@@ -149,8 +149,25 @@ ENGINES = (
         _hive,
         HiveSettings,
         "hive",
-        "A cluster that is there already: Spark or Hive behind HiveServer2, over Parquet files.",
-        "the Spark Thrift Server",
+        "A cluster that is there already: Spark behind HiveServer2, over Parquet files in an object store that both reach. "
+        "Load no more often than once a minute, and run the upkeep.",
+        "the Spark Thrift Server behind TLS, with an LDAP directory; slow tests: with two executor processes",
+        (
+            Gap(
+                "files that the server reads from S3 (s3a)",
+                "pyspark's wheel lacks the jars; the log of commits is run on S3",
+            ),
+            Gap(
+                "stopping a nested loop join",
+                "Spark's never look whether they were cancelled: set spark.task.reaper.enabled",
+            ),
+            Gap(
+                "Hive's own engine, Kerberos, the HTTP transport",
+                "Spark's SQL and the binary transport are what is spoken",
+            ),
+            Gap("snapshots", "the log could tell earlier states, upkeep does not keep them"),
+            Gap("missing permissions in the server", "it has none: what its errors become is shown on their texts"),
+        ),
     ),
 )
 """In the order in which somebody would look at them."""
