@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlplatform.errors import ProfileError
 from mlplatform.platform import open_platform
 from mlplatform.platform.dagster_resources import dagster_resource
 
@@ -25,7 +26,12 @@ class ConnectionResource(dg.ConfigurableResource):
         """The integration's own resource."""
         platform = open_platform({**os.environ, "MLPLATFORM_DEFS": self.defs} if self.defs else None)
         try:
-            found = platform.profile.connection(self.connection, port="warehouse")
-            return dagster_resource(found, platform.secrets)
+            found = platform.profile.connections.get(self.connection)
+            if found is None:
+                there = ", ".join(sorted(platform.profile.connections))
+                raise ProfileError(
+                    f"Profile '{platform.profile.name}' has no connection '{self.connection}'; it has: {there}."
+                )
+            return dagster_resource(found, lambda: platform.secrets)
         finally:
             platform.close()
