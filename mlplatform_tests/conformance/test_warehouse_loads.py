@@ -257,3 +257,12 @@ def test_positions_number_the_loads_of_a_table_without_gaps(case: Case) -> None:
     case.load("s/1.jsonl", delivered(1, 2), shard="stream/s/0", upto="00002")
     assert case.rows("SELECT position FROM _ledger WHERE table_name = 'prices' ORDER BY position") == [(1,), (2,), (3,)]
     assert case.rows("SELECT position FROM _ledger WHERE table_name = 'other'") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["staged_rows", "staged_quarantine", "known", "parts"])
+def test_a_table_may_have_any_name_that_is_not_a_books(case: Case, name: str) -> None:
+    schema = TableSchema(name, (Column("a", nullable=False), Column("b", "bigint")), unique_key=("a",))
+    case.warehouse.create(schema)
+    assert counts(case.load("n/a.csv", b"a,b\nx,1\ny,z\n", schema=schema, shard="objects/n/")) == (2, 1, 1, 0, 0)
+    assert counts(case.load("n/b.csv", b"a,b\nx,1\nw,2\n", schema=schema, shard="objects/n/")) == (2, 1, 0, 1, 0)
+    assert case.open().query(f"SELECT a FROM {name} ORDER BY a").to_pylist() == [{"a": "w"}, {"a": "x"}]

@@ -28,8 +28,8 @@ from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import BugError, ConflictError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 
-ROWS, RECORDS = "staged_rows", "staged_quarantine"
-"""Temporary tables of a load: they are the session's own, and end with it."""
+ROWS, RECORDS = "_staged_rows", "_staged_quarantine"
+"""Temporary tables of a load: they are the session's own, and end with it. No table of a user begins so."""
 
 
 class BulkCopy(Protocol):
