@@ -20,10 +20,10 @@ demo: $(VENV)/.base ## The whole loop on real prices, from a stream to an endpoi
 ui: $(VENV)/.base ## Worker, endpoints, gateway and the Dagster UI under one supervisor
 	@$(BIN)/mlplatform serve --ui
 
-test: $(VENV)/.dev ## All tests but the slow ones
+test: $(VENV)/.dev system-gcc system-java ## All tests but the slow ones
 	$(BIN)/pytest -n 2 --dist loadscope -m "not slow" $(TEST_ARGS)
 
-test-all: $(VENV)/.dev system-chromium ## All tests, the slow ones and those in a browser too
+test-all: $(VENV)/.dev system-gcc system-java system-chromium ## All tests, the slow ones and those in a browser too
 	$(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
 
 bench: $(VENV)/.dev system-wrk ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
@@ -81,6 +81,9 @@ $(BIN)/python -m compileall -q mlplatform;
 endef
 
 # Debian's packages that no test of 'make test' needs.
+system-java: # for Hive's stand-in
+	@command -v java > /dev/null || { echo "Installing Java 17 ..."; apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless > /dev/null; }
+
 system-%:
 	@command -v $* > /dev/null || { echo "Installing $* ..."; apt-get update -qq && apt-get install -y -qq $* > /dev/null; }
 

@@ -98,9 +98,9 @@ def plan(system: str | None = None, *, json: Json = False) -> int:
             f"  {_sign(c.action)} {c.station}{'.' + c.field if c.field else ''}: {_values(c)}{'refused: ' if c.reach == 'refused' else ''}{c.effect}"
             for c in item.changes
         ]
-        lines += [f"  ! missing: {what}" for what in item.missing]
+        lines += [f"  ! missing here: {what}" for what in item.missing]
     show(plans, as_json=json, text="\n".join(lines) or "There is no system.")
-    return 7 if any(p.missing or any(c.reach == "refused" for c in p.changes) for p in plans) else 0
+    return 7 if any(c.reach == "refused" for p in plans for c in p.changes) else 0
 
 
 def apply(system: str | None = None, *, json: Json = False) -> int:

@@ -63,10 +63,12 @@ def test_plan_says_which_secret_a_masking_endpoint_lacks(applied: Shell) -> None
         "  prediction: price\n  capture: {mask: [sector]}\n",
     )
     done = applied.run("plan", "stock_prices")
-    assert done.code == 7
-    assert "! missing: endpoint 'stock_prices' masks sector in what it captures." in done.out
+    # Where it is planned, in CI say, need not be where it is served: it is said, and no error.
+    assert done.code == 0
+    assert "! missing here: endpoint 'stock_prices' masks sector in what it captures." in done.out
     assert "Set MLPLATFORM_SECRET_CAPTURE_MASK_KEY" in done.out
-    assert applied.run("plan", "stock_prices", MLPLATFORM_SECRET_CAPTURE_MASK_KEY="long and random").code == 0
+    given = applied.run("plan", "stock_prices", MLPLATFORM_SECRET_CAPTURE_MASK_KEY="long and random")
+    assert "missing" not in given.out
 
 
 def test_a_system_without_its_yaml_is_planned_as_removed(applied: Shell) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Engine:
 
 
 _NONE = EnvironmentSecrets({})
-_NOWHERE = Path("nowhere")
+_NOWHERE = Path(tempfile.gettempdir()) / "nowhere"
 
 
 def _ducklake() -> Warehouse:
@@ -77,7 +78,7 @@ def _snowflake() -> Warehouse:
 
 
 def _hive() -> Warehouse:
-    return HiveWarehouse(HiveSettings(host="h"), _NONE, DirectoryObjectStore(_NOWHERE), system="s")
+    return HiveWarehouse(HiveSettings(host="h"), _NONE, DirectoryObjectStore(Path(tempfile.mkdtemp())), system="s")
 
 
 ENGINES = (
