@@ -214,6 +214,7 @@ def _rows(name: str, latency: list[float], seen: list[Seen], seconds: int) -> li
             Series.of([ended[-1].catalogue_kib]),
             Series.of([begun[-1].catalogue_kib]),
             peer_name="the first third",
+            bar=Bar("ours / peer", "most", 1.25) if long else None,
             note="it holds the snapshots of the last days, as long as upkeep keeps them",
         ),
     ]
