@@ -129,5 +129,5 @@ class SnowflakeWarehouse(SqlWarehouse):
         named = sorted(lower(table) for table in tables_of(select, DIALECT))
         columns = [column for table in named for column in self._tables.columns(table)]
         return query_error(
-            error, tables=self._tables.names(), columns=columns, timeout_s=timeout_s, masked=self._masked
+            error, named=named, tables=self._tables.names(), columns=columns, timeout_s=timeout_s, masked=self._masked
         )

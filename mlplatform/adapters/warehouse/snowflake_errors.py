@@ -74,19 +74,22 @@ def platform_error(error: BaseException, subject: str, *, masked: bool = False) 
 def query_error(
     error: PlatformError,
     *,
+    named: Sequence[str],
     tables: Sequence[str],
     columns: Sequence[str],
     timeout_s: float | None,
     masked: bool = False,
 ) -> PlatformError:
-    """The error of a user's query; `tables` are those of the warehouse, `columns` those of the tables that the query names."""
+    """The error of a user's query: `named` are the tables that it names, `tables` those of the warehouse, `columns` those of the
+    named ones. Where no table was ever made, Snowflake misses the schema."""
     cause = error.__cause__ or error.__context__ or error
     errno, message = number(cause), _said(cause)
     if isinstance(error, TimedOutError):
         return too_slow(timeout_s, "the warehouse allows")
     name = _NAME.search(message)
-    if errno in _NO_TABLE and name is not None:
-        return no_table(name[1].lower(), tables)
+    missing = [table for table in named if table not in tables]
+    if errno in _NO_TABLE and missing:
+        return no_table(missing[0], tables)
     if errno in _NO_COLUMN and name is not None:
         return no_column(name[1].lower(), columns)
     if isinstance(error, BugError) and errno > 0:

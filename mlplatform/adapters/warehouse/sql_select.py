@@ -49,11 +49,12 @@ def select_sql(sql: str, schema: str, dialect: SqlDialect) -> str:
 
 
 def tables_of(sql: str, dialect: SqlDialect) -> frozenset[str]:
-    """Names of the tables in a statement of the dialect."""
+    """Names of the tables in a statement that `select_sql` made; what WITH names is none."""
     import sqlglot
     from sqlglot import exp
 
-    return frozenset(table.name for table in sqlglot.parse_one(sql, read=dialect.sqlglot).find_all(exp.Table))
+    tree = sqlglot.parse_one(sql, read=dialect.sqlglot)
+    return frozenset(table.name for table in tree.find_all(exp.Table) if table.db)
 
 
 def _rewritten(tree: exp.Expr, dialect: SqlDialect) -> exp.Expr:

@@ -65,7 +65,9 @@ def _snowflake(errno: int, message: str) -> PlatformError:
 
     error = snowflake_errors.platform_error(ProgrammingError(msg=message, errno=errno), "statement", masked=True)
     error.__context__ = ProgrammingError(msg=message, errno=errno)
-    return snowflake_errors.query_error(error, tables=["t"], columns=["a"], timeout_s=None, masked=True)
+    return snowflake_errors.query_error(
+        error, named=["nope", "t"], tables=["t"], columns=["a"], timeout_s=None, masked=True
+    )
 
 
 def test_of_snowflakes_errors_those_on_values_are_not_told() -> None:
@@ -73,7 +75,8 @@ def test_of_snowflakes_errors_those_on_values_are_not_told() -> None:
     assert isinstance(on_value, DataError)
     assert "qvxzmark" not in str(on_value)
     assert "unexpected 'SELEC'" in str(_snowflake(1003, "syntax error line 1 at position 0 unexpected 'SELEC'."))
-    assert "no table 'nope'" in str(_snowflake(2003, "Object 'ML.S.NOPE' does not exist or not authorized."))
+    for missing in ("Object 'ML.S.NOPE'", "Schema 'ML.S'"):
+        assert "no table 'nope'" in str(_snowflake(2003, f"{missing} does not exist or not authorized."))
     assert "has a column 'prize'" in str(_snowflake(904, "error line 1 at position 7 invalid identifier 'P.\"PRIZE\"'"))
 
 

@@ -15,7 +15,8 @@ from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
 from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
-from mlplatform.adapters.warehouse.snowflake_sql import put_sql, select_sql
+from mlplatform.adapters.warehouse.snowflake_sql import DIALECT, put_sql, select_sql
+from mlplatform.adapters.warehouse.sql_select import tables_of
 from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
@@ -146,6 +147,11 @@ def test_canonical_sql_becomes_snowflakes(duckdb: str, snowflake: str) -> None:
 def test_what_is_not_one_statement_that_reads_is_refused(sql: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         select_sql(sql, "s")
+
+
+def test_what_with_names_is_no_table_of_the_warehouse() -> None:
+    sql = select_sql("WITH a AS (SELECT * FROM t), t2 AS (SELECT 1 AS x) SELECT * FROM a, t2, u", "s")
+    assert tables_of(sql, DIALECT) == {"T", "U"}
 
 
 def test_a_path_with_a_quote_is_only_text() -> None:
