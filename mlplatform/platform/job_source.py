@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SECRET = "_secret"  # noqa: S105 - the end of a setting's name: its value names a secret
 _SETTINGS = {
+    "ducklake": "ducklake_team.TeamSettings",
     "redshift": "redshift_connection.RedshiftSettings",
     "snowflake": "snowflake_settings.SnowflakeSettings",
     "hive": "hive_settings.HiveSettings",
@@ -55,7 +56,8 @@ def open_source(document: dict[str, Any]) -> Warehouse:
 def _secrets_of(connection: Connection) -> tuple[str, ...]:
     """Names of the secrets that a connection's settings name, by their words or by default."""
     settings = dict(connection.settings)
-    if connection.adapter in _SETTINGS:
+    # DuckLake without settings is this machine's own.
+    if settings and connection.adapter in _SETTINGS:
         module, _, name = _SETTINGS[connection.adapter].rpartition(".")
         kind = getattr(importlib.import_module(f"mlplatform.adapters.warehouse.{module}"), name)
         settings = kind.model_validate(settings).model_dump()
