@@ -9,33 +9,29 @@ state of it. A commit is an object, a batch is a file: load no more often than o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse import hive_browsing
 from mlplatform.adapters.warehouse.hive_commits import HiveCommits, entry_id
 from mlplatform.adapters.warehouse.hive_connection import HiveConnection
 from mlplatform.adapters.warehouse.hive_erasure import erase
-from mlplatform.adapters.warehouse.hive_errors import FilesGoneError, MissingError, RefusedError
 from mlplatform.adapters.warehouse.hive_ledger import HiveLedger
 from mlplatform.adapters.warehouse.hive_load import HiveLoad
 from mlplatform.adapters.warehouse.hive_log import Entry, State
 from mlplatform.adapters.warehouse.hive_maintenance import maintain
 from mlplatform.adapters.warehouse.hive_parts import RESERVED, HiveParts
+from mlplatform.adapters.warehouse.hive_read import HiveReader, again, begun
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
-from mlplatform.adapters.warehouse.hive_sql import canonical, quoted
 from mlplatform.adapters.warehouse.hive_tables import created
 from mlplatform.adapters.warehouse.hive_unload import unload
 from mlplatform.adapters.warehouse.hive_views import publish
-from mlplatform.adapters.warehouse.sql_errors import no_column, no_table
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
-from mlplatform.core.tables.books import BOOKS, check_names
+from mlplatform.core.tables.books import check_names
 from mlplatform.core.tables.schema import TableSchema
 from mlplatform.errors import ConflictError, DataError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
@@ -45,9 +41,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlplatform.ports.secrets import Secrets
-
-T = TypeVar("T")
-_ATTEMPTS = 3
 
 
 def _utc_now() -> datetime:
@@ -81,6 +74,7 @@ class HiveWarehouse:
         self._commits = HiveCommits(store, self._log)
         self._parts = HiveParts(self._connection, store, prefix)
         self._ledger = HiveLedger(self._connection, self._parts)
+        self._reader = HiveReader(self._connection, self._commits, self._parts, system)
 
     @property
     def capabilities(self) -> WarehouseCapabilities:
@@ -131,12 +125,12 @@ class HiveWarehouse:
 
     def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
         load = HiveLoad(self._connection, self._commits, self._parts, plan=plan, schema=schema)
-        receipt = _again(lambda: load.run(store, self._now))
+        receipt = again(lambda: load.run(store, self._now))
         self._ledger.to_parts(self._commits)
         return receipt
 
     def erase(self, erasure: Erasure) -> Erased:
-        return _again(lambda: erase(self._commits, self._parts, erasure))
+        return again(lambda: erase(self._commits, self._parts, erasure))
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
@@ -144,9 +138,11 @@ class HiveWarehouse:
         self._refuse_version(at)
 
         def answer(state: State) -> pa.Table:
-            return self._connection.read(self._select(state, sql, parameters), subject="The query", timeout_s=timeout_s)
+            return self._connection.read(
+                self._reader.select(state, sql, parameters), subject="The query", timeout_s=timeout_s
+            )
 
-        return self._asked(answer, [sql])
+        return self._reader.asked(answer, [sql])
 
     def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
         """See `ports.batches.Batched`. Over a session of its own: others go on meanwhile."""
@@ -154,9 +150,11 @@ class HiveWarehouse:
         apart = HiveConnection(self.settings, self._secrets, masked=self._masked)
         with closing(apart):
             # What goes wrong with a statement does so before its first row.
-            state, begun = self._asked(lambda s: (s, _begun(apart.batches(self._select(s, sql, ())))), [sql])
-            yield from begun
-            self._check_readable(state)
+            state, rows = self._reader.asked(
+                lambda s: (s, begun(apart.batches(self._reader.select(s, sql, ())))), [sql]
+            )
+            yield from rows
+            self._reader.check_readable(state)
 
     def unload(
         self,
@@ -169,15 +167,20 @@ class HiveWarehouse:
         self._refuse_version(at)
 
         def written(state: State) -> dict[str, Unloaded]:
-            selects = {prefix: self._select(state, sql, ()) for prefix, sql in queries.items()}
-            return {
-                prefix: Unloaded(
-                    unload(self._connection, select, store, prefix, csv=format == "csv"), state.ledger_rows, None
-                )
-                for prefix, select in selects.items()
-            }
+            made: dict[str, Unloaded] = {}
+            selects = {prefix: self._reader.select(state, sql, ()) for prefix, sql in queries.items()}
+            try:
+                for prefix, select in selects.items():
+                    parts = unload(self._connection, select, store, prefix, csv=format == "csv")
+                    made[prefix] = Unloaded(parts, state.ledger_rows, None)
+                self._reader.check_readable(state)
+            except PlatformError:
+                for part in (part for unloaded in made.values() for part in unloaded.parts):
+                    store.delete(part.key)
+                raise
+            return made
 
-        return self._asked(written, list(queries.values()))
+        return self._reader.asked(written, list(queries.values()))
 
     def maintain(
         self,
@@ -203,72 +206,10 @@ class HiveWarehouse:
         """Ends the session. The next call opens another."""
         self._connection.close()
 
-    @cached_property
+    @property
     def database(self) -> str:
         """Of views, and of tables that others load."""
-        return self._connection.database or self.system
-
-    def _select(self, state: State, sql: str, parameters: Sequence[Any]) -> str:
-        def relation(name: str) -> str | None:
-            return self._parts.relation(state, name) if name in state.tables or name in BOOKS else None
-
-        return canonical(sql, parameters, schema=self.database, relation=relation)
-
-    def _asked(self, ask: Callable[[State], T], queries: Sequence[str]) -> T:
-        """What `ask` gives on the state at hand; its errors with what is there."""
-
-        def whole() -> T:
-            state = self._commits.state()
-            found = ask(state)
-            self._check_readable(state)
-            return found
-
-        try:
-            return _again(whole)
-        except MissingError as error:
-            state = self._commits.state()
-            if error.kind == "table":
-                raise no_table(error.name, sorted({*state.tables, *self._others()})) from error.__cause__
-            raise no_column(error.name, self._columns(state, queries)) from error.__cause__
-        except RefusedError as error:
-            raise DataError(f"The query is wrong: {error.told}") from error.__cause__
-
-    def _check_readable(self, state: State) -> None:
-        """That no part of the state was deleted meanwhile: Spark skips a folder that is gone, and says nothing."""
-        now = self._commits.state()
-        if now.position != state.position and not all(map(now.readable, state.parts)):
-            raise FilesGoneError("The query: upkeep deleted files while they were read.", next_step="Try again.")
-
-    def _others(self) -> list[str]:
-        """Tables of the database: those that others load, and views."""
-        with suppress(PlatformError):
-            found = self._connection.read(f"SHOW TABLES IN {quoted(self.database)}")
-            return [str(name) for name in found.column("tableName").to_pylist()]
-        return []
-
-    def _columns(self, state: State, queries: Sequence[str]) -> list[str]:
-        """Columns of the tables that the queries name."""
-        named: dict[str, None] = {}
-
-        def noted(name: str) -> str:
-            named[name] = None
-            return "SELECT 1"
-
-        for sql in queries:
-            with suppress(DataError):
-                canonical(sql, [None] * sql.count("?"), schema=self.database, relation=noted)
-        columns: list[str] = []
-        for name in named:
-            if (table := state.table(name)) is not None:
-                columns += [column for column, _ in table.columns]
-            elif name in BOOKS:
-                columns += [column for column, _ in BOOKS[name]]
-            else:
-                with suppress(PlatformError):
-                    where = f"{quoted(self.database)}.{quoted(name)}"
-                    found = self._connection.read(f"SHOW COLUMNS IN {where}")
-                    columns += map(str, found.column("col_name").to_pylist())
-        return list(dict.fromkeys(columns))
+        return self._reader.database
 
     def _refuse_version(self, at: str | None) -> None:
         if at is not None:
@@ -276,17 +217,3 @@ class HiveWarehouse:
                 f"Hive keeps no snapshots, found a request for version '{at}'.",
                 next_step="Read the unloaded parts of that snapshot instead (`capabilities.snapshots`).",
             )
-
-
-def _begun(rows: Iterator[T]) -> Iterator[T]:
-    """The same rows, the first of them there."""
-    first = next(rows)
-    return chain([first], rows)
-
-
-def _again(action: Callable[[], T]) -> T:
-    """What `action` gives, tried anew where upkeep took files away that it was reading."""
-    for _ in range(_ATTEMPTS - 1):
-        with suppress(FilesGoneError):
-            return action()
-    return action()

@@ -227,13 +227,13 @@ def test_a_query_whose_files_are_deleted_meanwhile_is_asked_again(world: World) 
     other = hive_warehouse(world.server, world.folder / "hive", world.warehouse.system)
 
     def ask(state: State) -> int:
-        select = world.warehouse._select(state, sql, ())
+        select = world.warehouse._reader.select(state, sql, ())
         if not answers:
             other.erase(Erasure("e", "ticks", (Condition("id", "equal", "0"),), "asked for", datetime.now(UTC)))
         answers.append(world.warehouse._connection.read(select).to_pylist()[0]["n"])
         return answers[-1]
 
-    assert world.warehouse._asked(ask, [sql]) == 2
+    assert world.warehouse._reader.asked(ask, [sql]) == 2
     assert answers == [1, 2]
     other.close()
 
@@ -266,6 +266,14 @@ def test_a_key_that_another_loader_commits_right_before_is_a_duplicate(world: Wo
     rows = world.warehouse.query("SELECT id, text FROM ticks ORDER BY id").to_pylist()
     assert [tuple(row.values()) for row in rows] == [(1, "a"), (2, "theirs"), (3, "theirs"), (4, "mine")]
     other.close()
+
+
+def test_an_unload_that_fails_leaves_no_object_behind(world: World) -> None:
+    world.load("in/a.csv", b"id,text\n1,a\n")
+    queries = {"u/good": "SELECT id FROM ticks", "u/bad": "SELECT CAST(text AS bigint) AS n FROM ticks"}
+    with pytest.raises(DataError, match="The query is wrong"):
+        world.warehouse.unload(queries, world.objects)
+    assert list(world.objects.list("u/")) == []
 
 
 def test_a_store_that_needs_files_to_settle_gives_an_unload_whole(world: World) -> None:
