@@ -139,7 +139,7 @@ def test_definitions_load_without_home_profile_or_credentials(tmp_path: Path) ->
     program = (
         "import sys, mlplatform.definitions as d; d = d.defs();"
         "print(len(d.resolve_asset_graph().get_all_asset_keys()));"
-        "print([m for m in ('duckdb', 'mlflow', 'xgboost', 'great_expectations') if m in sys.modules])"
+        "print([m for m in ('duckdb', 'mlflow', 'xgboost', 'great_expectations', 'snowflake') if m in sys.modules])"
     )
     env |= {"HOME": str(tmp_path), "MLPLATFORM_PROFILE": "none-such"}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120)

@@ -36,7 +36,7 @@ def snowflake_resource(settings: SnowflakeSettings, secrets: Secrets) -> Snowfla
     except ImportError as error:
         raise ProfileError(
             "A Snowflake resource needs the package dagster-snowflake, found none.",
-            next_step="pip install 'mlplatform[snowflake]'",
+            next_step="pip install 'mlplatform[dagster-snowflake]'",
         ) from error
     place: dict[str, Any] = {"port": settings.port, "protocol": settings.protocol}
     if settings.host is not None:
