@@ -13,7 +13,7 @@ from mlplatform.errors import DataError
 from mlplatform.spec.loader import load_system
 from mlplatform.spec.table import TableSpec
 
-SYSTEM = Path(__file__).parents[3] / "mlplatform" / "defs" / "california_housing"
+SYSTEM = Path(__file__).parents[3] / "mlplatform" / "defs" / "california_housing" / "defs.yaml"
 FRAME = pd.DataFrame(
     {
         "Rooms": pd.Series([1], dtype="int64"),
