@@ -39,6 +39,7 @@ _SERVING = "benchmarks.serving.bench"
 _DRIFT = "benchmarks.drift.bench"
 _START = "benchmarks.start.bench"
 _FRESH = "benchmarks.freshness.bench"
+_WAREHOUSES = "benchmarks.warehouses.bench"
 
 ALL = (
     *(Benchmark(f"serving.{n}", _SERVING, "serving", 1.5, n) for n in ("asgi", "mlserver", "mlflow", "bentoml", "ray")),
@@ -50,6 +51,7 @@ ALL = (
     Benchmark("start.definitions", _START, "definitions", 1),
     Benchmark("refresh.freshness", _FRESH, "freshness", 2.5),
     Benchmark("refresh.overhead.s1", "benchmarks.overhead.bench", "s1", 3.5),
+    *(Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n) for n in ("snowflake",)),
     Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
     Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),

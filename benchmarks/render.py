@@ -19,6 +19,10 @@ FAMILIES = {
         "Loading",
         "An object that arrived, to rows in the table: planned, read, checked against the schema, bad records set aside, counted from its bytes, committed with receipt and ledger. Beside DuckDB's own `COPY` of the same CSV into a DuckDB file. Warm processes, a new table each round.",
     ),
+    "warehouses": (
+        "Warehouses",
+        "A Parquet object into a table and back out, and rows into training, by the platform's adapter with every check, receipt and ledger; beside each warehouse's own loader, unloader and Arrow fetch of the same rows. Warm processes, a new table each round. The warehouses are test servers on this machine, not the services: ratios tell what the platform adds, not how fast a service is.",
+    ),
     "drift": (
         "Drift",
         "Profile of a window in the warehouse, every statistic of every feature, and the suite's verdict; Data Docs apart. Warm processes. The tools must find the same features before anything is timed.",
