@@ -2,7 +2,7 @@
 on a team's DuckLake, whose catalogue takes a second to make, and on Snowflake's stand-in, which rewrites each statement.
 
 What a record's fate is, staging decides before a warehouse comes in; samples and profiles are SQL that every engine
-runs. `make test` shows both there once, and runs all else: loads, reads, erasures, evolution, unloads.
+runs. `make test` shows both there once, and runs all else: loads, reads, erasures (a few on Hive), evolution, unloads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LONG = (
     "test_warehouse_profiles",
     "test_warehouse_pulls",
 )
+LONG_ON = {"hive": ("test_warehouse_erasure",)}
+"""By adapter, what is long on it besides: an erasure writes files anew there."""
 SLOW = ("hive", "ducklake-team", "snowflake")
 SHORT = (
     "test_a_csv_record_that_does_not_fit_is_quarantined_alone",
@@ -32,6 +34,9 @@ SHORT = (
     "test_values_of_every_type_come_back_as_they_went_in",
     "test_shares_are_disjoint_and_together_all_rows",
     "test_random_rows_are_those_with_the_smallest_hash_of_seed_and_key",
+    "test_rows_of_one_key_go_and_the_book_says_how_many",
+    "test_only_the_named_records_leave_the_quarantine",
+    "test_loads_go_on_after_an_erasure",
 )
 
 
@@ -39,5 +44,6 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         call = getattr(item, "callspec", None)
         adapter = call.params.get("case") if call is not None else None
-        if adapter in SLOW and item.path.stem in LONG and item.name.partition("[")[0] not in SHORT:
+        long = (*LONG, *LONG_ON.get(str(adapter), ()))
+        if adapter in SLOW and item.path.stem in long and item.name.partition("[")[0] not in SHORT:
             item.add_marker(pytest.mark.slow)
