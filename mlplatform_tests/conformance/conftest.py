@@ -20,6 +20,7 @@ __all__ = ["ministack_server", "snowflake_server", "team_lake"]
 LONG = (
     "test_warehouse_dirt",
     "test_warehouse_dirt_apart",
+    "test_warehouse_hostile",
     "test_warehouse_samples",
     "test_warehouse_profiles",
     "test_warehouse_pulls",

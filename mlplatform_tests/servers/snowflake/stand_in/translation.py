@@ -14,6 +14,7 @@ import duckdb
 import fakesnow.arrow
 import fakesnow.conn
 import fakesnow.converter
+import fakesnow.info_schema
 import fakesnow.server
 import pyarrow as pa
 import snowflake.connector.errors as errors
@@ -89,7 +90,8 @@ class _Cursor(FakeSnowflakeCursor):
 
 
 def mend() -> None:
-    """What fakesnow 0.12.1 gets wrong: NULL bound to a type and decimals do not bind, NULL times are read as 1970."""
+    """What fakesnow 0.12.1 gets wrong: NULL bound to a type and decimals do not bind, NULL times are read as 1970, a quote in
+    a column's name ends a string of its own."""
     fakesnow.conn.FakeSnowflakeCursor = _Cursor  # type: ignore[misc]
     bound, times = fakesnow.converter.from_binding, fakesnow.arrow.timestamp_to_sf_struct
 
@@ -104,5 +106,11 @@ def mend() -> None:
         flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         return pa.StructArray.from_arrays(made.flatten(), fields=list(made.type), mask=flat.is_null())
 
+    noted = fakesnow.info_schema.insert_text_lengths_sql
+
+    def with_quotes(catalog: str, schema: str, table: str, lengths: list[tuple[str, int]]) -> str:
+        return noted(catalog, schema, table, [(name.replace("'", "''"), size) for name, size in lengths])
+
+    fakesnow.info_schema.insert_text_lengths_sql = with_quotes
     fakesnow.server.from_binding = from_binding
     fakesnow.arrow.timestamp_to_sf_struct = with_nulls
