@@ -29,9 +29,9 @@ _LONGEST_POLL_S = 0.25
 _TELL_EVERY_S = 5.0
 _FETCH_ROWS = 50_000
 _MECHANISMS = {"none": "PLAIN", "nosasl": "NOSASL", "ldap": "LDAP"}
-_HIVE_SESSION = {"set:hiveconf:hive.server2.long.polling.timeout": "200ms"}
-"""The server answers the question whether a statement still runs when it has ended, or after so long (5 s otherwise)."""
 SESSION = {
+    # The question whether a statement still runs is answered when it has ended, or after so long (5 s otherwise).
+    "hive.server2.long.polling.timeout": "200ms",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
@@ -192,6 +192,7 @@ class HiveConnection:
                 next_step="pip install 'mlplatform[hive]'",
             ) from error
         to = access(self.settings, self._secrets)
+        opened_with = {f"set:hiveconf:{name}": value for name, value in SESSION.items()}
         with self._logged_on(to):
             self._connection = connect(
                 host=to.host,
@@ -205,11 +206,9 @@ class HiveConnection:
                 password=to.password,
                 retries=1,
             )
-            cursor = self._connection.cursor(user=to.user, convert_types=False, configuration=_HIVE_SESSION)
+            cursor = self._connection.cursor(user=to.user, convert_types=False, configuration=opened_with)
         cursor.set_arraysize(_FETCH_ROWS)
         self._cursor = cursor
-        for name, value in SESSION.items():
-            self.run(f"SET {name}={value}")
         return cursor
 
     @contextmanager

@@ -51,13 +51,13 @@ class HiveLedger:
         )
         return str(found[0]["key"]) if found else None
 
-    def to_parts(self, commits: HiveCommits, *, at_least: int = MOST_IN_STATE) -> None:
+    def to_parts(self, commits: HiveCommits, *, at_least: int | None = None) -> None:
         """Moves the state's ledger rows to a part where they are that many; the state is read at every look."""
         part: Part | None = None
 
         def entry(state: State) -> Entry | None:
             nonlocal part
-            if len(state.ledger) < at_least:
+            if len(state.ledger) < (MOST_IN_STATE if at_least is None else at_least):
                 return None
             rows = [row for _, row in state.ledger]
             part = self._parts.put("_ledger", folder_of("_ledger", LEDGER), "several", _parquet(rows), len(rows))

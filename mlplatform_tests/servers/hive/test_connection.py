@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
-from mlplatform.adapters.warehouse.hive_connection import HiveConnection
+from mlplatform.adapters.warehouse.hive_connection import SESSION, HiveConnection
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
 from mlplatform.errors import (
     DataError,
@@ -91,8 +91,12 @@ def test_a_session_that_broke_off_is_opened_again_for_what_only_reads(connection
 
 
 def test_a_session_is_in_utc_and_a_cast_that_fails_is_an_error(connection: HiveConnection) -> None:
-    found = connection.read("SELECT CAST('2020-01-01' AS TIMESTAMP) AS a, current_timezone() AS b").to_pylist()[0]
-    assert (found["a"].isoformat(), found["b"]) == ("2020-01-01T00:00:00", "UTC")
+    for name in (name for name in SESSION if name.startswith("spark.")):
+        assert connection.read(f"SET {name}").to_pylist() == [{"key": name, "value": SESSION[name]}]
+    found = connection.read("SELECT typeof(CAST('2020-01-01' AS TIMESTAMP)) AS a, current_timezone() AS b").to_pylist()[
+        0
+    ]
+    assert found == {"a": "timestamp_ntz", "b": "UTC"}
     with pytest.raises(DataError, match="CAST_INVALID_INPUT"):
         connection.read("SELECT CAST('x' AS INT) AS a")
 

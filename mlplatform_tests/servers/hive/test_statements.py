@@ -102,4 +102,4 @@ def test_every_statement_is_sparks() -> None:
         assert tree.find(exp.OnConflict, exp.Returning, exp.PrimaryKey, exp.UniqueColumnConstraint) is None
         assert tree.find(exp.Delete, exp.Update, exp.Merge) is None
         kinds.add(statement.split()[0] if select == statement else "INSERT OVERWRITE DIRECTORY")
-    assert kinds == {"SET", "SELECT", "CREATE", "INSERT OVERWRITE DIRECTORY"}
+    assert kinds == {"SELECT", "CREATE", "INSERT OVERWRITE DIRECTORY"}
