@@ -26,6 +26,7 @@ from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.runtimes import PackageRuntimes
 from mlplatform.core.features.fitted import read_transforms
 from mlplatform.core.packages.manifest import InputField
+from mlplatform.core.training.metrics import measure_all
 from mlplatform.core.training.plan import FILE, Search, SearchRange, TrainingPlan
 from mlplatform.errors import JobError
 from mlplatform.ports.compute import Channel, JobResult, JobSpec
@@ -54,7 +55,7 @@ def _rows(name: str, count: int) -> pa.Table:
         "a": pa.array(a, mask=rng.random(count) < 0.1), "b": b, "kind": [KINDS[k] for k in kind], "y": y,
         "day": rng.integers(0, 100, count) if name != "test" else rng.integers(0, 120, count),
     }  # fmt: skip
-    return pa.table(columns)
+    return pa.table({**columns, "high": np.where(y > 2, "yes", "no")})
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
             sink = io.BytesIO()
             pq.write_table(share, sink)
             store.put(f"unload/{name}/part-{part}.parquet", sink.getvalue())
-    for key, plan in (("spec", PLAN), ("spec alone", replace(PLAN, search=Search()))):
+    classes = replace(PLAN, search=Search(), task="binary", target="high", metric="roc_auc", higher_is_better=True)
+    for key, plan in (("spec", PLAN), ("spec alone", replace(PLAN, search=Search())), ("spec classes", classes)):
         store.put(f"{key}/{FILE}", json.dumps(plan.to_json()).encode())
     return root
 
@@ -136,6 +138,19 @@ def test_four_hosts_make_a_model_as_good_as_one_s(compute: SubprocessCompute) ->
     four = compute.run(_job(4))
     _check_package(four)
     assert _rmse(four) == pytest.approx(_rmse(compute.run(_job(1))), rel=0.02)
+
+
+@pytest.mark.slow
+def test_classes_are_told_apart_by_all_hosts_together(compute: SubprocessCompute) -> None:
+    result = compute.run(_job(2, "spec classes"))
+    assert result.model_dir is not None
+    model = PackageRuntimes().load(result.model_dir)
+    held_out = _rows("test", ROWS["test"])
+    truth = (np.array(held_out.column("high").to_pylist()) == "yes").astype(float)
+    found = measure_all("binary", truth, model.score_table(held_out))
+    assert model.manifest.signature.classes == ("no", "yes")
+    assert model.manifest.metrics == pytest.approx(found, rel=1e-4)
+    assert found["roc_auc"] > 0.95
 
 
 def _kill_host(compute: SubprocessCompute, job: str, name: str) -> None:
