@@ -37,7 +37,9 @@ def source_of(connection: Connection, secrets: Connection, home: Home, system: s
         "system": system,
         "masked": masked,
     }
-    return WarehouseSource(document, _secrets_of(connection))
+    # A team's lake has its files in S3, which whoever reads it reaches himself.
+    aws = connection.adapter == "ducklake" and bool(connection.settings)
+    return WarehouseSource(document, _secrets_of(connection), aws)
 
 
 def open_source(document: dict[str, Any]) -> Warehouse:

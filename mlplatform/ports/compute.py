@@ -32,6 +32,7 @@ class JobSpec:
         memory_mib: limit on each host's resident memory; 0 = none. Beyond it the job is killed and Failed.
         hosts: how many run the container together, ``algo-1`` …; the first one's model is the job's. The end of one that
             failed is the end of all.
+        aws: whether the job reaches AWS as the process that runs it does; where jobs have a role of their own, by that.
         secrets: names of the secrets that the job finds in its environment, and no others; one that is not set is not there.
             Their values are told nowhere.
         checkpoint_prefix: of the object store; what the job leaves in ``/opt/ml/checkpoints`` is kept there while it runs,
@@ -48,6 +49,7 @@ class JobSpec:
     memory_mib: int = 0
     hosts: int = 1
     secrets: tuple[str, ...] = ()
+    aws: bool = False
     checkpoint_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -36,10 +36,14 @@ WAREHOUSE = "warehouse.json"
 
 @dataclass(frozen=True)
 class WarehouseSource:
-    """Where a job pulls its rows from: what it opens the warehouse with, and names of the secrets that it needs for that."""
+    """Where a job pulls its rows from: what it opens the warehouse with, and names of the secrets that it needs for that.
+
+    `aws`: whether it also needs credentials of AWS.
+    """
 
     document: dict[str, Any]
     secrets: tuple[str, ...] = ()
+    aws: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ class Training:
             memory_mib=self._model.limits.memory_mib,
             hosts=self._model.hosts,
             secrets=self._source.secrets if self._source else (),
+            aws=self._source is not None and self._source.aws,
             checkpoint_prefix=f"{prefix}{CHECKPOINTS}/",
             tags={"system": self._system, "model": self._model.name, "run_id": run_id},
         )

@@ -240,3 +240,21 @@ def test_a_job_has_the_secrets_it_names_in_its_environment_and_nowhere_else(
     assert lines == ["8 ['MLPLATFORM_SECRET_DB_PASSWORD']"]
     told = [path for path in (tmp_path / "jobs").rglob("*") if path.is_file() and b"hunter22" in path.read_bytes()]
     assert told == []
+
+
+def test_only_a_job_that_reaches_aws_has_the_credentials_of_whoever_runs_it(
+    tmp_path: Path, store: DirectoryObjectStore
+) -> None:
+    folder = tmp_path / "containers/asks"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
+    (folder / "job.py").write_text("import os; print(sorted(name for name in os.environ if name.startswith('AWS_')))")
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "hunter22"}
+    compute = SubprocessCompute(tmp_path / "jobs", store, containers=[tmp_path / "containers"], environment=environment)
+    lines: list[str] = []
+    compute.run(replace(_job("asks"), name="without"), on_log=lines.append)
+    compute.run(replace(_job("asks"), name="with", aws=True), on_log=lines.append)
+    assert lines[0] == "[]"
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(lines[1][2:-2].split("', '"))
+    told = [path for path in (tmp_path / "jobs").rglob("*") if path.is_file() and b"hunter22" in path.read_bytes()]
+    assert told == []

@@ -31,4 +31,5 @@ def test_the_secrets_that_a_connection_names_are_those_a_job_gets(
     connection = Connection(port="warehouse", adapter=adapter, settings=settings)
     source = source_of(connection, SECRETS, Home(tmp_path), "shop", masked=False)
     assert source.secrets == named
+    assert source.aws is (settings.get("bucket") is not None)
     assert json.loads(json.dumps(source.document))["connection"]["settings"] == settings

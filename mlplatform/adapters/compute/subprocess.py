@@ -169,7 +169,9 @@ class SubprocessCompute:
             program = self._programs.program(job.container, container, tree, say)
             _enter(tree, description, "Training")
             try:
-                for _ in hosts.start(program, self._environment, secret_variables(job, self._secrets)):
+                for _ in hosts.start(
+                    program, self._environment, secret_variables(job, self._secrets, self._environment)
+                ):
                     hosts.describe(description["Local"])
                     write_description(tree, description)
                 ended = self._watch(hosts, kept, description, say)
