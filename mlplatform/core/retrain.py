@@ -121,8 +121,12 @@ def decide(finding: Finding | None, requests: Sequence[Request], *, now: datetim
 
 
 def lost(requests: Sequence[Request], *, now: datetime) -> list[Request]:
-    """Open requests of which nothing was heard for a day: no run took them, or theirs died with its orchestrator."""
-    return [r for r in requests if r.open and now - (r.launched_at or r.requested_at) >= DAY]
+    """Open requests of which nothing was heard for a day: no run took them, or theirs died with its orchestrator.
+
+    Args:
+        now: of a clock that is believed: by one that was set, a run that goes on could be taken for lost.
+    """
+    return [r for r in requests if r.open and abs(now - (r.launched_at or r.requested_at)) >= DAY]
 
 
 def may_train_first(requests: Sequence[Request], basis: tuple[str, str], *, now: datetime, policy: Policy) -> str:

@@ -35,15 +35,15 @@ def housekeeping(stations: SystemStations, now: datetime) -> None:
         raise failed
 
 
-def upkeep(stations: SystemStations, connection: str, now: datetime) -> bool:
-    """Upkeep of one of the system's warehouses where it is due; whether it was.
+def upkeep(stations: SystemStations, connection: str, now: datetime, *, believed: bool = True) -> bool:
+    """Upkeep of one of the system's warehouses where it is due; whether it was. Where `now` is not believed, it only merges.
 
     Cheap to ask, and to be asked often: a stream of two shards that is delivered each second leaves 7,200 files an hour.
     """
     maintenance = stations.maintenance(connection)
-    if not maintenance.due(now):
+    if not maintenance.due(now, believed=believed):
         return False
-    maintenance.run(now)
+    maintenance.run(now, believed=believed)
     return True
 
 

@@ -18,6 +18,7 @@ from mlplatform.platform.system import SystemStations
 from mlplatform.spec.home import Home, cache_path, home_path, open_home
 from mlplatform.spec.loader import load_systems
 from mlplatform.spec.profile import Profile, load_profile
+from mlplatform.stations.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
     from mlplatform.ports.asset_events import AssetEvents
@@ -156,5 +157,8 @@ def open_platform(env: Mapping[str, str] | None = None) -> Platform:
     env = dict(os.environ if env is None else env)
     defs = defs_folder(env)
     profile = load_profile(env, profile_folders(start=defs))
+    made = not Home(home_path(env)).state_file.exists()
     home = open_home(home_path(env), profile=profile.name)
+    if made:
+        SteadyClock.begin(home.clock)
     return Platform(env, home, profile, defs)

@@ -9,11 +9,12 @@ the tables `_ledger` (one row a batch: `core.loads.plan.Receipt`), `_guards` (`c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     import pyarrow as pa
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from mlplatform.core.loads.snapshot import Part
     from mlplatform.core.tables.schema import TableSchema
     from mlplatform.ports.object_store import ObjectStore
+
+
+FOR_EVER = timedelta(days=365_000)
+"""Upkeep that keeps so long only merges: the clock is not believed, and what is deleted by a wrong one is gone."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Warehouse(Protocol):
         pinned: Sequence[str] = (),
         on_progress: Callable[[str], None] | None = None,
     ) -> Maintained:
-        """Merge small files, expire snapshots older than `keep`, delete files nobody needs.
+        """Merge small files, expire snapshots older than `keep`, delete files nobody needs; with `FOR_EVER` only merge.
 
         A `pinned` version never expires, unless an erasure from snapshots released it.
         """

@@ -18,10 +18,10 @@ from typing import Any
 from mlplatform.errors import TimedOutError
 from mlplatform.serving.keeper import Keeper
 from mlplatform.serving.program import Program, ProgramStatus
-from mlplatform.serving.steady_clock import SteadyClock
 from mlplatform.serving.supervisor_file import SupervisorStatus, read_status, refuse_if_running, write_status
 from mlplatform.serving.supervisor_lock import SupervisorLock
 from mlplatform.spec.process_name import process_name
+from mlplatform.stations.steady_clock import SteadyClock
 
 __all__ = ["Supervisor", "http_ready", "read_status", "refuse_if_running"]
 

@@ -80,6 +80,11 @@ class Home:
         return self.root / "run"
 
     @property
+    def clock(self) -> Path:
+        """How the machine's clocks stood; of no use on another machine, nor after a restore."""
+        return self.run / "clock.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -12,6 +12,7 @@ from mlplatform.ports.compute import Compute
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.feature_snapshot import read_snapshot
 
 KEEP = timedelta(days=7)
 """How long the rows and the job of a candidate that was not registered are kept."""
@@ -25,7 +26,8 @@ def expire_unloads(
     Args:
         pinned: manifest keys that registered models refer to; their builds stay for ever, so that lineage leads to rows.
 
-    The newest build of each feature set stays too. A build is recognised by its folder, whose name begins with the time.
+    The newest build of each feature set stays too: the one that `latest.json` names, which need not be the last by name
+    where the clock was set back. Where none is named, the last by name does.
     """
     root = f"unload/{system}/"
     builds: dict[str, list[str]] = {}
@@ -40,9 +42,14 @@ def expire_unloads(
         modified[folder] = max(info.modified, modified.get(folder, info.modified))
     kept = {f"{manifest.rpartition('/')[0]}/" for manifest in pinned}
     newest = {folder.rsplit("/", 2)[0]: folder for folder in sorted(builds)}
+    for feature_set in newest:
+        latest = read_snapshot(store, f"{feature_set}/latest.json")
+        if latest is not None:
+            newest[feature_set] = f"{latest.ref.manifest.rpartition('/')[0]}/"
+    kept.update(newest.values())
     gone = 0
     for folder, keys in builds.items():
-        if folder in kept or folder in newest.values() or now - modified[folder] < keep:
+        if folder in kept or now - modified[folder] < keep:
             continue
         # The manifest goes first: without it the rest is nothing that anybody could take for a whole build.
         for key in sorted(keys, key=lambda k: not k.endswith("/manifest.json")):

@@ -15,12 +15,13 @@ from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.housekeeping import housekeeping, upkeep
 from mlplatform.platform.line import judge_windows, load_capture, load_evidence, tell_judged
-from mlplatform.serving.steady_clock import SteadyClock
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.evaluation import Evaluation
+from mlplatform.stations.steady_clock import SteadyClock
+from mlplatform.worker.clock_hands import ClockHands
 from mlplatform.worker.lane import Lane, Task
 from mlplatform.worker.reporter import Reporter
 
@@ -33,13 +34,12 @@ TURN_S = 1.0
 """A table is loaded for so long before the next task has its turn: one that fills as fast as it loads holds up no other."""
 
 
-def arrivals(platform: Platform, reporter: Reporter) -> list[Task]:
+def arrivals(platform: Platform, reporter: Reporter, clock: SteadyClock) -> list[Task]:
     """Delivery and loading, all systems: what is on a stream or under a prefix becomes rows.
 
     A task makes its station when it first works, so that one that cannot be made is that task's trouble.
     """
     tasks: list[Task] = []
-    clock = SteadyClock()
     for system, spec in platform.specs.items():
         for stream in spec.all(StreamSpec):
             tasks.append(Task(f"deliver {system}/{stream.name}", _deliver(platform, system, stream, reporter)))
@@ -121,10 +121,7 @@ def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Repo
 
 def _keep_house(platform: Platform, system: str, clock: SteadyClock) -> Callable[[], bool]:
     def work() -> bool:
-        doubt = clock.doubt()
-        if doubt:
-            log.warning("housekeeping of %s waits: %s", system, doubt)
-        else:
+        if not clock.doubt():
             housekeeping(platform.system(system), datetime.now(UTC))
         return False
 
@@ -133,7 +130,8 @@ def _keep_house(platform: Platform, system: str, clock: SteadyClock) -> Callable
 
 def _upkeep(platform: Platform, system: str, connection: str, clock: SteadyClock) -> Callable[[], bool]:
     def work() -> bool:
-        return not clock.doubt() and upkeep(platform.system(system), connection, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return upkeep(platform.system(system), connection, now, believed=not clock.doubt())
 
     return work
 
@@ -149,10 +147,13 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         signal.signal(number, lambda *_: stop.set())
     try:
         platform = open_platform(environment)
+        clock = SteadyClock(platform.home.clock)
         reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s)
         # A warehouse connection serves one thread: each lane opens its own.
         lanes = [
-            Lane("arrivals", arrivals(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
+            Lane(
+                "arrivals", arrivals(open_platform(environment), reporter, clock), platform.profile.worker.idle_s, stop
+            ),
             Lane("watching", watching(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
         ]
     except PlatformError as error:
@@ -161,12 +162,9 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     for lane in lanes:
         lane.start()
     log.info("working on %s", ", ".join(platform.specs) or "no system")
-    clock = SteadyClock()
+    hands = ClockHands(platform, clock)
     while not stop.is_set():
-        _beat(platform, lanes)
-        if clock.moved_s() < 0:
-            late = platform.asset_events.bring_back(datetime.now(UTC))
-            log.warning("the clock was set back; evaluated after now were: %s", ", ".join(late) or "none")
+        _beat(platform, lanes, hands.look())
         reporter.flush()
         stop.wait(BEAT_S)
     for lane in lanes:
@@ -177,8 +175,10 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     return 0
 
 
-def _beat(platform: Platform, lanes: list[Lane]) -> None:
+def _beat(platform: Platform, lanes: list[Lane], trouble: str) -> None:
     troubles = {t.name: t.last_error for lane in lanes for t in lane.tasks if t.last_error}
+    if trouble:
+        troubles["housekeeping"] = trouble
     platform.items.put("workers", "worker", {"pid": os.getpid(), "beat_at": time.time(), "troubles": troubles})
 
 

@@ -112,6 +112,52 @@ def test_upkeep_is_due_at_an_erasure_from_snapshots_and_once_more_when_its_files
     assert not station.due(now + 4 * HOUR)
 
 
+def test_an_erasure_that_was_begun_while_the_clock_was_ahead_ends_in_its_time_once_it_is_right(
+    loaded: Case, tmp_path: Path
+) -> None:
+    ahead = datetime.now(UTC)
+    her = (Condition("ticker", "equal", "T1"),)
+    station = Maintenance(loaded.warehouse, pinned=list, max_commits=1000)
+    loaded.warehouse.erase(Erasure("e", "prices", her, "asked for", ahead, from_snapshots=True))
+    station.run(ahead)
+    right = ahead - timedelta(days=400)
+    assert station.due(right)
+    station.run(right)
+    before = files(tmp_path)
+    assert not station.due(right + HOUR)
+    assert station.due(right + 2 * HOUR)
+    station.run(right + 2 * HOUR)
+    assert not station.due(right + 4 * HOUR)
+    assert files(tmp_path) < before
+
+
+def test_snapshots_of_the_future_expire_when_they_were_kept_for_as_long_as_others(loaded: Case) -> None:
+    right = datetime.now(UTC) - timedelta(days=400)
+    made = [v.version for v in loaded.warehouse.versions()]
+    assert loaded.warehouse.maintain(now=right, keep=HOUR).snapshots_expired == 0
+    assert all(v.made_at <= datetime.now(UTC) - timedelta(days=399) for v in loaded.warehouse.versions()[: len(made)])
+    loaded.warehouse.maintain(now=right + 2 * HOUR, keep=HOUR)
+    assert not {v.version for v in loaded.warehouse.versions()} & set(made)
+    assert loaded.count() == 8
+
+
+def test_where_the_clock_is_not_believed_files_are_merged_and_nothing_expires_or_goes(
+    loaded: Case, tmp_path: Path
+) -> None:
+    station = Maintenance(loaded.warehouse, pinned=list, max_commits=8)
+    wrong = datetime.now(UTC) + timedelta(days=400)
+    before = files(tmp_path)
+    assert station.due(wrong, believed=False)
+    done = station.run(wrong, believed=False)
+    assert (done.snapshots_expired, done.files_deleted) == (0, 0)
+    assert done.files_after < done.files_before
+    assert files(tmp_path) > before
+    her = (Condition("ticker", "equal", "T1"),)
+    loaded.warehouse.erase(Erasure("e", "prices", her, "asked for", wrong, from_snapshots=True))
+    assert not station.due(wrong, believed=False)
+    assert station.due(wrong)
+
+
 def test_when_an_erasure_has_ended_the_catalogue_holds_no_trace_of_what_was_erased(
     loaded: Case, tmp_path: Path
 ) -> None:

@@ -126,6 +126,12 @@ def test_a_request_of_which_nothing_is_heard_for_a_day_is_lost(status: str) -> N
     assert lost([taken, request(1, status="requested")], now=NOW) == [taken]
 
 
+def test_a_request_of_the_future_of_which_nothing_is_heard_is_lost_too() -> None:
+    assert lost([request(-25, status="requested"), request(-1, status="requested")], now=NOW) == [
+        request(-25, status="requested")
+    ]
+
+
 def test_a_request_comes_back_from_json_at_every_step() -> None:
     made = request(1)
     for step in (made, made.launched("run", NOW), made.launched("run", NOW).finished("failed", NOW, "no memory")):

@@ -21,8 +21,8 @@ from mlplatform.core.drift.windows import is_closed
 from mlplatform.core.retrain import Finding, Policy, Request, decide, may_train_first
 from mlplatform.ports.notifications import Notification
 from mlplatform.serving.program import Program
-from mlplatform.serving.steady_clock import BELIEVED_S, SteadyClock
 from mlplatform.serving.supervisor import Supervisor
+from mlplatform.stations.steady_clock import BELIEVED_S, SteadyClock
 from mlplatform_tests.cli.commands import make_shell
 from mlplatform_tests.components.site import Site
 from mlplatform_tests.faults.machine_clock import MachineClock
@@ -56,6 +56,30 @@ def test_records_of_the_future_arrived_now_for_whom_the_clock_is_right_again(wor
     assert arrived == [first, first, *[world.clock.now] * 3]
     assert world.stream.trim(now=world.clock.now + timedelta(hours=23)) == 2
     assert world.stream.trim(now=world.clock.now + timedelta(hours=25)) == 3
+
+
+def test_a_clock_set_back_for_a_moment_takes_none_of_the_time_that_records_are_kept(world: World) -> None:
+    world.put(3)
+    world.clock.now -= timedelta(days=2)
+    world.put(1)
+    world.clock.now += timedelta(days=2, minutes=1)
+    world.put(1)
+    assert world.stream.trim(now=world.clock.now) == 0
+    assert world.stream.trim(now=world.clock.now + timedelta(hours=23, minutes=58)) == 0
+    # What was put in that moment goes with what came before it, which was there for a day.
+    assert world.stream.trim(now=world.clock.now + timedelta(hours=23, minutes=59, seconds=30)) == 4
+    assert world.stream.trim(now=world.clock.now + timedelta(hours=25)) == 1
+
+
+def test_records_are_kept_by_their_first_arrival_however_often_the_clock_is_set_back(world: World) -> None:
+    world.put(2)
+    for _ in range(3):
+        world.clock.now -= timedelta(days=1)
+        world.put(1)
+    world.clock.now += timedelta(days=3)
+    world.put(1)
+    assert world.stream.trim(now=world.clock.now + timedelta(hours=23)) == 0
+    assert world.stream.trim(now=world.clock.now + timedelta(hours=25)) == 6
 
 
 def test_a_clock_that_falls_back_by_seconds_stands_still_for_them(world: World) -> None:

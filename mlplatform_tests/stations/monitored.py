@@ -107,8 +107,9 @@ class World:
             query_sql=self.system.query(self.features),
         )
 
-    def retrain(self, **changes: Any) -> Retrain:
-        """Retraining requests of the shipped endpoint; `changes` replace parts of the monitor's `retrain`."""
+    def retrain(self, *, doubt: str = "", **changes: Any) -> Retrain:
+        """Retraining requests of the shipped endpoint; `changes` replace parts of the monitor's `retrain`. `doubt`: why the
+        clock is not to be believed."""
         retrain = {**self.spec.retrain.model_dump(), **changes} if self.spec.retrain else changes
         monitor = MonitorSpec.model_validate({**self.spec.model_dump(), "retrain": retrain})
         return Retrain(
@@ -120,6 +121,7 @@ class World:
             champion=lambda: live_digest(self.endpoints, f"{SYSTEM}/{self.endpoint.name}"),
             monitors=[monitor],
             refresh=self.system.all(RefreshSpec)[0],
+            doubt=lambda: doubt,
         )
 
     def load(self, records: Iterable[Mapping[str, Any]], *, shard: str = "0", name: str = "") -> int:

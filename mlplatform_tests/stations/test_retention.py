@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.core.loads.erasure import Erased
+from mlplatform.core.loads.snapshot import SnapshotRef
 from mlplatform.ports.compute import JobSpec
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.capture import capture_table
+from mlplatform.stations.feature_snapshot import FeatureSnapshot
 from mlplatform.stations.retention import expire_jobs, expire_unloads
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.landed_house import House, house, spec
@@ -29,10 +32,17 @@ def store(tmp_path: Path) -> DirectoryObjectStore:
     for build in BUILDS:
         for name in ("train/part-0.parquet", "manifest.json"):
             made.put(f"unload/prices/features/{build}/{name}", b"x")
-    made.put("unload/prices/features/latest.json", b"{}")
+    point(made, BUILDS[-1])
     made.put("unload/prices/features/runs/r1.json", b"{}")
     made.put("unload/other/features/20260101T000000000000-aaaa/manifest.json", b"x")
     return made
+
+
+def point(store: DirectoryObjectStore, build: str) -> None:
+    """Let `build` be the newest."""
+    ref = SnapshotRef("a", f"unload/prices/features/{build}/manifest.json", 1, None, 1)
+    newest = FeatureSnapshot("prices", "features", ref, {}, {}, 0, {}, None, {}, "r1", "")
+    store.put("unload/prices/features/latest.json", json.dumps(newest.to_json()).encode())
 
 
 def builds(store: DirectoryObjectStore) -> list[str]:
@@ -52,6 +62,14 @@ def test_old_builds_go_but_the_newest_and_what_a_model_was_trained_on(store: Dir
     pinned = (f"unload/prices/features/{BUILDS[0]}/manifest.json",)
     assert expire(store, days=8, pinned=pinned) == 2
     assert builds(store) == [BUILDS[0], BUILDS[2]]
+
+
+def test_the_newest_build_is_the_one_that_is_named_so_and_not_the_last_by_a_clock_that_was_ahead(
+    store: DirectoryObjectStore,
+) -> None:
+    point(store, BUILDS[1])
+    assert expire(store, days=8) == 4
+    assert builds(store) == [BUILDS[1]]
 
 
 @pytest.fixture

@@ -178,3 +178,14 @@ def test_a_failed_first_training_waits_for_the_cool_down(world: World) -> None:
     assert first is not None
     retrain.finished(first.id, "failed")
     assert "there is no model yet, but the cool-down" in retrain.decide(later(10)).reason
+
+
+def test_no_run_is_taken_for_lost_by_a_clock_that_was_just_set(world: World) -> None:
+    world.point_to(DIGEST)
+    judged(world, 0, "quality")
+    retrain = world.retrain(doubt="the clock was set by +86401 s")
+    first = retrain.decide(now()).request
+    assert first is not None
+    retrain.launched(first.id, "run-1")
+    assert "is still launched" in retrain.decide(later(86_401)).reason
+    assert [r.status for r in retrain.requests()] == ["launched"]

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from mlplatform.platform import Platform, open_platform
+from mlplatform.stations.steady_clock import SteadyClock
 from mlplatform.worker.main import arrivals
 from mlplatform.worker.reporter import Reporter
 from mlplatform_tests.serving.until import until
@@ -185,7 +186,7 @@ def test_each_warehouse_is_looked_after_once_a_minute_since_a_stream_leaves_thou
     world: World,
 ) -> None:
     platform = world.platform
-    tasks = {t.name: t for t in arrivals(platform, Reporter(lambda: platform.asset_events, 60))}
+    tasks = {t.name: t for t in arrivals(platform, Reporter(lambda: platform.asset_events, 60), SteadyClock())}
     upkeep = [tasks[f"upkeep {system}/warehouse"] for system in ("good", "other")]
     assert [t.every_s for t in upkeep] == [60.0, 60.0]
     assert [t.work() for t in upkeep] == [False, False]

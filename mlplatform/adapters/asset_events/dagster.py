@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.driver_imports import DRIVER_IMPORTS
-from mlplatform.errors import StateError
+from mlplatform.errors import StateError, UnavailableError
 from mlplatform.ports.asset_events import CheckOutcome
 
 if TYPE_CHECKING:
@@ -97,9 +98,18 @@ class DagsterAssetEvents:
 
     def bring_back(self, now: datetime) -> list[str]:
         """See `ports.asset_events.AssetEvents`."""
+        from sqlalchemy.exc import SQLAlchemyError
+
         from mlplatform.adapters.asset_events.set_back import bring_back
 
-        return bring_back(self._instance, now.timestamp())
+        instance = self._instance
+        try:
+            return bring_back(instance, now.timestamp())
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise UnavailableError(
+                f"The Dagster instance at '{self._home}' did not take back times that lie ahead: {error}.",
+                next_step="Check the disk (space, rights), and for a process that holds its files.",
+            ) from error
 
     def _pids(self, run_id: str) -> Iterator[int]:
         for entry in self._instance.all_logs(run_id):

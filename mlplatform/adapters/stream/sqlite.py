@@ -7,7 +7,8 @@
 - **Shards**: MD5 of the key, as Kinesis maps keys to hash ranges. Shards beyond `StreamSpec.shards` (after it was lowered)
   stay readable and take no more records; after any change of the number, the order of a key holds within each shard only.
 - **Retention**: `trim` removes by time of arrival, which grows with the sequence even if the clock steps back; where it is
-  set back by more than a minute, what is stored arrived now at the latest. The pages it frees are used again; the file
+  set back by more than a minute, what is stored arrived now at the latest, and is kept by the later of both times that is
+  not in the future. The pages it frees are used again; the file
   does not shrink.
 """
 
@@ -75,7 +76,7 @@ class SqliteStream:
         return self._shard(shard).read(after, limit)
 
     def trim(self, *, now: datetime) -> int:
-        return sum(self._shard(state.shard).trim(now - self._retention) for state in self.shards())
+        return sum(self._shard(state.shard).trim(now - self._retention, now) for state in self.shards())
 
     def close(self) -> None:
         """Close the files; the stream opens them again when it is used."""

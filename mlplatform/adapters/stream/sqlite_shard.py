@@ -28,6 +28,9 @@ CREATE TABLE records (
     sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL, arrived_us INTEGER NOT NULL);
 """
 
+# Made by the first clock that is set back: when records arrived at first. An older release takes no notice of it.
+_FIRST = "CREATE TABLE IF NOT EXISTS first_arrivals (sequence INTEGER PRIMARY KEY, arrived_us INTEGER NOT NULL)"
+
 
 class SqliteShard:
     """The shard in the file `path`, which is made by the first append."""
@@ -75,15 +78,22 @@ class SqliteShard:
                 self._check_position(position, oldest, newest)
             return self._read(connection, position, limit)
 
-    def trim(self, before: datetime) -> int:
-        """Remove records that arrived earlier than `before`, some thousands in a transaction; how many."""
-        bound_us = (before - _EPOCH) // _MICROSECOND
+    def trim(self, before: datetime, now: datetime) -> int:
+        """Remove records that arrived earlier than `before`, some thousands in a transaction; how many.
+
+        One that was brought back arrived when it did at first, where that is not later than `now`: else a clock that is set
+        back for a moment would take the rest of its time.
+        """
+        bound_us, now_us = ((at - _EPOCH) // _MICROSECOND for at in (before, now))
         gone = 0
         while self._file.path.exists():
             with self._file.transaction(write=True) as connection:
                 oldest, newest = _ends(connection)
                 keep = _first_at(connection, bound_us, oldest, min(newest + 1, oldest + TRIM_RECORDS))
+                keep = _first_fresh(connection, bound_us, now_us, keep)
                 connection.execute("DELETE FROM records WHERE sequence < ?", (keep,))
+                if _knows_first(connection):
+                    connection.execute("DELETE FROM first_arrivals WHERE sequence < ?", (keep,))
             gone += keep - oldest
             if keep < oldest + TRIM_RECORDS:
                 break
@@ -97,6 +107,12 @@ class SqliteShard:
         """Let nothing have arrived after now: it would be neither delivered by its age nor trimmed until then."""
         oldest, newest = _ends(connection)
         first = _first_at(connection, now_us, oldest, newest + 1)
+        connection.execute(_FIRST)
+        # Where one was brought back before, the first time stays.
+        connection.execute(
+            "INSERT OR IGNORE INTO first_arrivals SELECT sequence, arrived_us FROM records WHERE sequence >= ?",
+            (first,),
+        )
         connection.execute("UPDATE records SET arrived_us = ? WHERE sequence >= ?", (now_us, first))
 
     def _read(self, connection: sqlite3.Connection, position: int, limit: int) -> list[StoredRecord]:
@@ -147,6 +163,21 @@ def _first_at(connection: sqlite3.Connection, bound_us: int, low: int, high: int
         arrived_us = connection.execute("SELECT arrived_us FROM records WHERE sequence = ?", (middle,)).fetchone()[0]
         low, high = (low, middle) if arrived_us >= bound_us else (middle + 1, high)
     return low
+
+
+def _knows_first(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'first_arrivals'").fetchone() is not None
+
+
+def _first_fresh(connection: sqlite3.Connection, bound_us: int, now_us: int, high: int) -> int:
+    """First sequence below `high` that at first arrived from `bound_us` to `now_us`, else `high`."""
+    if not _knows_first(connection):
+        return high
+    found = connection.execute(
+        "SELECT min(sequence) FROM first_arrivals WHERE sequence < ? AND arrived_us BETWEEN ? AND ?",
+        (high, bound_us, now_us),
+    ).fetchone()[0]
+    return high if found is None else int(found)
 
 
 def _text(sequence: int) -> str:

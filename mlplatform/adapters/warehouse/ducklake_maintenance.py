@@ -19,7 +19,7 @@ from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_tables import table_names
 from mlplatform.core.sql import literal
-from mlplatform.ports.warehouse import Maintained
+from mlplatform.ports.warehouse import FOR_EVER, Maintained
 from mlplatform.spec.process_name import is_alive
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(hours=1)
 """How long a file that no snapshot needs stays, for reads that began before; also the age of a load that is taken for dead."""
+
+AHEAD = timedelta(minutes=1)
+"""What is dated later than now by more was written before the clock was set back."""
 
 _DELETED_SHARE = 0.3
 """A file is written anew when so much of it was deleted; at an erasure from snapshots, any that lost a row."""
@@ -44,7 +47,10 @@ def maintain(
     writer = engine.writer()
     before = _files(engine)
     on_progress(f"{before} files before")
-    erasures = _erasures(writer)
+    believed = keep < FOR_EVER
+    if believed:
+        _bring_back(engine, now)
+    erasures = _erasures(writer) if believed else []
     fresh = [erasure for erasure in erasures if erasure.rewritten_at is None]
     share = 0.0 if fresh else _DELETED_SHARE
     for name in sorted(table_names(writer)):
@@ -53,6 +59,8 @@ def maintain(
         _call(engine, f"ducklake_rewrite_data_files('w', {table}, delete_threshold => {share})", f"Rewrite of '{name}'")
         _call(engine, f"ducklake_merge_adjacent_files('w', {table})", f"Merge of '{name}'")
         on_progress(f"merged '{name}'")
+    if not believed:
+        return Maintained(before, _files(engine))
     expired, kept = _expire(engine, now - keep, pinned, all_but_newest=bool(fresh))
     on_progress(f"expired {expired} snapshots")
     deleted = _delete(engine, now - GRACE)
@@ -65,6 +73,24 @@ def maintain(
     after = _files(engine)
     on_progress(f"deleted {deleted} files; {after} files after")
     return Maintained(before, after, snapshots_expired=expired, files_deleted=deleted, kept_versions=kept)
+
+
+def _bring_back(engine: DuckLakeEngine, now: datetime) -> None:
+    """Let nothing have been committed, let go or written anew after `now`: its time would not come for as long."""
+    writer = engine.writer()
+    at, until = (f"TIMESTAMPTZ {literal(t.astimezone(UTC).isoformat(sep=' '))}" for t in (now, now + AHEAD))
+    dated = [
+        (f"{engine.metadata}.ducklake_snapshot", "snapshot_time", "TIMESTAMPTZ", ""),
+        (f"{engine.metadata}.ducklake_files_scheduled_for_deletion", "schedule_start", "TIMESTAMPTZ", ""),
+    ]
+    if "_erasures" in table_names(writer):
+        dated.append(("w.main._erasures", "rewritten_at", "TIMESTAMP", " AT TIME ZONE 'UTC'"))
+    for table, column, kind, zone in dated:
+        ahead = f"CAST({column} AS {kind}) > {until}{zone}"
+        found = writer.execute(f"SELECT count(*) FROM {table} WHERE {ahead}").fetchone()
+        if found and found[0]:
+            sql = f"UPDATE {table} SET {column} = {at}{zone} WHERE {ahead}"
+            retried(lambda sql=sql: writer.execute(sql), "Times of before the clock was set back")  # type: ignore[misc]
 
 
 def _call(engine: DuckLakeEngine, function: str, subject: str) -> None:
