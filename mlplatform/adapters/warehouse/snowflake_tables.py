@@ -2,14 +2,15 @@
 
 The lock is a table of one row, made with that row in it: what updates it waits for the transaction that did so before. A
 statement that makes or changes a table ends the transaction it stands in, so that they are run while another session holds
-the lock, and says something now and then: Snowflake ends a silent transaction that others wait for. A widening that broke off between two of them is finished, or begun anew.
+the lock, and says something now and then: Snowflake ends a silent transaction that others wait for. A widening that broke
+off between two of them is finished, or begun anew.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from mlplatform.adapters.warehouse.snowflake_connection import SnowflakeConnection
 from mlplatform.adapters.warehouse.snowflake_sql import DIALECT, lower, upper
@@ -38,7 +39,7 @@ class SnowflakeTables(SqlTables):
     def __init__(self, connection: SnowflakeConnection, schema: str) -> None:
         super().__init__(connection, DIALECT, schema)
         self._connection = connection
-        self._beat_error: PlatformError | None = None
+        self._held: _Held | None = None
 
     def temporary(self, table: str) -> str:
         return self.name(table)
@@ -77,33 +78,20 @@ class SnowflakeTables(SqlTables):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        holder, done = self._connection.another(), threading.Event()
-        self._beat_error = None
-
-        def beat() -> None:
-            while not done.wait(BEAT_S):
-                try:
-                    self._lock(holder)
-                except PlatformError as error:
-                    self._beat_error = error
-                    return
-
-        beating = threading.Thread(target=beat, daemon=True)
+        holder = self._connection.another()
         try:
             with holder.transaction():
-                self._lock(holder)
-                beating.start()
+                self._held = _Held(lambda: self._lock(holder))
                 try:
                     yield
                 finally:
-                    done.set()
-                    beating.join()
+                    self._held.end()
         finally:
             holder.close()
 
     def _check_alone(self) -> None:
-        if self._beat_error is not None:
-            raise self._beat_error
+        if self._held is not None:
+            self._held.beat()
 
     def _create_books(self) -> None:
         super()._create_books()
@@ -137,3 +125,36 @@ def _logical(kind: str, precision: int | None, scale: int | None) -> str:
     if kind != "NUMBER":
         return _LOGICAL.get(kind, lower(kind))
     return "bigint" if (precision, scale) == (19, 0) else f"decimal({precision},{scale})"
+
+
+class _Held:
+    """A lock that is taken, and once more every `BEAT_S` until the end, in a thread beside."""
+
+    def __init__(self, take: Callable[[], None]) -> None:
+        self._take = take
+        self._turn = threading.Lock()
+        self._done = threading.Event()
+        self._lost: PlatformError | None = None
+        self.beat()
+        self._thread = threading.Thread(target=self._beats, daemon=True)
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Raises PlatformError where the lock is lost."""
+        with self._turn:
+            if self._lost is None:
+                try:
+                    self._take()
+                except PlatformError as error:
+                    self._lost = error
+            if self._lost is not None:
+                raise self._lost
+
+    def end(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _beats(self) -> None:
+        with suppress(PlatformError):
+            while not self._done.wait(BEAT_S):
+                self.beat()
