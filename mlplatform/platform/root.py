@@ -89,6 +89,10 @@ class Platform:
         item = self.items.get("workers", "worker")
         return item is not None and abs(time.time() - float(item.value["beat_at"])) < WORKER_BEAT_S
 
+    def clock_doubt(self) -> str:
+        """Why the machine's clock is not to be believed now, or "" where it is; what is deleted by a wrong one is gone."""
+        return SteadyClock(self.home.clock).doubt()
+
     @cached_property
     def store(self) -> ObjectStore:
         from mlplatform.platform.connections import object_store

@@ -97,7 +97,6 @@ class SystemStations(DataStations):
     def _retrain(self, station: str) -> Retrain:
         from mlplatform.stations.live import live_digest
         from mlplatform.stations.retrain import Retrain
-        from mlplatform.stations.steady_clock import SteadyClock
 
         served = next((e for e in self.spec.all(EndpointSpec) if e.name == station), None)
         model = self.spec.get(ModelSpec, served.model if served else station)
@@ -120,7 +119,7 @@ class SystemStations(DataStations):
             monitors=self.spec.all(MonitorSpec),
             refresh=next((r for r in self.spec.all(RefreshSpec) if r.station == station), None),
             spec_version=fingerprint(self.spec),
-            doubt=lambda: SteadyClock(p.home.clock, reads=True).doubt(),
+            doubt=p.clock_doubt,
         )
 
     def retrains(self) -> list[Retrain]:

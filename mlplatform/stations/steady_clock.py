@@ -61,21 +61,20 @@ class SteadyClock:
     """Looks at both clocks whenever it is asked; safe to ask from several threads.
 
     Args:
-        kept: the file; None: what was before this process is not asked. reads: leaves the file as it is.
+        kept: the file; None: what was before this process is not asked. Whichever process sees a step writes it down.
     """
 
     def __init__(
         self,
         kept: Path | None = None,
         *,
-        reads: bool = False,
         wall: Callable[[], float] = time.time,
         counted: Callable[[], float] = uptime,
         boot: str | None = None,
     ) -> None:
         self._wall = wall
         self._counted = counted
-        self._file = None if reads else kept
+        self._file = kept
         self._lock = threading.Lock()
         self._moved_s = 0.0
         self._written = _read(kept) if kept is not None else None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.platform import open_platform
 from mlplatform.stations.steady_clock import BELIEVED_S, SteadyClock
 from mlplatform_tests.cli.commands import make_shell
 
@@ -27,11 +26,9 @@ class Machine:
         self.wall_s += seconds
         self.counted_s += seconds
 
-    def clock(self, *, reads: bool = False) -> SteadyClock:
+    def clock(self) -> SteadyClock:
         """That of a process that starts now."""
-        return SteadyClock(
-            self.kept, reads=reads, wall=lambda: self.wall_s, counted=lambda: self.counted_s, boot=self.boot
-        )
+        return SteadyClock(self.kept, wall=lambda: self.wall_s, counted=lambda: self.counted_s, boot=self.boot)
 
 
 @pytest.fixture
@@ -80,11 +77,13 @@ def test_a_home_that_does_not_tell_begins_in_doubt(machine: Machine, content: st
     assert "is not known" in machine.clock().doubt()
 
 
-def test_who_only_reads_sees_the_step_and_leaves_it_to_the_worker(machine: Machine) -> None:
-    before = machine.kept.read_bytes()
+def test_whoever_sees_a_step_first_tells_the_others(machine: Machine) -> None:
+    worker = machine.clock()
     machine.wall_s += DAY_S
-    assert machine.clock(reads=True).was_set()
-    assert machine.kept.read_bytes() == before
+    assert machine.clock().was_set()
+    machine.passes(100)
+    assert machine.clock().doubted_for_s() == 100
+    assert worker.was_set()
 
 
 def test_what_slewing_adds_up_to_is_no_step(machine: Machine) -> None:
@@ -106,7 +105,6 @@ def test_a_step_is_told_once_whoever_asks_besides(machine: Machine) -> None:
 
 def test_a_new_home_is_not_in_doubt_and_one_of_before_is(tmp_path: Path) -> None:
     shell = make_shell(tmp_path)
-    home = shell.platform().home
-    assert SteadyClock(home.clock, reads=True).doubt() == ""
-    home.clock.unlink()
-    assert SteadyClock(open_platform(shell.platform().env).home.clock, reads=True).doubt()
+    assert shell.platform().clock_doubt() == ""
+    shell.platform().home.clock.unlink()
+    assert "is not known" in shell.platform().clock_doubt()

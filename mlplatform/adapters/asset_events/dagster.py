@@ -102,9 +102,8 @@ class DagsterAssetEvents:
 
         from mlplatform.adapters.asset_events.set_back import bring_back
 
-        instance = self._instance
         try:
-            return bring_back(instance, now.timestamp())
+            return bring_back(self._instance, now.timestamp())
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise UnavailableError(
                 f"The Dagster instance at '{self._home}' did not take back times that lie ahead: {error}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -136,3 +137,14 @@ def check_runs(installation: Installation) -> Counter[str]:
     left = [run.run_id for run in runs if run.status in OPEN]
     assert not left, f"runs are left as going on: {left}"
     return Counter(run.status.value for run in runs)
+
+
+def ahead(installation: Installation, now: datetime) -> list[str]:
+    """Sensors and schedules that Dagster takes for evaluated after `now`, and so would leave alone until then."""
+    found = []
+    for state in installation.site.instance.all_instigator_state():
+        data: Any = state.instigator_data
+        times = {k: v for k, v in (data._asdict() if data is not None else {}).items() if k.endswith("_timestamp")}
+        if any(value is not None and value > now.timestamp() + 5 for value in times.values()):
+            found.append(state.instigator_name)
+    return found
