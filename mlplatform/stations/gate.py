@@ -39,10 +39,8 @@ def _utc_now() -> datetime:
 
 
 class Gate:
-    """Judges candidates of one model; `endpoint` is ``<system>/<endpoint>`` that serves it, or None.
-
-    `warehouse`: where rows are that no build unloads.
-    """
+    """Judges candidates of one model; `endpoint` is ``<system>/<endpoint>`` that serves it, or None. `warehouse` has rows that
+    no build unloads."""
 
     def __init__(
         self,
