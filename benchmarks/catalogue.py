@@ -51,7 +51,10 @@ ALL = (
     Benchmark("start.definitions", _START, "definitions", 1),
     Benchmark("refresh.freshness", _FRESH, "freshness", 2.5),
     Benchmark("refresh.overhead.s1", "benchmarks.overhead.bench", "s1", 3.5),
-    *(Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n) for n in ("snowflake",)),
+    *(
+        Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n)
+        for n in ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
+    ),
     Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
     Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),

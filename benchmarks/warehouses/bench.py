@@ -41,7 +41,9 @@ class Both:
     def load_bare(self) -> float:
         table = self._next("bare")
         self.bare.ask("prepare", table=table)
-        return self.asked(self.bare, "load", table=table, key=KEY)
+        seconds = float(self.bare.ask("load", table=table, key=KEY)["seconds"])
+        self.asked(self.bare, "count", table=table)
+        return seconds
 
     def unload_ours(self) -> float:
         return self.asked(self.ours, "unload", table="ours_0")

@@ -58,3 +58,9 @@ class Place:
     def file(self, key: str) -> Path:
         """An object's file, where the store is a folder."""
         return Path(self.store_settings["path"]) / key
+
+    def url(self, key: str) -> str:
+        """An object as its engine names it: its file, or its address in S3."""
+        if self.store == "directory":
+            return str(self.file(key))
+        return f"s3://{self.store_settings['bucket']}/{self.store_settings['prefix']}/{key}"

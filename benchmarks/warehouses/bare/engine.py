@@ -16,8 +16,12 @@ class Bare(Protocol):
         """An empty table."""
         ...
 
-    def load(self, table: str, key: str) -> int:
+    def load(self, table: str, key: str) -> None:
         """The object into the table, the fastest way."""
+        ...
+
+    def count(self, table: str) -> int:
+        """Rows of the table."""
         ...
 
     def unload(self, table: str, prefix: str) -> int:
@@ -40,7 +44,8 @@ def serve(make: Callable[[Place], Bare]) -> None:
         {
             "open": lambda place: made.append(make(Place(**place))),
             "prepare": lambda table: made[0].prepare(table),
-            "load": lambda table, key: rows(made[0].load(table, key)),
+            "load": lambda table, key: made[0].load(table, key),
+            "count": lambda table: rows(made[0].count(table)),
             "unload": lambda table, prefix: rows(made[0].unload(table, prefix)),
             "read": lambda sql: rows(made[0].read(sql)),
         }

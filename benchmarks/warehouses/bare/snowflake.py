@@ -32,15 +32,16 @@ class BareSnowflake:
             "price FLOAT NOT NULL, trading_day DATE NOT NULL)"
         )
 
-    def load(self, table: str, key: str) -> int:
+    def load(self, table: str, key: str) -> None:
         file = self._place.file(key)
         self._cursor.execute(f"PUT 'file://{file}' @loading AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
         self._cursor.execute(
             f"COPY INTO {table} FROM @loading/{file.name} FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) "
             "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
         )
-        ((_, _, _, rows, *_),) = self._cursor.fetchall()
-        return int(rows)
+
+    def count(self, table: str) -> int:
+        return int(self._cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608 - from here
 
     def unload(self, table: str, prefix: str) -> int:
         import pyarrow.parquet as pq
