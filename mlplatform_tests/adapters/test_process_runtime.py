@@ -106,7 +106,7 @@ def test_an_interrupt_while_it_is_asked_leaves_no_answer_for_the_next_call(tmp_p
         "from mlplatform.errors import UnavailableError\n"
         "model = PackageRuntimes().load(Path(sys.argv[1])); first = model._score.pid\n"
         "def interrupt():\n"
-        "    while not model._score._asking.locked(): time.sleep(0.01)\n"
+        "    while not model._score._keeper._asking.locked(): time.sleep(0.01)\n"
         "    time.sleep(0.3); os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=interrupt).start()\n"
         "try: model.predict_rows([{'ticker_symbol': 'AAPL', 'change': 1002.0}])\n"
