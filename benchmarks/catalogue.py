@@ -40,6 +40,7 @@ _DRIFT = "benchmarks.drift.bench"
 _START = "benchmarks.start.bench"
 _FRESH = "benchmarks.freshness.bench"
 _WAREHOUSES = "benchmarks.warehouses.bench"
+_WAREHOUSES_LONG = "benchmarks.warehouses.long"
 
 ALL = (
     *(Benchmark(f"serving.{n}", _SERVING, "serving", 1.5, n) for n in ("asgi", "mlserver", "mlflow", "bentoml", "ray")),
@@ -58,6 +59,11 @@ ALL = (
     Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
     Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),
+    *(
+        Benchmark(f"warehouses.memory.{n}", _WAREHOUSES_LONG, "memory", 6, n, full=True)
+        for n in ("ducklake", "redshift")
+    ),
+    Benchmark("warehouses.executors", _WAREHOUSES_LONG, "executors", 10, full=True),
     Benchmark("refresh.half_hour", _FRESH, "half_hour", 32, full=True),
 )
 

@@ -72,7 +72,10 @@ def hive(folder: Path, *, executors: int = 0) -> Iterator[Place]:
 
     store = _folder_store(folder)
     master = f"local-cluster[{executors},1,1024]" if executors else "local[2]"
-    with started(_made(folder / "server"), master=master, tuned={"spark.sql.shuffle.partitions": "4"}) as server:
+    tuned = {"spark.sql.shuffle.partitions": "4"}
+    if executors:
+        tuned["spark.sql.files.openCostInBytes"] = str(128 * 1024 * 1024)  # a part is a task, however small
+    with started(_made(folder / "server"), master=master, tuned=tuned) as server:
         settings = {"adapter": store["store"], "settings": store["store_settings"]}
         yield Place(
             "hive",
@@ -114,7 +117,7 @@ ENGINES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
 }
 """Name → starts it; `folder` takes all its files."""
 
-_LAKE = {
+_LAKE: dict[str, Any] = {
     "loader": "INSERT … SELECT FROM read_parquet",
     "unloader": "COPY TO (Parquet)",
     "reader": "DuckDB's to_arrow_table",

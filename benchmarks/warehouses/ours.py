@@ -11,6 +11,8 @@ from typing import Any
 from benchmarks.measured import answer
 from benchmarks.warehouses.data import ORDER, SELECT, schema
 from benchmarks.warehouses.place import Place
+from mlplatform.core.drift.profile import Field
+from mlplatform.core.drift.profile_sql import take_baseline
 from mlplatform.core.features.pull import FILE, Pull
 from mlplatform.core.loads.plan import LoadPlan, ParquetFormat
 from mlplatform.entrypoints.contract import Job
@@ -48,7 +50,15 @@ class Ours:
         if info is None:
             raise RuntimeError(f"there is no object '{key}'")
         self._plans[table] = LoadPlan(
-            table, _SHARD, guard.last, "1", guard.epoch, key, info.etag, info.size_bytes, ParquetFormat()
+            table,
+            _SHARD,
+            guard.last,
+            str(int(guard.last or 0) + 1),
+            guard.epoch,
+            key,
+            info.etag,
+            info.size_bytes,
+            ParquetFormat(),
         )
 
     def load(self, table: str) -> dict[str, Any]:
@@ -69,6 +79,12 @@ class Ours:
         import pyarrow as pa
 
         return {"rows": pa.Table.from_batches(list(batches(self._warehouse, SELECT + table))).num_rows}
+
+    def profile(self, table: str) -> None:
+        """The table's profile, taken by the engine, as a monitor's reference is."""
+        fields = [Field("change", "numeric"), Field("price", "numeric"), Field("sector", "category")]
+        histogram = self._warehouse.capabilities.histogram
+        take_baseline(self._warehouse.query, table, fields, histogram=histogram)
 
     def describe(self, table: str, rows: int) -> dict[str, Any]:
         """The channel of a job whose rows are those of the table; and of one with none of them."""
@@ -102,6 +118,7 @@ if __name__ == "__main__":
             "load": ours.load,
             "unload": ours.unload,
             "read": ours.read,
+            "profile": ours.profile,
             "describe": ours.describe,
             "pulled": ours.pulled,
         }

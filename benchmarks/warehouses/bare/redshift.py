@@ -38,7 +38,8 @@ class BareRedshift:
         self._cursor.execute(f"COPY {table} FROM '{self._place.url(key)}' IAM_ROLE DEFAULT FORMAT AS PARQUET")
 
     def count(self, table: str) -> int:
-        return int(self._cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608 - from here
+        ((rows,),) = self._cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchall()  # noqa: S608 - from here
+        return int(rows)
 
     def unload(self, table: str, prefix: str) -> int:
         to = f"{prefix}part-"

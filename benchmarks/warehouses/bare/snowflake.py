@@ -41,7 +41,9 @@ class BareSnowflake:
         )
 
     def count(self, table: str) -> int:
-        return int(self._cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608 - from here
+        self._cursor.execute(f"SELECT COUNT(*) FROM {table}")  # noqa: S608 - from here
+        ((rows,),) = self._cursor.fetchall()
+        return int(rows)
 
     def unload(self, table: str, prefix: str) -> int:
         import pyarrow.parquet as pq
