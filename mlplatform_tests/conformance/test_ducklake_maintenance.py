@@ -210,3 +210,20 @@ def reading(catalogue: Path) -> Iterator[None]:
 
 def traces(folder: Path, text: bytes) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+
+
+@pytest.mark.parametrize("between", [False, True], ids=["right behind it", "after a read of now"])
+def test_who_read_a_version_that_has_expired_reads_on(loaded: Case, *, between: bool) -> None:
+    old = version(loaded)
+    reader = loaded.open()
+    with closing(reader):  # type: ignore[type-var]
+        assert reader.query("SELECT count(*) AS n FROM prices", at=old).to_pylist() == [{"n": 8}]
+        if between:
+            reader.query("SELECT 1 AS one")
+        loaded.load("in/new.csv", HEADER + b"N,,1,,2020-01-01\n")
+        loaded.warehouse.maintain(now=datetime.now(UTC) + 2 * HOUR, keep=timedelta(0))
+        with pytest.raises(NotFoundError, match=f"no version '{old}'"):
+            reader.query("SELECT count(*) AS n FROM prices", at=old)
+        assert reader.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 9}]
+        with pytest.raises(NotFoundError, match=f"no version '{old}'"):
+            reader.unload({"u": "SELECT 1 AS one"}, loaded.store, at=old)

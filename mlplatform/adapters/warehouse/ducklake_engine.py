@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CATALOG = "w"
 _OPEN_VERSIONS = 4
+_EXPIRED = "No snapshot found"
+"""What DuckLake says of a version that is attached and has expired."""
 
 
 class DuckLakeEngine:
@@ -85,14 +87,23 @@ class DuckLakeEngine:
 
     def reader(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
         """A connection that can neither write nor reach any file outside the warehouse, set to the version `at`."""
+        import duckdb
+
         self._renew()
         if self._reader is None:
             if not self.place.is_there():
                 self.writer()
             self._reader = self._locked()
-        if at is not None and not self.place.attach_later:
-            return self._reader_of(self._reader, at)
-        self._use(self._reader, CATALOG if at is None else self._version(self._reader, at))
+        try:
+            if at is not None and not self.place.attach_later:
+                return self._reader_of(self._reader, at)
+            self._use(self._reader, CATALOG if at is None else self._version(self._reader, at))
+        except duckdb.InvalidInputException as error:
+            if _EXPIRED not in str(error):
+                raise
+            # The version that it was set to has expired: it would answer nothing more.
+            self._close_readers()
+            return self.reader(at)
         return self._reader
 
     def apart(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -121,10 +132,10 @@ class DuckLakeEngine:
 
     def _reader_of(self, reader: duckdb.DuckDBPyConnection, at: str) -> duckdb.DuckDBPyConnection:
         """A connection of its own for the version, where a locked one attaches nothing more."""
+        self._check_version(reader, at)
         if at in self._apart:
             self._apart.move_to_end(at)
             return self._apart[at]
-        self._check_version(reader, at)
         if len(self._apart) >= _OPEN_VERSIONS:
             self._apart.popitem(last=False)[1].close()
         connection = self._apart[at] = self._locked(f"SNAPSHOT_VERSION {int(at)}")
@@ -167,22 +178,28 @@ class DuckLakeEngine:
         return self._folders[table]
 
     def close(self) -> None:
-        for connection in (self._writer, self._reader, *self._apart.values()):
-            if connection is not None:
-                connection.close()
-        self._writer = self._reader = None
-        self._used = ""
-        self._versions.clear()
-        self._apart.clear()
+        self._close_readers()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
 
+    def _close_readers(self) -> None:
+        for connection in (self._reader, *self._apart.values()):
+            if connection is not None:
+                connection.close()
+        self._reader = None
+        self._used = ""
+        self._versions.clear()
+        self._apart.clear()
+
     def _version(self, reader: duckdb.DuckDBPyConnection, at: str) -> str:
+        self._check_version(reader, at)
         if at in self._versions:
             self._versions.move_to_end(at)
             return self._versions[at]
-        self._check_version(reader, at)
         alias = f"v{at}"
         if len(self._versions) >= _OPEN_VERSIONS:
             self._use(reader, CATALOG)
