@@ -60,10 +60,15 @@ def executors(options: Options) -> list[Row]:
         both(two), both(one)
         say = options.say
         pairs = paired(lambda: both(two), lambda: both(one), rounds=options.rounds(), say=say)
+    return executor_rows(pairs, rows * PARTS)
+
+
+def executor_rows(pairs: list[tuple[dict[str, float], dict[str, float]]], rows: int) -> list[Row]:
+    """What the rounds say: seconds with two executors, and with one."""
     return [
         row(
             f"warehouses.executors.{what}",
-            f"{title} of {rows * PARTS:,} rows in {PARTS} objects with two executor processes",
+            f"{title} of {rows:,} rows in {PARTS} objects with two executor processes",
             "s",
             *series(pairs, what),
             peer_name="one executor process",

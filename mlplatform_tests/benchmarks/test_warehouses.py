@@ -14,6 +14,7 @@ from benchmarks.render import FAMILIES
 from benchmarks.warehouses.bench import opened, warehouse
 from benchmarks.warehouses.data import memory_mib, schema, write_parquet
 from benchmarks.warehouses.engines import ENGINES
+from benchmarks.warehouses.long import executor_rows
 
 
 def test_every_engine_is_a_benchmark_and_has_a_loader_of_its_own_beside_ours() -> None:
@@ -52,6 +53,13 @@ def test_both_sides_load_unload_and_read_every_row(tmp_path: Path) -> None:
     assert all(s > 0 for s in seconds)
     parts = list((tmp_path / "ducklake" / "objects" / "out").rglob("*.parquet"))
     assert [pq.read_metadata(part).num_rows for part in parts] == [1_500, 1_500]
+
+
+def test_two_executors_are_to_take_two_thirds_of_the_time_of_one() -> None:
+    pairs = [({"load": 9.0, "profile": 2.0}, {"load": 10.0, "profile": 3.2})]
+    profile, load = executor_rows(pairs, 8_000)
+    assert (profile.id, profile.ratio, profile.holds) == ("warehouses.executors.profile", 1.6, True)
+    assert (load.id, load.holds, load.bar) == ("warehouses.executors.load", False, "peer / ours ≥ 1.5")
 
 
 @pytest.mark.slow
