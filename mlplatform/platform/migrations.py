@@ -64,7 +64,7 @@ def migrate(root: Path, *, now: datetime, to: int = STATE_VERSION, migrations: M
             next_step="Install the release that wrote it, or the newer one.",
         )
     home = Home(root)
-    safety = root.with_name(f"{root.name}.before-migration-{now:%Y%m%dT%H%M%SZ}.tar")
+    safety = root.with_name(f"{root.name}.before-migration-{now:%Y%m%dT%H%M%S.%fZ}.tar")
     backup(home, safety, now=now)
     steps = [f"backup written to {safety}"]
     for version in range(found.version, to):

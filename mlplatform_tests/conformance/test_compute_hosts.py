@@ -74,8 +74,12 @@ SCRIPTS = {
         last = max([int(p.suffix[1:]) for p in at.glob("checkpoint.*")], default=0)
         print("begins behind", last, flush=True)
         if host == "algo-2" and not last:
+            (at / ".here").touch()
             time.sleep(600)
         if host == "algo-1":
+            other = at.parents[2] / "hosts/algo-2/opt/ml/checkpoints"
+            while not last and not (other / ".here").exists():
+                time.sleep(0.01)
             for n in range(last + 1, last + 4):
                 (at / f"checkpoint.{n}").write_text(str(n))
                 (at / f"checkpoint.{n - 2}").unlink(missing_ok=True)

@@ -78,7 +78,7 @@ def steps(log: list[str], *, fail: bool) -> Migrations:
 def test_state_of_an_older_release_is_brought_up_step_by_step_with_a_backup_beside_it(shell: Shell) -> None:
     log: list[str] = []
     said = migrate(shell.home, now=NOW, to=3, migrations=steps(log, fail=False))
-    safety = shell.home.with_name("home.before-migration-20260102T030405Z.tar")
+    safety = shell.home.with_name("home.before-migration-20260102T030405.000000Z.tar")
     assert said == [f"backup written to {safety}", "version 1 → 2: rename a room", "version 2 → 3: fill it"]
     assert (log, stamp(shell.home).version, stamp(shell.home).profile) == (["first", "second"], 3, "local")
     restore(safety, shell.root / "old")
