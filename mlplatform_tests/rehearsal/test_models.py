@@ -84,7 +84,7 @@ def test_no_remote_system_of_the_profile_is_reached_and_queries_are_translated_f
 
 
 def test_a_query_that_the_profiles_warehouse_cannot_run_fails(remote: House) -> None:
-    remote.edit("churn", "FROM churn_table", "FROM churn_table TABLESAMPLE 90 PERCENT", file="features.sql")
+    remote.edit("churn", "FROM churn_table", "FROM churn_table TABLESAMPLE 100 PERCENT", file="features.sql")
     report = remote.rehearse("churn")
     (failed,) = report.failed
     assert failed.error is not None
