@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,22 @@ def test_two_openings_see_each_other(make_item_store: MakeItemStore) -> None:
     assert second.put("c", "k", {"n": 2}, expected_version=1).version == 2
     with pytest.raises(ConflictError):
         first.put("c", "k", {"n": 3}, expected_version=1)
+
+
+def test_four_that_count_at_once_lose_none(make_item_store: MakeItemStore) -> None:
+    def count(_: int) -> None:
+        store, left = make_item_store(), 10
+        while left:
+            item = store.get("counters", "one")
+            value, version = (item.value["n"], item.version) if item else (0, 0)
+            with contextlib.suppress(ConflictError):
+                store.put("counters", "one", {"n": value + 1}, expected_version=version)
+                left -= 1
+
+    make_item_store().put("counters", "other", {})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(4)))
+    assert make_item_store().get("counters", "one") == Item("one", {"n": 40}, 40)
 
 
 def test_four_processes_count_without_losing_one(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlplatform.adapters.item_store.json_value import encoded
 from mlplatform.adapters.sqlite_file import SqliteFile
-from mlplatform.errors import ConflictError, DataError
+from mlplatform.errors import ConflictError
 from mlplatform.ports.item_store import Item
 
 FORMAT = 1
@@ -41,10 +42,7 @@ class SqliteItemStore:
         return None if row is None else _item(*row)
 
     def put(self, collection: str, key: str, value: Mapping[str, Any], *, expected_version: int | None = None) -> Item:
-        try:
-            encoded = json.dumps(dict(value), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-        except (TypeError, ValueError) as error:
-            raise DataError(f"Item '{collection}/{key}' cannot be stored as JSON: {error}.") from error
+        text = encoded(collection, key, value)
         with self._file.transaction(write=True) as connection:
             row = connection.execute(_GET, (collection, key)).fetchone()
             version = 0 if row is None else row[2]
@@ -53,8 +51,8 @@ class SqliteItemStore:
                     f"Item '{collection}/{key}' is at version {version}; expected {expected_version} (0 = none).",
                     next_step="Read it again and decide anew.",
                 )
-            connection.execute(_PUT, (collection, key, version + 1, encoded))
-        return _item(key, encoded, version + 1)
+            connection.execute(_PUT, (collection, key, version + 1, text))
+        return _item(key, text, version + 1)
 
     def delete(self, collection: str, key: str) -> None:
         with self._file.connection() as connection:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from mlplatform.adapters.aws.client import aws_client
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
 from mlplatform.adapters.object_store.s3_errors import mapped
 from mlplatform.adapters.object_store.source import opened
@@ -159,13 +160,8 @@ class _Body(io.RawIOBase):
 
 
 def _client(options: Mapping[str, Any]) -> S3Client:
-    try:
-        import boto3
-        from botocore.config import Config
-    except ImportError as error:
-        raise ImportError("The S3 object store needs boto3: pip install 'mlplatform[s3]'") from error
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
-    return boto3.client("s3", config=config, **options)
+    client: S3Client = aws_client("s3", options)
+    return client
 
 
 def _etag(answer: Any) -> str:

@@ -1,10 +1,10 @@
-"""boto3's errors on S3 as the platform's, by one table of S3's error codes."""
+"""boto3's errors on S3 as the platform's: S3's own error codes beside those that services share."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
+from mlplatform.adapters.aws.errors import aws_mapped
 from mlplatform.errors import (
     ConflictError,
     NotFoundError,
@@ -12,9 +12,7 @@ from mlplatform.errors import (
     PlatformError,
     StateError,
     ThrottledError,
-    TimedOutError,
     UnavailableError,
-    UserError,
 )
 
 _KINDS: dict[str, type[PlatformError]] = {
@@ -23,20 +21,9 @@ _KINDS: dict[str, type[PlatformError]] = {
     "NoSuchBucket": NotFoundError,
     "PreconditionFailed": ConflictError,
     "412": ConflictError,
-    "AccessDenied": PermissionDeniedError,
     "403": PermissionDeniedError,
     "AllAccessDisabled": PermissionDeniedError,
-    "ExpiredToken": PermissionDeniedError,
-    "InvalidAccessKeyId": PermissionDeniedError,
-    "InvalidToken": PermissionDeniedError,
-    "SignatureDoesNotMatch": PermissionDeniedError,
-    "RequestTimeTooSkewed": PermissionDeniedError,
-    "SlowDown": ThrottledError,
     "503": ThrottledError,
-    "Throttling": ThrottledError,
-    "ThrottlingException": ThrottledError,
-    "TooManyRequests": ThrottledError,
-    "RequestTimeout": TimedOutError,
     # Two conditional writes met; S3 says that neither outcome is known, and asks to try again.
     "ConditionalRequestConflict": UnavailableError,
     "OperationAborted": UnavailableError,
@@ -44,33 +31,10 @@ _KINDS: dict[str, type[PlatformError]] = {
 }
 _STEPS: dict[type[PlatformError], str] = {
     PermissionDeniedError: "Check the credentials and the bucket's policy.",
-    ThrottledError: "Try again later.",
-    UnavailableError: "Try again later; check endpoint and network.",
-    TimedOutError: "Try again later; check endpoint and network.",
     StateError: "Restore the object from its archive class.",
 }
 
 
-@contextlib.contextmanager
-def mapped(url: str) -> Iterator[None]:
+def mapped(url: str) -> AbstractContextManager[None]:
     """Errors of the block, which works on `url`, as the platform's."""
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except boto.ClientError as error:
-        answer = error.response.get("Error", {})
-        code, message = str(answer.get("Code", "")), answer.get("Message", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        kind = _KINDS.get(code) or (UnavailableError if status >= 500 else UserError)
-        raise _made(kind, f"{url}: S3 answered {code or status}: {message}") from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
-        raise _made(PermissionDeniedError, f"{url}: no usable credentials: {error}") from error
-    except (boto.ConnectTimeoutError, boto.ReadTimeoutError) as error:
-        raise _made(TimedOutError, f"{url}: {error}") from error
-    except boto.BotoCoreError as error:
-        raise _made(UnavailableError, f"{url}: {error}") from error
-
-
-def _made(kind: type[PlatformError], message: str) -> PlatformError:
-    return kind(f"{message.rstrip('.')}.", next_step=_STEPS.get(kind, ""))
+    return aws_mapped(url, service="S3", kinds=_KINDS, steps=_STEPS)
