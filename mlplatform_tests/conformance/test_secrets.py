@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.errors import NotFoundError, UserError
+from mlplatform_tests.conformance.secret_places import Place, place
+
+__all__ = ["place"]
 
 VALUE = "hunter2"
+
+
+@pytest.mark.parametrize("value", [VALUE, " a b\n", "ü€😀", '{"user": "a", "password": "b"}'])
+def test_secret_comes_back_as_it_was_written(place: Place, value: str) -> None:
+    place.write("mine", value)
+    assert place.secrets.get("mine").get_secret_value() == value
+
+
+def test_secret_hides_itself(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.write("mine", VALUE)
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)
+    assert VALUE not in f"{place.secrets.get('mine')} {place.secrets.get('mine')!r} {place.secrets!r}"
+    assert VALUE not in caplog.text
+
+
+def test_missing_secret_is_named_with_where_it_was_looked_for(place: Place) -> None:
+    place.write("mine", VALUE)
+    with pytest.raises(NotFoundError, match="'absent'") as error:
+        place.secrets.get("absent")
+    assert place.looked_for in str(error.value)
+    assert VALUE not in str(error.value)
+
+
+def test_secret_that_is_made_after_it_was_missed(place: Place) -> None:
+    with pytest.raises(NotFoundError):
+        place.secrets.get("late")
+    place.write("late", VALUE)
+    assert place.secrets.get("late").get_secret_value() == VALUE
+
+
+def test_rotated_secret_is_seen_after_a_while(place: Place) -> None:
+    place.write("mine", VALUE)
+    assert place.secrets.get("mine").get_secret_value() == VALUE
+    place.write("mine", "rotated")
+    place.pass_time(61)
+    assert place.secrets.get("mine").get_secret_value() == "rotated"
 
 
 def test_secret_of_the_environment() -> None:

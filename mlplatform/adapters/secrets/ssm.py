@@ -1,0 +1,70 @@
+"""Secrets from AWS Systems Manager's Parameter Store (https://docs.aws.amazon.com/systems-manager/latest/userguide/).
+
+The secret called `name` is the newest version of the parameter ``<prefix><name>``, decrypted where it is a SecureString.
+A value is kept for `cache_s` seconds, after which a changed one is seen.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import Field, SecretStr
+
+from mlplatform.adapters.aws.client import AwsSettings
+from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.adapters.aws.silence import unlogged
+from mlplatform.adapters.secrets.cache import SecretCache
+from mlplatform.errors import NotFoundError, PermissionDeniedError, PlatformError, UserError
+
+# Without ':', which would choose a version or a label.
+_NAME = re.compile(r"[A-Za-z0-9/_.-]{1,1011}")
+_KINDS: dict[str, type[PlatformError]] = {
+    "ParameterNotFound": NotFoundError,
+    "ParameterVersionNotFound": NotFoundError,
+    "InvalidKeyId": PermissionDeniedError,
+}
+_STEPS: dict[type[PlatformError], str] = {
+    NotFoundError: "Make the parameter, or change the connection's prefix.",
+    PermissionDeniedError: "Allow ssm:GetParameter on it (and kms:Decrypt on its key), or renew the credentials.",
+}
+
+
+class SsmSettings(AwsSettings):
+    """A connection's settings, as a profile writes them."""
+
+    prefix: str = Field(default="/mlplatform/", description="In front of each name.")
+    cache_s: float = Field(default=300, ge=0, description="Seconds after which a value is read again.")
+
+
+class SsmSecrets:
+    """Implements `ports.secrets.Secrets`; `client_options` are further arguments of ``boto3.client``."""
+
+    def __init__(
+        self,
+        settings: SsmSettings,
+        *,
+        client_options: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._prefix = settings.prefix
+        self._client = settings.client("ssm", client_options)
+        self._cache = SecretCache(self._read, kept_s=settings.cache_s, clock=clock)
+
+    def get(self, name: str) -> SecretStr:
+        return self._cache.get(name)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _read(self, name: str) -> SecretStr:
+        whole = self._prefix + name
+        what = f"Secret '{name}' (parameter '{whole}')"
+        if not _NAME.fullmatch(whole):
+            raise UserError(f"{what}: a parameter's name has 1 to 1011 letters, digits and /_.- only.")
+        with aws_mapped(what, service="Systems Manager", kinds=_KINDS, steps=_STEPS), unlogged():
+            answer = self._client.get_parameter(Name=whole, WithDecryption=True)
+        return SecretStr(answer["Parameter"]["Value"])
