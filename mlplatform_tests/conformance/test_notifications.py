@@ -1,4 +1,4 @@
-"""The contract of the notifications port, over every adapter, with a real web hook as a target."""
+"""What is Apprise's alone in the notifications: several targets, with a real web hook as one of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
-from mlplatform.adapters.notifications.apprise import SENT, AppriseNotifications
+from mlplatform.adapters.notifications.apprise import AppriseNotifications
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.errors import UnavailableError
 from mlplatform.ports.notifications import Notification
@@ -102,18 +100,6 @@ def test_a_notification_reaches_every_target(
     assert capsys.readouterr().err == "[drift] Drift\nchange moved\n"
 
 
-def test_the_same_key_is_sent_once_whoever_sends_it(open_notifications: Open, hook: Hook, tmp_path: Path) -> None:
-    assert [open_notifications().send(FIRST) for _ in range(3)] == [True, False, False]
-    assert (len(hook.got), len(lines(tmp_path))) == (1, 1)
-
-
-def test_of_many_that_send_one_key_at_once_one_sends(open_notifications: Open, hook: Hook, tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        sent = list(pool.map(lambda _: open_notifications().send(FIRST), range(8)))
-    assert sum(sent) == 1
-    assert (len(hook.got), len(lines(tmp_path))) == (1, 1)
-
-
 def test_a_target_that_was_away_gets_it_with_the_next_one(open_notifications: Open, hook: Hook, tmp_path: Path) -> None:
     hook.status = 503
     assert open_notifications().send(FIRST) is True
@@ -137,14 +123,6 @@ def test_where_no_target_takes_it_the_error_says_so_and_it_can_be_sent_again(
         nowhere.send(FIRST)
     hook.status = 200
     assert open_notifications().send(FIRST) is True
-
-
-def test_a_claim_of_a_process_that_died_is_taken_over_after_a_while(open_notifications: Open, tmp_path: Path) -> None:
-    died = datetime.now(UTC) - timedelta(seconds=30)
-    items = SqliteItemStore(tmp_path / "items.sqlite")
-    items.put(SENT, FIRST.key, {"state": "sending", "at": died.isoformat()})
-    assert open_notifications().send(FIRST) is False
-    assert open_notifications(now=lambda: died + timedelta(seconds=61)).send(FIRST) is True
 
 
 @pytest.mark.parametrize("status", [200, 403])

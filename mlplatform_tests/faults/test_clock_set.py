@@ -14,7 +14,8 @@ import dagster as dg
 import pytest
 
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
-from mlplatform.adapters.notifications.apprise import CLAIM, SENT, AppriseNotifications
+from mlplatform.adapters.notifications.apprise import AppriseNotifications
+from mlplatform.adapters.notifications.sent import CLAIM, SENT
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.components.due_run import due_run
 from mlplatform.core.drift.windows import is_closed

@@ -3,9 +3,8 @@
 A URL holds the service's credentials, so targets are names of secrets, and neither URLs nor what the library logs are
 ever shown. Two targets are always there: a file of JSON lines, and standard error.
 
-What was sent is remembered in the item store under the notification's key. A process claims the key before it sends; a
-claim left by one that died may be taken over after `CLAIM`. What a target did not take waits there with the names of
-the targets still missing, and is tried again with the next notification.
+What was sent is remembered in the item store (`Sent`). What a target did not take waits there with the names of the
+targets still missing, and is tried again with the next notification.
 """
 
 from __future__ import annotations
@@ -17,20 +16,19 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlplatform.errors import ConflictError, PlatformError, UnavailableError
-from mlplatform.ports.item_store import Item, ItemStore
+from mlplatform.adapters.notifications.sent import Sent, utc_now
+from mlplatform.errors import PlatformError, UnavailableError
+from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.notifications import Kind, Notification
 from mlplatform.ports.secrets import Secrets
 
 log = logging.getLogger(__name__)
 
-SENT = "notifications"
 WAITING = "notifications_waiting"
-CLAIM = timedelta(seconds=60)
 MAX_RETRIED = 20
 """Waiting notifications tried again with one call at most."""
 FILE = "file"
@@ -42,10 +40,6 @@ _TYPES: dict[Kind, str] = {
     "failure": "failure",
     "info": "info",
 }
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class AppriseNotifications:
@@ -65,45 +59,31 @@ class AppriseNotifications:
         log: Path,
         targets: Sequence[str] = (),
         console: bool = True,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._items = items
         self._secrets = secrets
         self._log = log
         self._targets = (FILE, *((CONSOLE,) if console else ()), *targets)
         self._now = now
+        self._sent = Sent(items, now)
 
     def send(self, notification: Notification) -> bool:
         """See the port."""
-        claim = self._claim(notification.key)
-        if claim is None:
+        if not self._sent.claim(notification.key):
             return False
         self._retry_waiting()
         missing = self._deliver(notification, self._targets)
         if len(missing) == len(self._targets):
-            self._items.delete(SENT, notification.key)
+            self._sent.let_go(notification.key)
             raise UnavailableError(
                 f"Notification '{notification.key}' reached none of: {', '.join(self._targets)}.",
                 next_step="See the log for each target's reason.",
             )
         if missing:
             self._items.put(WAITING, notification.key, {"notification": asdict(notification), "missing": missing})
-        self._items.put(SENT, notification.key, {"state": "sent", "at": self._now().isoformat()})
+        self._sent.done(notification.key)
         return True
-
-    def _claim(self, key: str) -> Item | None:
-        """The claim on `key`, or None where it was sent, or another process is sending it."""
-        found = self._items.get(SENT, key)
-        if found is not None:
-            age = self._now() - datetime.fromisoformat(found.value["at"])
-            # A claim of the future is from before the clock was set back.
-            if found.value["state"] == "sent" or abs(age) < CLAIM:
-                return None
-        claim = {"state": "sending", "at": self._now().isoformat()}
-        try:
-            return self._items.put(SENT, key, claim, expected_version=0 if found is None else found.version)
-        except ConflictError:
-            return None
 
     def _retry_waiting(self) -> None:
         for item in list(self._items.list(WAITING, limit=MAX_RETRIED)):
