@@ -8,7 +8,6 @@ for writing, and moves bulk data through S3 alone (COPY, UNLOAD).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -51,7 +50,6 @@ class RedshiftConnection(SqlSession):
         self.settings = settings
         self._masked = masked
         self._secrets = secrets
-        self._open: Any = None
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> Any:
         session = self._session()
@@ -75,15 +73,8 @@ class RedshiftConnection(SqlSession):
     def is_conflict(self, error: BaseException) -> bool:
         return is_conflict(error)
 
-    @property
-    def is_open(self) -> bool:
-        return self._open is not None
-
-    def close(self) -> None:
-        session, self._open = self._open, None
-        if session is not None:
-            with suppress(Exception):
-                session.close()
+    def _end(self, session: Any) -> None:
+        session.close()
 
     def _session(self) -> Any:
         if self._open is not None:

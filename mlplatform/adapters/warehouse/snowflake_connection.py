@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.snowflake_errors import is_conflict, is_lost, platform_error
@@ -37,7 +37,6 @@ class SnowflakeConnection(SqlSession):
         self._schema = schema
         self._masked = masked
         self._tag: dict[str, str] = {}
-        self._open: Any = None
         self._answered_at = _clocks()
 
     def execute(
@@ -97,15 +96,8 @@ class SnowflakeConnection(SqlSession):
     def is_conflict(self, error: BaseException) -> bool:
         return is_conflict(error)
 
-    @property
-    def is_open(self) -> bool:
-        return self._open is not None
-
-    def close(self) -> None:
-        session, self._open = self._open, None
-        if session is not None:
-            with suppress(Exception):
-                session.close(retry=False)
+    def _end(self, session: Any) -> None:
+        session.close(retry=False)
 
     def _session(self) -> Any:
         if self._open is not None:

@@ -21,6 +21,7 @@ _LONGEST_PAUSE_S = 2.0
 class SqlSession(ABC):
     """One session at a time; a broken one is opened anew by the next statement."""
 
+    _open: Any = None
     _within = False
 
     @abstractmethod
@@ -36,13 +37,20 @@ class SqlSession(ABC):
         """Whether a driver's error says that another transaction was in the way: nothing was changed."""
 
     @property
-    @abstractmethod
     def is_open(self) -> bool:
         """Whether there is a session that a statement would go to."""
+        return self._open is not None
 
-    @abstractmethod
     def close(self) -> None:
         """Ends the session; the server rolls back what it was in. The next statement opens another."""
+        session, self._open = self._open, None
+        if session is not None:
+            with suppress(Exception):
+                self._end(session)
+
+    @abstractmethod
+    def _end(self, session: Any) -> None:
+        """Ends what was `_open`."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = (), *, subject: str = "") -> list[tuple[Any, ...]]:
         """Rows of one statement that reads."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.adapters.warehouse.sql_books import SqlBooks
 from mlplatform.adapters.warehouse.sql_erasure import erase
 from mlplatform.adapters.warehouse.sql_errors import no_database
 from mlplatform.adapters.warehouse.sql_load import BulkCopy, SqlLoad
+from mlplatform.adapters.warehouse.sql_select import select_sql, tables_of
 from mlplatform.adapters.warehouse.sql_session import SqlSession
 from mlplatform.adapters.warehouse.sql_tables import SqlTables
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.plan import Guard, LoadPlan, Receipt
 from mlplatform.core.tables.books import check_names
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import DataError, NotFoundError
+from mlplatform.errors import DataError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
-from mlplatform.ports.warehouse import Maintained, WarehouseCapabilities
+from mlplatform.ports.warehouse import Maintained, Unloaded, WarehouseCapabilities
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def utc_now() -> datetime:
@@ -28,12 +33,21 @@ def utc_now() -> datetime:
 
 
 class SqlWarehouse(ABC):
-    """The tables of one system. A warehouse of its own adds its capabilities, `query` and `unload`."""
+    """The tables of one system. A warehouse of its own says what it can do, how a statement's rows are read and written out, and
+    what an error of a user's query means. `masked`: errors do not tell values."""
 
     def __init__(
-        self, session: SqlSession, tables: SqlTables, copy: BulkCopy, *, system: str, now: Callable[[], datetime]
+        self,
+        session: SqlSession,
+        tables: SqlTables,
+        copy: BulkCopy,
+        *,
+        system: str,
+        now: Callable[[], datetime],
+        masked: bool = False,
     ) -> None:
         self.system = system
+        self._masked = masked
         self._session = session
         self._tables = tables
         self._books = SqlBooks(session, tables)
@@ -72,6 +86,51 @@ class SqlWarehouse(ABC):
             lambda: erase(self._session, self._tables, erasure), f"Erasure from table '{erasure.table}'"
         )
 
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
+    ) -> pa.Table:
+        select = self._select(sql, at)
+        bound = [naive(value) for value in parameters]
+        with self._query_errors(select, timeout_s):
+            return self._session.reading(lambda: self._read(select, bound, timeout_s))
+
+    def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
+        """See `ports.batches.Batched`."""
+        import pyarrow as pa
+
+        select = self._select(sql, at)
+        with self._query_errors(select):
+            for part in self._read_in_parts(select):
+                yield from part.to_batches() or [pa.RecordBatch.from_pylist([], schema=part.schema)]
+
+    def unload(
+        self,
+        queries: Mapping[str, str],
+        store: ObjectStore,
+        *,
+        format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
+        at: str | None = None,
+    ) -> dict[str, Unloaded]:
+        selects = {prefix: self._select(sql, at) for prefix, sql in queries.items()}
+        with self._query_errors(" UNION ALL ".join(selects.values())):
+            return self._write_out(selects, store, csv=format == "csv")
+
+    @abstractmethod
+    def _read(self, select: str, parameters: Sequence[Any], timeout_s: float | None) -> pa.Table:
+        """Rows of a statement in the warehouse's dialect, which is cancelled after `timeout_s`. Raises PlatformError."""
+
+    def _read_in_parts(self, select: str) -> Iterator[pa.Table]:
+        """The same a part at a time, all of one schema; one part without rows where there are none."""
+        yield self._read(select, (), None)
+
+    @abstractmethod
+    def _write_out(self, selects: Mapping[str, str], store: ObjectStore, *, csv: bool) -> dict[str, Unloaded]:
+        """Each statement's rows (key: the prefix of their objects), read at one state of the tables. Raises PlatformError."""
+
+    @abstractmethod
+    def _query_error(self, error: PlatformError, named: Sequence[str], timeout_s: float | None) -> PlatformError:
+        """The error as one of the user's query, with what is there. `named`: tables of the query, as the dialect has them."""
+
     def maintain(
         self,
         *,
@@ -98,12 +157,23 @@ class SqlWarehouse(ABC):
         """Ends the session. The next call opens another."""
         self._session.close()
 
-    def _refuse_version(self, at: str | None) -> None:
+    def _select(self, sql: str, at: str | None) -> str:
+        """A user's query in the warehouse's dialect."""
+        dialect = self._tables.dialect
         if at is not None:
             raise DataError(
-                f"{self._tables.dialect.warehouse} keeps no snapshots, found a request for version '{at}'.",
+                f"{dialect.warehouse} keeps no snapshots, found a request for version '{at}'.",
                 next_step="Read the unloaded parts of that snapshot instead (`capabilities.snapshots`).",
             )
+        return select_sql(sql, self._tables.schema, dialect)
+
+    @contextmanager
+    def _query_errors(self, select: str, timeout_s: float | None = None) -> Iterator[None]:
+        try:
+            yield
+        except PlatformError as error:
+            named = sorted(tables_of(select, self._tables.dialect))
+            raise self._query_error(error, named, timeout_s) from (None if self._masked else error.__cause__)
 
 
 def naive(value: Any) -> Any:

@@ -20,7 +20,6 @@ from mlplatform.adapters.warehouse.sql_select import tables_of
 from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
-from mlplatform.errors import DataError
 from mlplatform_tests.servers.snowflake.server import Snowflake
 
 GOLDEN = Path(__file__).with_name("statements.sql")
@@ -130,23 +129,6 @@ def test_every_statement_is_snowflakes() -> None:
 )
 def test_canonical_sql_becomes_snowflakes(duckdb: str, snowflake: str) -> None:
     assert select_sql(duckdb, "s") == snowflake
-
-
-@pytest.mark.parametrize(
-    ("sql", "message"),
-    [
-        ("", "found 0"),
-        ("SELECT 1; SELECT 2", "found 2"),
-        ("DELETE FROM t", "DELETE"),
-        ("CREATE TABLE t AS SELECT 1", "CREATE"),
-        ("WITH x AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM x", "INSERT"),
-        ("COPY t TO 'x'", "COPY"),
-        ("SELECT FROM WHERE", "no SQL"),
-    ],
-)
-def test_what_is_not_one_statement_that_reads_is_refused(sql: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        select_sql(sql, "s")
 
 
 def test_what_with_names_is_no_table_of_the_warehouse() -> None:

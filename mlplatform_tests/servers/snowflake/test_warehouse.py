@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -110,11 +109,6 @@ def test_a_time_that_is_none_stays_none(warehouse: SnowflakeWarehouse, store: Ob
     ]
 
 
-def test_an_empty_result_keeps_its_columns(warehouse: SnowflakeWarehouse) -> None:
-    found = warehouse.query("SELECT id, text, at FROM notes")
-    assert (found.num_rows, [str(f.type) for f in found.schema]) == (0, ["int64", "string", "timestamp[us]"])
-
-
 def test_whole_numbers_beyond_64_bits_are_decimals() -> None:
     """On the driver's batches as such: the stand-in keeps whole numbers of 38 digits in 64 bits."""
     told = pa.schema([pa.field("n", pa.int64()), pa.field("m", pa.int64()), pa.field("at", pa.timestamp("us"))])
@@ -165,22 +159,6 @@ def test_quotes_and_backslashes_are_only_text(warehouse: SnowflakeWarehouse, sto
     sql = "SELECT id, text FROM notes WHERE text = '" + odd.replace("'", "''") + "'"
     assert warehouse.query(sql).to_pylist() == [{"id": 1, "text": odd}]
     assert warehouse.query("SELECT id FROM notes WHERE text = ?", [odd]).to_pylist() == [{"id": 1}]
-
-
-def test_several_processes_may_make_a_table_at_once(snowflake_server: Snowflake) -> None:
-    first = snowflake_warehouse(snowflake_server)
-
-    def create(_: int) -> list[dict[str, str]]:
-        mine = snowflake_warehouse(snowflake_server, first.system)
-        try:
-            mine.create(NOTES)
-            rows: list[dict[str, str]] = mine.query("SELECT shard, last FROM _guards").to_pylist()
-            return rows
-        finally:
-            mine.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(create, range(4))) == [[{"shard": "", "last": "0"}]] * 4
 
 
 @pytest.mark.parametrize(

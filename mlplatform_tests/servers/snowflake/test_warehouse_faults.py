@@ -16,7 +16,7 @@ from mlplatform.adapters.warehouse import snowflake_connection, snowflake_tables
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan
 from mlplatform.core.tables.schema import Column, TableSchema
-from mlplatform.errors import ConflictError, TransientError, UnavailableError
+from mlplatform.errors import TransientError, UnavailableError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
 from mlplatform_tests.servers.snowflake.server import Snowflake
@@ -61,35 +61,6 @@ def figures(warehouse: SnowflakeWarehouse) -> tuple[int, int, int, str]:
     return row["n"], row["d"], ledger, warehouse.guard("ticks", SHARD).last
 
 
-@pytest.mark.parametrize(
-    "statement", ["PUT", "COPY", "BEGIN", "UPDATE", "DELETE FROM", "INSERT INTO", "SELECT CAST", "COMMIT"]
-)
-def test_a_session_lost_before_the_statement_ran_leaves_nothing(
-    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, plan: Plan, statement: str
-) -> None:
-    wanted = plan("in/a.csv", b"id,price\n1,1\n2,2\n")
-    timed = TableSchema("ticks", TICKS.columns, TICKS.unique_key, event_time="id")
-    snowflake_server.fail(statement)
-    with pytest.raises(UnavailableError):
-        warehouse.load(wanted, timed, store)
-    assert figures(warehouse) == (0, 0, 0, "")
-    assert warehouse.load(wanted, timed, store).loaded == 2
-    assert figures(warehouse) == (2, 2, 1, "1")
-
-
-def test_resume_after_commit_before_its_answer(
-    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, plan: Plan
-) -> None:
-    wanted = plan("in/a.csv", b"id,price\n1,1\n2,2\n")
-    snowflake_server.fail("COMMIT", when="after")
-    with pytest.raises(UnavailableError):
-        warehouse.load(wanted, TICKS, store)
-    assert figures(warehouse) == (2, 2, 1, "1")
-    again = warehouse.load(wanted, TICKS, store)
-    assert (again.loaded, again.position) == (2, 1)
-    assert figures(warehouse) == (2, 2, 1, "1")
-
-
 def test_a_server_that_went_away_in_mid_load_is_unavailable_and_the_load_is_whole_when_it_is_back(
     warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, plan: Plan
 ) -> None:
@@ -100,70 +71,6 @@ def test_a_server_that_went_away_in_mid_load_is_unavailable_and_the_load_is_whol
     snowflake_server.mend()
     assert figures(warehouse) == (0, 0, 0, "")
     assert warehouse.load(wanted, TICKS, store).loaded == 2
-
-
-def test_loaders_of_one_plan_at_once_load_it_once(
-    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, plan: Plan
-) -> None:
-    wanted = plan("in/a.csv", b"id,price\n" + b"".join(b"%d,1\n" % i for i in range(50)))
-
-    def load(_: int) -> tuple[int, int]:
-        mine = snowflake_warehouse(snowflake_server, warehouse.system)
-        try:
-            receipt = mine.load(wanted, TICKS, store)
-        finally:
-            mine.close()
-        return receipt.loaded, receipt.position
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(load, range(4))) == [(50, 1)] * 4
-    assert figures(warehouse) == (50, 50, 1, "1")
-
-
-def test_loaders_of_different_plans_from_one_guard_let_one_through(
-    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake, plan: Plan
-) -> None:
-    plans = [plan(f"in/{name}.csv", b"id,price\n%d,1\n" % name) for name in range(4)]
-
-    def load(wanted: LoadPlan) -> str:
-        mine = snowflake_warehouse(snowflake_server, warehouse.system)
-        try:
-            mine.load(wanted, TICKS, store)
-        except ConflictError:
-            return "refused"
-        finally:
-            mine.close()
-        return "loaded"
-
-    with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(load, plans)) == ["loaded", "refused", "refused", "refused"]
-    assert figures(warehouse) == (1, 1, 1, "1")
-
-
-def test_shards_loaded_at_once_share_a_table_whose_keys_stay_unique(
-    warehouse: SnowflakeWarehouse, store: ObjectStore, snowflake_server: Snowflake
-) -> None:
-    def load(number: int) -> tuple[int, int]:
-        mine = snowflake_warehouse(snowflake_server, warehouse.system)
-        try:
-            key, shard = f"in/{number}.csv", f"objects/{number}/"
-            lines = b"".join(b"%d,%d\n" % (i, number) for i in range(number, number + 10))
-            info = store.put(key, b"id,price\n" + lines)
-            guard = mine.guard("ticks", shard)
-            wanted = LoadPlan(
-                "ticks", shard, guard.last, "1", guard.epoch, key, info.etag, info.size_bytes, CsvFormat()
-            )
-            receipt = mine.load(wanted, TICKS, store)
-        finally:
-            mine.close()
-        return receipt.arrived, receipt.loaded + receipt.duplicates
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(load, range(4))) == [(10, 10)] * 4
-    row = warehouse.query("SELECT count(*) AS n, count(DISTINCT id) AS d FROM ticks").to_pylist()[0]
-    assert row == {"n": 13, "d": 13}
-    positions = warehouse.query("SELECT position FROM _ledger ORDER BY position").to_pylist()
-    assert [row["position"] for row in positions] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("times", [2, 3])
