@@ -285,11 +285,17 @@ class SystemStations(DataStations):
         )
 
     def pinned_versions(self) -> list[str]:
-        """Engine snapshot versions that a registered model of this system was trained on."""
+        """Engine snapshot versions that a registered model was trained on, and those that jobs may still pull rows at."""
+        from mlplatform.stations.pinned import pulled
+
         found = self.pinned()
         for broken in found.broken:
             log.warning("upkeep keeps what can be told of a package that cannot be read: %s", broken)
-        return found.engine_versions
+        versions = set(found.engine_versions)
+        for features in self.spec.all(FeatureSetSpec):
+            if features.channel == "warehouse":
+                versions |= set(pulled(self.platform.store, system=self.spec.name, feature_set=features.name))
+        return sorted(versions)
 
     def pinned(self) -> Pinned:
         """What registered models of this system were trained on."""

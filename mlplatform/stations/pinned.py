@@ -57,6 +57,17 @@ def pinned(tracking: Tracking, store: ObjectStore, *, system: str, models: Itera
     return Pinned(snapshots, broken)
 
 
+def pulled(store: ObjectStore, *, system: str, feature_set: str) -> list[str]:
+    """Warehouse snapshots that builds of `feature_set` are read at, by jobs that pull their rows themselves."""
+    found: set[str] = set()
+    for info in store.list(f"unload/{system}/{feature_set}/"):
+        if info.key.endswith("/manifest.json"):
+            with store.open(info.key) as file:
+                pulls = json.load(file).get("pulls", {})
+            found |= {pull["engine_version"] for pull in pulls.values() if pull["engine_version"] is not None}
+    return sorted(found)
+
+
 def _told_beside(store: ObjectStore, system: str, version: ModelVersion) -> Iterator[dict[str, Any]]:
     """Refs of the version's snapshot; of builds that cannot be told apart from it, all."""
     wanted = version.tags.get(SNAPSHOT_TAG)

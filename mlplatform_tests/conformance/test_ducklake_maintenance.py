@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,6 +142,27 @@ def test_snapshots_of_the_future_expire_when_they_were_kept_for_as_long_as_other
     assert loaded.count() == 8
 
 
+def test_of_a_week_of_commits_a_second_the_catalogue_lists_an_hour_of_them_and_the_last_of_minutes_and_hours(
+    loaded: Case, tmp_path: Path
+) -> None:
+    now, pinned = datetime.now(UTC), version(loaded)
+    a_week_of_commits(tmp_path / "warehouse", now)
+    loaded.load("in/new.csv", HEADER + b"N,,1,,2020-01-01\n")
+    there = {v.version: v.made_at for v in loaded.warehouse.versions()}
+    done = loaded.warehouse.maintain(now=now, keep=timedelta(days=7), pinned=[pinned])
+    kept = {v.version for v in loaded.warehouse.versions()} & set(there)
+    ages = sorted((now - there[name] for name in kept if name != pinned), reverse=True)
+    assert ages[0] <= timedelta(days=7)
+    assert sum(age > timedelta(days=1) for age in ages) == pytest.approx(6 * 24, abs=1)
+    assert sum(HOUR < age <= timedelta(days=1) for age in ages) == pytest.approx(23 * 60, abs=1)
+    assert {name for name, at in there.items() if now - at <= HOUR} <= kept
+    assert done.kept_versions == (pinned,)
+    assert loaded.count() == 9
+    assert loaded.warehouse.query("SELECT count(*) AS n FROM prices", at=pinned).to_pylist() == [{"n": 8}]
+    # What was decided stays so: nothing else goes a moment later.
+    assert loaded.warehouse.maintain(now=now, keep=timedelta(days=7), pinned=[pinned]).snapshots_expired == 0
+
+
 def test_where_the_clock_is_not_believed_files_are_merged_and_nothing_expires_or_goes(
     loaded: Case, tmp_path: Path
 ) -> None:
@@ -227,3 +249,23 @@ def test_who_read_a_version_that_has_expired_reads_on(loaded: Case, *, between: 
         assert reader.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 9}]
         with pytest.raises(NotFoundError, match=f"no version '{old}'"):
             reader.unload({"u": "SELECT 1 AS one"}, loaded.store, at=old)
+
+
+def a_week_of_commits(folder: Path, now: datetime) -> None:
+    """As if a snapshot had been committed each ten seconds for eight days, behind those that are there."""
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as catalogue, catalogue:
+        (newest,) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone()
+        begin = now - timedelta(days=8)
+        stamp = lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f+00")  # noqa: E731
+        catalogue.execute("UPDATE ducklake_snapshot SET snapshot_time = ?", [stamp(begin)])
+        made = [(newest + n, stamp(begin + timedelta(seconds=10 * n)), newest) for n in range(1, 8 * 24 * 360)]
+        catalogue.executemany(
+            "INSERT INTO ducklake_snapshot SELECT ?, ?, schema_version, next_catalog_id, next_file_id "
+            "FROM ducklake_snapshot WHERE snapshot_id = ?",
+            made,
+        )
+        catalogue.executemany(
+            "INSERT INTO ducklake_snapshot_changes SELECT ?, changes_made, author, commit_message, commit_extra_info "
+            "FROM ducklake_snapshot_changes WHERE snapshot_id = ?",
+            [(version, newest) for version, _, _ in made],
+        )

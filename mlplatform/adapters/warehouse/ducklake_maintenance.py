@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mlplatform.adapters.warehouse.ducklake_commit import retried
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
+from mlplatform.adapters.warehouse.ducklake_expiry import expire
 from mlplatform.adapters.warehouse.ducklake_tables import table_names
 from mlplatform.core.sql import literal
 from mlplatform.ports.warehouse import FOR_EVER, Maintained
@@ -61,7 +62,7 @@ def maintain(
         on_progress(f"merged '{name}'")
     if not believed:
         return Maintained(before, _files(engine))
-    expired, kept = _expire(engine, now - keep, pinned, all_but_newest=bool(fresh))
+    expired, kept = expire(engine, now, keep, pinned, all_but_newest=bool(fresh))
     on_progress(f"expired {expired} snapshots")
     deleted = _delete(engine, now - GRACE)
     _sweep_scratch(engine, now - GRACE)
@@ -129,29 +130,6 @@ def _files(engine: DuckLakeEngine) -> int:
         .fetchone()
     )
     return int(row[0]) if row else 0
-
-
-def _expire(
-    engine: DuckLakeEngine, before: datetime, pinned: Sequence[str], *, all_but_newest: bool
-) -> tuple[int, tuple[str, ...]]:
-    """Expires snapshots older than `before` that are not pinned, or all, for the sake of an erasure; never the newest.
-
-    Gives how many, and the pinned ones that are there.
-    """
-    rows = (
-        engine.writer().execute("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").fetchall()
-    )
-    wanted = set(pinned)
-    old = [
-        int(version)
-        for version, at in rows[:-1]
-        if all_but_newest or (at.astimezone(UTC) < before and str(version) not in wanted)
-    ]
-    kept = tuple(str(version) for version, _ in rows if str(version) in wanted and version not in old)
-    if old:
-        versions = ", ".join(map(str, old))
-        _call(engine, f"ducklake_expire_snapshots('w', versions => [{versions}])", "Expiry of snapshots")
-    return len(old), kept
 
 
 def _delete(engine: DuckLakeEngine, before: datetime) -> int:
