@@ -1,6 +1,6 @@
 """`mlplatform.Stream`: the stream as an asset that producers write, and its landing objects."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -32,8 +32,8 @@ class Stream(StreamSpec, Station):
         )
         def landing(platform: dg.ResourceParam[PlatformResource]) -> dg.MaterializeResult:
             # By hand, what waits is delivered now.
-            due = datetime.now(UTC) + timedelta(seconds=self.delivery.max_age_s)
-            delivered = platform.system(system.name).delivery(self.name).deliver(due)
+            delivery = platform.system(system.name).delivery(self.name)
+            delivered = delivery.deliver(datetime.now(UTC) + delivery.max_age)
             return platform.result(
                 {
                     "objects": len(delivered),

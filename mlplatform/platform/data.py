@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import NotFoundError, ProfileError
 from mlplatform.platform import connections
 from mlplatform.platform.locate import make_importable
 from mlplatform.spec.stream import StreamSpec
@@ -84,7 +84,25 @@ class DataStations:
         spec, store = self.spec.get(StreamSpec, stream), self.platform.store
         if spec.delivery.transform is not None:
             make_importable(self.platform.defs)
-        return self._once("delivery", stream, lambda: Delivery(self.stream(stream), store, spec, system=self.spec.name))
+
+        def make() -> Delivery:
+            age_s = max(spec.delivery.max_age_s, self._append_interval_s(stream))
+            delivered = spec.model_copy(update={"delivery": spec.delivery.model_copy(update={"max_age_s": age_s})})
+            return Delivery(self.stream(stream), store, delivered, system=self.spec.name)
+
+        return self._once("delivery", stream, make)
+
+    def _append_interval_s(self, stream: str) -> float:
+        """How long a delivery waits at least, for the sake of the warehouses that load it: each is an append."""
+        interval_s = 0.0
+        for table in self.spec.all(TableSpec):
+            if any(source.stream == stream for source in table.sources):
+                try:
+                    found = self.warehouse(table.connection)
+                except ProfileError:
+                    continue  # nobody loads it; the records are delivered all the same
+                interval_s = max(interval_s, found.capabilities.min_batch_interval_s)
+        return interval_s
 
     def ingest(self, table: str) -> Ingest:
         """Loads a table."""

@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.tables.sample_rows import sample_rows
@@ -135,9 +135,8 @@ class Arrivals:
 
     def _put(self, stream: str, records: Sequence[bytes]) -> list[str]:
         """Put records on a stream and deliver them; why some were refused."""
-        producer, spec = self.stations.producer(stream), self.stations.spec.get(StreamSpec, stream)
+        producer, delivery = self.stations.producer(stream), self.stations.delivery(stream)
         size = producer.batch_size
         results = [r for at in range(0, len(records), size) for r in producer.put(records[at : at + size])]
-        aged = datetime.now(UTC) + timedelta(seconds=spec.delivery.max_age_s)
-        self.stations.delivery(stream).deliver(aged)
+        delivery.deliver(datetime.now(UTC) + delivery.max_age)
         return [r.error_message for r in results if r.error_code]

@@ -11,7 +11,11 @@ class DeliverySpec(Strict):
     """When and where delivery writes what it read (Firehose's role): at `max_age_s` or `max_size_mib`, whichever comes first."""
 
     prefix: str = Field(description="Landing prefix in the object store, ending in '/'.")
-    max_age_s: float = Field(default=1.0, gt=0, description="Seconds the oldest undelivered record waits at most.")
+    max_age_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="Seconds the oldest undelivered record waits at most; longer where a warehouse that loads it wants fewer appends.",
+    )
     max_size_mib: float = Field(default=5.0, gt=0, description="MiB of records in one landing object at most.")
     transform: str | None = Field(
         default=None,

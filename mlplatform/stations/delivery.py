@@ -96,7 +96,10 @@ class _Page:
 
 
 class Delivery:
-    """Delivers `stream` under the prefix of `spec` in `store`; `system` names it in errors."""
+    """Delivers `stream` under the prefix of `spec` in `store`; `system` names it in errors.
+
+    `max_age`: how long the oldest undelivered record waits at most.
+    """
 
     def __init__(
         self,
@@ -111,7 +114,7 @@ class Delivery:
         self._stream = stream
         self._store = store
         self._prefix = spec.delivery.prefix
-        self._max_age = timedelta(seconds=spec.delivery.max_age_s)
+        self.max_age = timedelta(seconds=spec.delivery.max_age_s)
         self._max_bytes = int(spec.delivery.max_size_mib * 1024 * 1024)
         self._transform = load_transformation(spec.delivery.transform, where=self._what)
         self._positions = LandingPositions(stream, store, self._prefix)
@@ -172,9 +175,9 @@ class Delivery:
                 seen.oldest_at = seen.oldest_at or record.arrived_at
                 seen.upto = record.sequence
                 seen.size_bytes += len(record.data)
-        waited = seen.oldest_at is not None and seen.oldest_at + self._max_age <= now
+        waited = seen.oldest_at is not None and seen.oldest_at + self.max_age <= now
         # Where the clock was set back, the oldest came in the future.
-        waited = waited or self._clock() - seen.since >= self._max_age.total_seconds()
+        waited = waited or self._clock() - seen.since >= self.max_age.total_seconds()
         return seen.upto if waited or seen.size_bytes >= self._max_bytes else ""
 
     def _claim(self, shard: str, last: str, upto: str) -> str:

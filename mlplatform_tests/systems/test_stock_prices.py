@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-pytestmark = pytest.mark.timeout(1500)
+from mlplatform_tests.systems.demo import whole_loop
 
-REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(home: Path) -> dict[str, Any]:
     """What `make demo` wrote of itself."""
-    report = home / "report.json"
-    env = {**os.environ, "MLPLATFORM_HOME": str(home / "state"), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "examples.stock_prices.demo", "--report", str(report)]
-    done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, timeout=1400)
-    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return {**json.loads(report.read_text())["facts"], "output": done.stdout}
+    return whole_loop({**os.environ, "MLPLATFORM_HOME": str(home / "state")}, home / "report.json")
 
 
 def test_every_row_that_was_sent_is_there_once(demo: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """The shipped system on every warehouse, by nothing but the profile's connection: the same rows, metrics and verdicts.
 
 The short form takes 120 trading days through load, features, training, gate and registry, and judges a window of days that
-follow. The whole loop of the demo is `test_stock_prices`, on the embedded warehouse.
+follow. The long one is the demo's whole loop, as `test_stock_prices` sees it on the embedded warehouse.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +30,7 @@ from mlplatform_tests.conformance.redshift_warehouse import redshift_server
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_server
 from mlplatform_tests.conformance.team_ducklake import TeamLake, team_lake
 from mlplatform_tests.prices import price_rows
+from mlplatform_tests.systems.demo import whole_loop
 
 __all__ = ["hive_server", "ministack_server", "redshift_server", "snowflake_server", "team_lake"]
 
@@ -37,6 +39,9 @@ pytestmark = pytest.mark.timeout(600)
 PACKAGE = Path(mlplatform.__path__[0])
 SYSTEM = "stock_prices"
 BASE, AFTER = 120, 63
+OFTEN = {"min_batch_interval_s": 2}
+"""These servers have nothing else to do."""
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -54,7 +59,7 @@ def ducklake_team(request: pytest.FixtureRequest, folder: Path) -> Bound:
     settings = lake.settings().model_dump()
     return Bound(
         {"adapter": "ducklake", "settings": {**settings, "schema_prefix": "s1_", "prefix": "s1"}},
-        secrets={"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "not asked for"},
+        secrets=lake.secrets,
     )
 
 
@@ -63,21 +68,21 @@ def redshift(request: pytest.FixtureRequest, folder: Path) -> Bound:
     found = lake.settings()
     settings = request.getfixturevalue("redshift_server").settings
     return Bound(
-        {"adapter": "redshift", "settings": {**settings, "schema_prefix": "s1_"}},
+        {"adapter": "redshift", "settings": {**settings, **OFTEN, "schema_prefix": "s1_"}},
         {"adapter": "s3", "settings": {"bucket": found.bucket, "prefix": "s1", "endpoint_url": found.endpoint_url}},
-        {"MLPLATFORM_SECRET_REDSHIFT_PASSWORD": "not asked for"},
+        request.getfixturevalue("redshift_server").secrets,
     )
 
 
 def snowflake(request: pytest.FixtureRequest, folder: Path) -> Bound:
     server = request.getfixturevalue("snowflake_server")
-    return Bound({"adapter": "snowflake", "settings": server.settings}, secrets=server.secrets)
+    return Bound({"adapter": "snowflake", "settings": {**server.settings, **OFTEN}}, secrets=server.secrets)
 
 
 def hive(request: pytest.FixtureRequest, folder: Path) -> Bound:
     server = request.getfixturevalue("hive_server")
     store = {"adapter": "directory", "settings": {"path": str(folder / "rows")}}
-    return Bound({"adapter": "hive", "settings": {**server.settings, "store": store}}, secrets=server.secrets)
+    return Bound({"adapter": "hive", "settings": {**server.settings, **OFTEN, "store": store}}, secrets=server.secrets)
 
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Bound]] = {
@@ -102,8 +107,8 @@ class Gone:
     receipts: list[tuple[int, int, int, int]]
 
 
-def go(bound: Bound, folder: Path) -> Gone:
-    """The system from its first file to the first window judged, on a home of its own."""
+def project(bound: Bound, folder: Path) -> dict[str, str]:
+    """A project of the shipped system alone, its profile bound so; the environment that chooses it."""
     shutil.copytree(PACKAGE / "defs" / SYSTEM, folder / "defs" / SYSTEM)
     (folder / "pyproject.toml").write_text("[tool.dg.project]\n")
     local = PACKAGE.parent / "profiles" / "local.yaml"
@@ -114,12 +119,17 @@ def go(bound: Bound, folder: Path) -> Gone:
         profile["connections"]["objects"] = {"port": "object_store", **bound.objects}
     (folder / "profiles").mkdir()
     (folder / "profiles" / "bound.yaml").write_text(yaml.safe_dump(profile))
-    env = {
+    return {
         "MLPLATFORM_HOME": str(folder / "home"),
         "MLPLATFORM_DEFS": str(folder / "defs"),
         "MLPLATFORM_PROFILE": "bound",
+        **(bound.secrets or {}),
     }
-    with closing(open_platform({**env, **(bound.secrets or {})})) as platform:
+
+
+def go(bound: Bound, folder: Path) -> Gone:
+    """The system from its first file to the first window judged, on a home of its own."""
+    with closing(open_platform(project(bound, folder))) as platform:
         stations = platform.system(SYSTEM)
         stations.prepare()
         assert load(stations, 0, BASE) == BASE * 20
@@ -196,3 +206,24 @@ def test_another_warehouse_gives_the_same_rows_metrics_and_verdicts(
     assert found.quality == pytest.approx(embedded.quality, rel=1e-9)
     assert found.failed == embedded.failed
     assert found.psi == pytest.approx(embedded.psi, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_whole_loop_runs_on_another_warehouse_as_on_the_embedded_one(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    env = {**os.environ, **project(ENGINES[engine](request, tmp_path), tmp_path)}
+    facts = whole_loop(env, tmp_path / "report.json")
+    assert facts["rows"] == 153_580 + 10 + 12_680
+    assert facts["sample_rows"] == [10, 0, 0]
+    assert facts["unload_loads"] == 0
+    found = [facts[f"quarter_{n}"]["r2"] for n in range(1, 6)]
+    assert found == pytest.approx([0.88, 0.84, 0.77, 0.68, 0.57], abs=0.03)
+    assert [facts[f"quarter_{n}"]["passed"] for n in range(1, 6)] == [True, True, True, True, False]
+    assert facts["retrainings_in_quiet_quarter"] == 0
+    assert facts["retraining"]["request"]["evaluation_id"] == facts["quarter_5"]["evaluation"]
+    assert facts["retraining"]["verdict"]["outcome"] == "better"
+    assert facts["failed_calls"] == 0
+    assert set(facts["answers_by_generation"]) == {"1", "2"}

@@ -79,7 +79,11 @@ class HiveWarehouse:
     @property
     def capabilities(self) -> WarehouseCapabilities:
         return WarehouseCapabilities(
-            dialect="spark", snapshots=False, transactions=False, min_batch_interval_s=60.0, maintenance=True
+            dialect="spark",
+            snapshots=False,
+            transactions=False,
+            min_batch_interval_s=self.settings.min_batch_interval_s,
+            maintenance=True,
         )
 
     def create(self, schema: TableSchema) -> None:

@@ -65,6 +65,9 @@ class HiveSettings(BaseModel):
         default=120, ge=1, description="Longest wait for one answer; statements are polled, and may take longer."
     )
     query_timeout_s: float | None = Field(default=None, gt=0, description="Longest time of any statement.")
+    min_batch_interval_s: float = Field(
+        default=60.0, ge=0, description="How often a table is appended to: deliveries of a stream wait so long at least."
+    )
 
 
 class Access(BaseModel):

@@ -57,7 +57,7 @@ class SnowflakeWarehouse(SqlWarehouse):
         return WarehouseCapabilities(
             dialect="snowflake",
             snapshots=False,
-            min_batch_interval_s=60.0,
+            min_batch_interval_s=self._connection.settings.min_batch_interval_s,
             longest_text_bytes=LONGEST_VARCHAR_BYTES,
         )
 

@@ -37,6 +37,11 @@ class SnowflakeSettings(BaseModel):
         description="How long a statement may take, and a request that the network lost is tried again: the driver knows one limit for both.",
     )
     lock_timeout_s: int = Field(default=600, ge=1, description="How long a load waits for another's transaction.")
+    min_batch_interval_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="How often a table is appended to: deliveries of a stream wait so long at least.",
+    )
 
     @model_validator(mode="after")
     def _one_way_in(self) -> SnowflakeSettings:
@@ -60,6 +65,13 @@ class SnowflakeSettings(BaseModel):
             "network_timeout": self.statement_timeout_s,
             **{name: value for name, value in optional.items() if value is not None},
         }
+
+    @property
+    def who(self) -> str:
+        """Who logs in, with which secret and role, for messages."""
+        secret = self.oauth_token_secret or self.private_key_secret or self.password_secret
+        role = f", role '{self.role}'" if self.role else ", his default role"
+        return f"user '{self.user}', secret '{secret}'{role}"
 
     def credentials(self, secrets: Secrets) -> dict[str, Any]:
         """What the driver proves the user with.
