@@ -47,21 +47,26 @@ def object_store(connection: Connection, home: Home) -> ObjectStore:
 
 
 def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) -> Stream:
-    """`sqlite`: a file a shard."""
+    """`sqlite`: a file a shard; `kinesis` (`KinesisSettings`): a stream of Kinesis."""
 
     def sqlite() -> Stream:
         from mlplatform.adapters.stream.sqlite import SqliteStream
 
         return SqliteStream(home.streams / system / spec.name, spec)
 
-    return _choose(connection, {"sqlite": sqlite})
+    def kinesis() -> Stream:
+        from mlplatform.adapters.stream.kinesis import KinesisSettings, KinesisStream
+
+        return KinesisStream(KinesisSettings.model_validate(connection.settings), system, spec)
+
+    return _choose(connection, {"kinesis": kinesis, "sqlite": sqlite})
 
 
 def warehouse(
     connection: Connection, home: Home, system: str, secrets: Callable[[], Secrets], *, masked: bool = False
 ) -> Warehouse:
     """`ducklake`: a catalogue a system under the home, or with settings (`TeamSettings`) in PostgreSQL and S3; `redshift`
-    (`RedshiftSettings`) and `snowflake` (`SnowflakeSettings`): a schema a system; `hive` (`HiveSettings`), a prefix of its object store and a database a system.
+    (`redshift_settings`: one shape a way in) and `snowflake` (`SnowflakeSettings`): a schema a system; `hive` (`HiveSettings`), a prefix of its object store and a database a system.
 
     `masked`: its errors do not tell values.
     """
@@ -78,9 +83,9 @@ def warehouse(
 
     def redshift() -> Warehouse:
         from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
-        from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+        from mlplatform.adapters.warehouse.redshift_settings import redshift_settings
 
-        settings = RedshiftSettings.model_validate(connection.settings)
+        settings = redshift_settings(connection.settings)
         return RedshiftWarehouse(settings, secrets(), system=system, masked=masked)
 
     def snowflake() -> Warehouse:
@@ -102,25 +107,40 @@ def warehouse(
 
 
 def item_store(connection: Connection, home: Home) -> ItemStore:
-    """`sqlite`: one file."""
+    """`sqlite`: one file; `dynamodb` (`DynamoDbSettings`): a table."""
 
     def sqlite() -> ItemStore:
         from mlplatform.adapters.item_store.sqlite import SqliteItemStore
 
         return SqliteItemStore(home.items)
 
-    return _choose(connection, {"sqlite": sqlite})
+    def dynamodb() -> ItemStore:
+        from mlplatform.adapters.item_store.dynamodb import DynamoDbItemStore, DynamoDbSettings
+
+        return DynamoDbItemStore(DynamoDbSettings.model_validate(connection.settings))
+
+    return _choose(connection, {"dynamodb": dynamodb, "sqlite": sqlite})
 
 
 def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
-    """`environment`: variables MLPLATFORM_SECRET_<NAME>."""
+    """`environment`: variables MLPLATFORM_SECRET_<NAME>; `secrets_manager` (`SecretsManagerSettings`) and `ssm` (`SsmSettings`): AWS's."""
 
     def environment() -> Secrets:
         from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 
         return EnvironmentSecrets(env)
 
-    return _choose(connection, {"environment": environment})
+    def secrets_manager() -> Secrets:
+        from mlplatform.adapters.secrets.secrets_manager import SecretsManagerSecrets, SecretsManagerSettings
+
+        return SecretsManagerSecrets(SecretsManagerSettings.model_validate(connection.settings))
+
+    def ssm() -> Secrets:
+        from mlplatform.adapters.secrets.ssm import SsmSecrets, SsmSettings
+
+        return SsmSecrets(SsmSettings.model_validate(connection.settings))
+
+    return _choose(connection, {"environment": environment, "secrets_manager": secrets_manager, "ssm": ssm})
 
 
 def compute(
@@ -164,7 +184,7 @@ def endpoints(connection: Connection, home: Home) -> Endpoints:
 
 
 def notifications(connection: Connection, home: Home, items: ItemStore, secrets: Secrets) -> Notifications:
-    """`apprise`: to a file and the log; settings.targets names secrets that hold Apprise URLs."""
+    """`apprise`: to a file and the log; settings.targets names secrets that hold Apprise URLs. `sns` (`SnsSettings`): a topic."""
 
     def apprise() -> Notifications:
         from mlplatform.adapters.notifications.apprise import AppriseNotifications
@@ -173,7 +193,12 @@ def notifications(connection: Connection, home: Home, items: ItemStore, secrets:
             items, secrets, log=home.logs / "notifications.jsonl", targets=tuple(connection.settings.get("targets", ()))
         )
 
-    return _choose(connection, {"apprise": apprise})
+    def sns() -> Notifications:
+        from mlplatform.adapters.notifications.sns import SnsNotifications, SnsSettings
+
+        return SnsNotifications(SnsSettings.model_validate(connection.settings), items)
+
+    return _choose(connection, {"apprise": apprise, "sns": sns})
 
 
 def asset_events(connection: Connection, home: Home, defs: Path) -> AssetEvents:

@@ -43,23 +43,34 @@ class PutResult:
 
 @dataclass(frozen=True)
 class StreamCapabilities:
-    """Limits of a stream, Kinesis's by default."""
+    """Limits of a stream, Kinesis's by default.
+
+    `counts`: whether it knows how many records a shard holds, and how many of them retention took. `trims`: whether `trim`
+    removes what is too old; else the service does so by itself.
+    """
 
     max_record_bytes: int = 1024 * 1024
     max_records_per_put: int = 500
     max_bytes_per_put: int = 5 * 1024 * 1024
     partial_failure: bool = True
+    counts: bool = True
+    trims: bool = True
     durability: str = ""
 
 
 @dataclass(frozen=True)
 class ShardState:
-    """A shard's ends: `oldest` and `newest` stored sequence ("" while empty), and how many records lie between."""
+    """A shard's ends: `oldest` and `newest` stored sequence ("" while empty), and how many records lie between.
+
+    Of a stream that does not count, only the newest is known. `parents`: shards that this one was made from, whose records
+    come before its own.
+    """
 
     shard: str
-    oldest: str
+    oldest: str | None
     newest: str
-    records: int
+    records: int | None
+    parents: tuple[str, ...] = ()
 
 
 class Stream(Protocol):
@@ -79,7 +90,7 @@ class Stream(Protocol):
         ...
 
     def shards(self) -> list[ShardState]:
-        """All shards, by name."""
+        """All shards that can be read, by name; parents come before what was made from them."""
         ...
 
     def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
@@ -89,11 +100,12 @@ class Stream(Protocol):
 
         Raises:
             NotFoundError: no such shard.
-            StateError: records behind `after` were already trimmed by retention; the message says how many are gone.
+            StateError: records behind `after` were already trimmed by retention; the message says how many are gone. A
+                stream that does not count cannot tell whether some were: it raises where the record at `after` is gone.
             ConflictError: the shard has never reached `after`: it is another stream's position, or an older copy.
         """
         ...
 
     def trim(self, *, now: datetime) -> int:
-        """Remove what is older than the retention; how many records went."""
+        """Remove what is older than the retention; how many records went, 0 where the stream trims by itself."""
         ...

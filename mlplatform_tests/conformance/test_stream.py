@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlplatform.errors import ConflictError, DataError, NotFoundError, StateError
-from mlplatform.ports.stream import Record, StoredRecord, Stream
+from mlplatform.ports.stream import Record, ShardState, StoredRecord, Stream
 from mlplatform_tests.conformance.streams import Clock, MakeStream, clock, make_stream, stream
 
 __all__ = ["clock", "make_stream", "stream"]
@@ -32,6 +32,20 @@ def everything(stream: Stream, limit: int = 1000) -> dict[str, list[StoredRecord
             found[state.shard] += page
             after = page[-1].sequence
     return found
+
+
+def assert_ends(stream: Stream, state: ShardState, held: list[StoredRecord]) -> None:
+    """`state` tells the ends of what is held, as far as the stream knows them."""
+    assert state.newest == (held[-1].sequence if held else "")
+    if stream.capabilities.counts:
+        assert (state.oldest, state.records) == (held[0].sequence if held else "", len(held))
+    else:
+        assert (state.oldest, state.records) == (None, None)
+
+
+def assert_trimmed(stream: Stream, now: datetime, gone: int) -> None:
+    """`trim` removes so many, or leaves it to the service."""
+    assert stream.trim(now=now) == (gone if stream.capabilities.trims else 0)
 
 
 def test_records_come_back_as_they_were_put(stream: Stream, clock: Clock) -> None:
@@ -74,7 +88,10 @@ def test_a_key_stays_on_its_shard_and_keys_use_all_shards(make_stream: MakeStrea
 
 
 def test_empty_stream(stream: Stream) -> None:
-    assert [(s.oldest, s.newest, s.records) for s in stream.shards()] == [("", "", 0), ("", "", 0)]
+    states = stream.shards()
+    assert len(states) == 2
+    for state in states:
+        assert_ends(stream, state, [])
     assert [stream.read(s.shard) for s in stream.shards()] == [[], []]
     assert stream.put([]) == []
 
@@ -82,8 +99,7 @@ def test_empty_stream(stream: Stream) -> None:
 def test_shards_tell_their_ends(stream: Stream) -> None:
     stream.put(records(100))
     for state in stream.shards():
-        page = everything(stream)[state.shard]
-        assert (state.oldest, state.newest, state.records) == (page[0].sequence, page[-1].sequence, len(page))
+        assert_ends(stream, state, everything(stream)[state.shard])
     assert [s.shard for s in stream.shards()] == sorted(s.shard for s in stream.shards())
 
 
@@ -161,7 +177,7 @@ def test_limits_of_a_put(stream: Stream) -> None:
     assert [r.error_code for r in stream.put(large)] == [""] * 5
     with pytest.raises(DataError, match=rf"takes {limits.max_bytes_per_put} bytes"):
         stream.put([*large, Record("k", b"")])
-    assert sum(s.records for s in stream.shards()) == limits.max_records_per_put + 5
+    assert sum(map(len, everything(stream).values())) == limits.max_records_per_put + 5
 
 
 def test_large_records_come_in_several_reads(make_stream: MakeStream) -> None:
@@ -182,11 +198,16 @@ def test_trim_removes_what_is_older_than_retention(make_stream: MakeStream, cloc
         stream.put(records(10, hour * 10))
     [before] = stream.shards()
 
-    assert stream.trim(now=start + timedelta(hours=24)) == 0
-    assert stream.trim(now=start + timedelta(hours=25, seconds=1)) == 20
+    clock.now = start + timedelta(hours=24)
+    assert_trimmed(stream, clock.now, 0)
+    assert len(stream.read(before.shard)) == 40
+    clock.now = start + timedelta(hours=25, seconds=1)
+    assert_trimmed(stream, clock.now, 20)
     [state] = stream.shards()
-    assert (state.records, state.newest) == (20, before.newest)
-    assert [r.data for r in stream.read(state.shard)] == [b"%d" % n for n in range(20, 40)]
+    assert state.newest == before.newest
+    left = stream.read(state.shard)
+    assert [r.data for r in left] == [b"%d" % n for n in range(20, 40)]
+    assert_ends(stream, state, left)
 
 
 def test_reader_behind_retention_is_told_how_many_are_gone(make_stream: MakeStream, clock: Clock) -> None:
@@ -199,7 +220,8 @@ def test_reader_behind_retention_is_told_how_many_are_gone(make_stream: MakeStre
     stream.put(records(5, 10))
     stream.trim(now=clock.now)
 
-    with pytest.raises(StateError, match=rf"7 records behind sequence {third} were removed by retention"):
+    count = "7 " if stream.capabilities.counts else ""
+    with pytest.raises(StateError, match=rf"{count}records behind sequence {third} were removed by retention"):
         stream.read(state.shard, after=third)
     assert [r.data for r in stream.read(state.shard, after=tenth)] == [b"10", b"11", b"12", b"13", b"14"]
 
@@ -208,13 +230,14 @@ def test_sequences_are_not_used_again_after_all_was_trimmed(make_stream: MakeStr
     stream = make_stream(shards=1)
     stream.put(records(10))
     [before] = stream.shards()
-    later = clock.now + timedelta(days=9)
-    assert stream.trim(now=later) == 10
+    oldest = stream.read(before.shard)[0].sequence
+    clock.now += timedelta(days=9)
+    assert_trimmed(stream, clock.now, 10)
     [empty] = stream.shards()
-    assert (empty.oldest, empty.newest, empty.records) == ("", "", 0)
+    assert_ends(stream, empty, [])
     assert stream.read(before.shard) == stream.read(before.shard, after=before.newest) == []
-    with pytest.raises(StateError, match="9 records"):
-        stream.read(before.shard, after=before.oldest)
+    with pytest.raises(StateError, match="9 records" if stream.capabilities.counts else "records"):
+        stream.read(before.shard, after=oldest)
 
     [result] = make_stream(shards=1).put([Record("k", b"new")])
     assert result.sequence > before.newest
@@ -227,8 +250,8 @@ def test_trim_of_many_records_in_several_transactions(make_stream: MakeStream, c
         stream.put(records(500, start))
     clock.now += timedelta(hours=25)
     stream.put(records(1))
-    assert stream.trim(now=clock.now) == 25_000
-    assert [s.records for s in stream.shards()] == [1]
+    assert_trimmed(stream, clock.now, 25_000)
+    assert [len(page) for page in everything(stream).values()] == [1]
 
 
 def test_times_of_arrival_grow_with_sequences_though_the_clock_steps_back(
@@ -250,7 +273,7 @@ def test_more_shards_keep_what_the_old_ones_hold(make_stream: MakeStream) -> Non
     make_stream(shards=2).put(records(40))
     more = make_stream(shards=3)
     more.put(records(40, 40))
-    assert len(more.shards()) == 3
+    assert len(more.shards()) >= 3
     assert sorted(int(r.data) for page in everything(more).values() for r in page) == list(range(80))
 
 
@@ -260,7 +283,7 @@ def test_fewer_shards_still_read_the_closed_ones(make_stream: MakeStream) -> Non
     fewer = make_stream(shards=1)
     results = fewer.put(records(40, 40))
     assert len({r.shard for r in results}) == 1
-    assert len(fewer.shards()) == 3
+    assert len(fewer.shards()) >= 3
     assert sorted(int(r.data) for page in everything(fewer).values() for r in page) == list(range(80))
 
 
@@ -277,7 +300,7 @@ def test_threads_put_at_once(stream: Stream) -> None:
     assert sorted(int(r.data) for page in everything(stream).values() for r in page) == list(range(800))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     puts=st.lists(st.lists(st.tuples(st.sampled_from(KEYS), st.binary(max_size=20)), max_size=6), max_size=6),
     limit=st.integers(1, 7),

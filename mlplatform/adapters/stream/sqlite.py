@@ -19,12 +19,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mlplatform.adapters.stream.limits import check_put, checked
 from mlplatform.adapters.stream.sqlite_shard import SqliteShard
-from mlplatform.errors import DataError, NotFoundError, PlatformError
+from mlplatform.errors import NotFoundError, PlatformError
 from mlplatform.ports.stream import PutResult, Record, ShardState, StoredRecord, StreamCapabilities
 from mlplatform.spec.stream import StreamSpec
-
-MAX_KEY_CHARACTERS = 256
 
 
 def _utc_now() -> datetime:
@@ -48,8 +47,8 @@ class SqliteStream:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, records: Sequence[Record]) -> list[PutResult]:
-        self._check_call(records)
-        results = [self._check(record) for record in records]
+        check_put(self.name, records, self.capabilities)
+        results = [checked(record, self.capabilities) for record in records]
         places: dict[str, list[int]] = {}
         for place, record in enumerate(records):
             if not results[place].error_code:
@@ -93,45 +92,6 @@ class SqliteStream:
     def _shard_of(self, key: str) -> str:
         digest = hashlib.md5(key.encode(), usedforsecurity=False).digest()
         return _shard_name(int.from_bytes(digest) * self._shards >> 128)
-
-    def _check_call(self, records: Sequence[Record]) -> None:
-        limits = self.capabilities
-        if len(records) > limits.max_records_per_put:
-            raise DataError(
-                f"A put on stream '{self.name}' takes {limits.max_records_per_put} records, found {len(records)}.",
-                next_step="Put them in several calls.",
-            )
-        size_bytes = sum(_size_bytes(record) for record in records)
-        if size_bytes > limits.max_bytes_per_put:
-            raise DataError(
-                f"A put on stream '{self.name}' takes {limits.max_bytes_per_put} bytes, found {size_bytes}.",
-                next_step="Put them in several calls.",
-            )
-
-    def _check(self, record: Record) -> PutResult:
-        if not 0 < len(record.key) <= MAX_KEY_CHARACTERS or not _is_text(record.key):
-            found = f"found {len(record.key)}: {record.key[:40]!r}"
-            return PutResult(
-                error_code="bad_key", error_message=f"A key has 1 to {MAX_KEY_CHARACTERS} characters of text, {found}."
-            )
-        if _size_bytes(record) > self.capabilities.max_record_bytes:
-            return PutResult(
-                error_code="record_too_large",
-                error_message=f"Key and data may have {self.capabilities.max_record_bytes} bytes, found {_size_bytes(record)}.",
-            )
-        return PutResult()
-
-
-def _is_text(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _size_bytes(record: Record) -> int:
-    return len(record.data) + len(record.key.encode(errors="replace"))
 
 
 def _shard_name(number: int) -> str:
