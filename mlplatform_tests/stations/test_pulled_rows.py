@@ -14,6 +14,7 @@ from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import JobError, NotFoundError
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
+from mlplatform.stations.pinned import pulled
 from mlplatform_tests.stations.line import FEATURES, MODEL, Line
 
 PULLED = {**FEATURES, "channel": "warehouse"}
@@ -125,3 +126,15 @@ def test_rows_that_are_chosen_by_key_need_one(more: dict[str, Any]) -> None:
     split = {"by": "time", "holdout": 0.1, "validation": 0.1}
     with pytest.raises(ValueError, match="needs the split's 'key'"):
         FeatureSetSpec.model_validate({**FEATURES, **more, "split": split})
+
+
+def test_the_state_of_a_build_outlives_upkeep_as_long_as_the_build(line: Line) -> None:
+    build = line.build()
+    before = _rows(line, build, "test")
+    line.load_days(7680, 7681)
+    kept = pulled(line.store, system="stock_prices", feature_set="stock_features")
+    assert build.ref.engine_version in kept
+    for hours in (1, 3):
+        now = datetime.now(UTC) + timedelta(hours=hours)
+        line.warehouse.maintain(now=now, keep=timedelta(0), pinned=kept)
+    assert _rows(line, build, "test") == before

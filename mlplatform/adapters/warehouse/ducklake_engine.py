@@ -107,14 +107,17 @@ class DuckLakeEngine:
         return self._reader
 
     def apart(self, at: str | None = None) -> duckdb.DuckDBPyConnection:
-        """A reader of its own, set to the version `at`, for a result that is read while other questions are asked.
+        """A reader beside the other, set to the version `at`, for a result that is read while other questions are asked.
 
         Who asked for it closes it.
         """
         reader = self.reader()
-        if at is not None:
+        if at is None:
+            connection = reader.cursor()
+        else:
+            # One that is attached to the other reader may be let go there before the result has been read.
             self._check_version(reader, at)
-        connection = self._locked(*(() if at is None else (f"SNAPSHOT_VERSION {int(at)}",)))
+            connection = self._locked(f"SNAPSHOT_VERSION {int(at)}")
         connection.execute(f"USE {CATALOG}")
         return connection
 

@@ -37,7 +37,9 @@ def staged_files(
         connection.execute("SET TimeZone = 'UTC'")
         job = Job(connection, plan, schema, now(), staged, quarantine, scratch)
         receipt = draft(job, source, store)
-        if receipt.loaded:
+        if not schema.unique_key and all(column.type != "json" for column in schema.columns):
+            rows = staged
+        elif receipt.loaded:
             kept = _without_twins(job, rows)
             receipt = replace(receipt, loaded=kept, duplicates=receipt.duplicates + receipt.loaded - kept)
     return Files(receipt, rows if receipt.loaded else None, quarantine if receipt.quarantined else None)
