@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from mlplatform.errors import DataError
 from mlplatform.platform import connections
 from mlplatform.spec.home import Home
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _SECRET = "_secret"  # noqa: S105 - the end of a setting's name: its value names a secret
 _SETTINGS = {
     "ducklake": "ducklake_team.TeamSettings",
-    "redshift": "redshift_connection.RedshiftSettings",
+    "redshift": "redshift_settings.AnyRedshiftSettings",
     "snowflake": "snowflake_settings.SnowflakeSettings",
     "hive": "hive_settings.HiveSettings",
 }
@@ -37,8 +39,9 @@ def source_of(connection: Connection, secrets: Connection, home: Home, system: s
         "system": system,
         "masked": masked,
     }
-    # A team's lake has its files in S3, which whoever reads it reaches himself.
-    aws = connection.adapter == "ducklake" and bool(connection.settings)
+    # A team's lake has its files in S3, which whoever reads it reaches himself; and AWS lets in who comes without a password.
+    lake = connection.adapter == "ducklake" and bool(connection.settings)
+    aws = lake or (connection.adapter == "redshift" and connection.settings.get("access", "password") != "password")
     return WarehouseSource(document, _secrets_of(connection), aws)
 
 
@@ -62,5 +65,5 @@ def _secrets_of(connection: Connection) -> tuple[str, ...]:
     if settings and connection.adapter in _SETTINGS:
         module, _, name = _SETTINGS[connection.adapter].rpartition(".")
         kind = getattr(importlib.import_module(f"mlplatform.adapters.warehouse.{module}"), name)
-        settings = kind.model_validate(settings).model_dump()
+        settings = TypeAdapter(kind).validate_python(settings).model_dump()
     return tuple(sorted({str(v) for key, v in settings.items() if key.endswith(_SECRET) and v}))

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection, RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
 from mlplatform.adapters.warehouse.redshift_copy import RedshiftCopy
+from mlplatform.adapters.warehouse.redshift_data_api import RedshiftDataApi
 from mlplatform.adapters.warehouse.redshift_errors import query_error
-from mlplatform.adapters.warehouse.redshift_results import arrow_parts, arrow_table
+from mlplatform.adapters.warehouse.redshift_session import RedshiftSession
+from mlplatform.adapters.warehouse.redshift_settings import DataApiSettings, DriverSettings
 from mlplatform.adapters.warehouse.redshift_sql import DIALECT, LONGEST_VARCHAR_BYTES
 from mlplatform.adapters.warehouse.redshift_tables import RedshiftTables
 from mlplatform.adapters.warehouse.redshift_unload import run_unload
@@ -37,14 +39,14 @@ class RedshiftWarehouse(SqlWarehouse):
 
     def __init__(
         self,
-        settings: RedshiftSettings,
+        settings: DriverSettings | DataApiSettings,
         secrets: Secrets,
         *,
         system: str,
         now: Callable[[], datetime] = utc_now,
         masked: bool = False,
     ) -> None:
-        self._connection = RedshiftConnection(settings, secrets, masked=masked)
+        self._connection = _session(settings, secrets, masked=masked)
         tables = RedshiftTables(self._connection, DIALECT, f"{settings.schema_prefix}{system}")
         copy = RedshiftCopy(self._connection, tables.schema)
         super().__init__(self._connection, tables, copy, system=system, now=now, masked=masked)
@@ -54,28 +56,16 @@ class RedshiftWarehouse(SqlWarehouse):
         return WarehouseCapabilities(
             dialect="redshift",
             snapshots=False,
-            min_batch_interval_s=60.0,
+            min_batch_interval_s=self._connection.settings.min_batch_interval_s,
             longest_text_bytes=LONGEST_VARCHAR_BYTES,
             null_bytes=False,
         )
 
     def _read(self, select: str, parameters: Sequence[Any], timeout_s: float | None) -> pa.Table:
-        if timeout_s is None:
-            return arrow_table(self._connection.execute(select, parameters))
-        self._connection.execute(f"SET statement_timeout TO {max(1, round(timeout_s * 1000))}")
-        try:
-            return arrow_table(self._connection.execute(select, parameters))
-        finally:
-            if self._connection.is_open:
-                self._connection.execute("SET statement_timeout TO 0")
+        return self._connection.table(select, parameters, timeout_s=timeout_s)
 
     def _read_in_parts(self, select: str) -> Iterator[pa.Table]:
-        """By a cursor in a session of its own."""
-        own = self._connection.another()
-        try:
-            yield from arrow_parts(own, select)
-        finally:
-            own.close()
+        return self._connection.parts(select)
 
     def _write_out(self, selects: Mapping[str, str], store: ObjectStore, *, csv: bool) -> dict[str, Unloaded]:
         return run_unload(self._connection, self._books, selects, store, csv=csv)
@@ -84,3 +74,9 @@ class RedshiftWarehouse(SqlWarehouse):
         columns = [column for table in named for column in self._tables.columns(table)]
         tables = self._tables.names()
         return query_error(error, tables=tables, columns=columns, timeout_s=timeout_s, masked=self._masked)
+
+
+def _session(settings: DriverSettings | DataApiSettings, secrets: Secrets, *, masked: bool) -> RedshiftSession:
+    if isinstance(settings, DataApiSettings):
+        return RedshiftDataApi(settings, masked=masked)
+    return RedshiftConnection(settings, secrets, masked=masked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
+from mlplatform.adapters.warehouse.redshift_session import RedshiftSession
 from mlplatform.adapters.warehouse.redshift_sql import copy_sql
 from mlplatform.core.loads.plan import LoadPlan
 from mlplatform.ports.object_store import ObjectStore
@@ -14,7 +14,7 @@ from mlplatform.ports.object_store import ObjectStore
 class RedshiftCopy:
     """A `sql_load.BulkCopy`. The file's object is gone when it is done."""
 
-    def __init__(self, connection: RedshiftConnection, schema: str) -> None:
+    def __init__(self, connection: RedshiftSession, schema: str) -> None:
         self._connection = connection
         self._schema = schema
 

@@ -42,8 +42,11 @@ def is_conflict(error: BaseException) -> bool:
     )
 
 
-def platform_error(error: BaseException, subject: str, *, masked: bool = False) -> PlatformError:
-    """The platform's error for a driver's; `subject` is what was worked on, `masked`: its values are not told."""
+def platform_error(
+    error: BaseException, subject: str, *, masked: bool = False, who: str = "user, secret"
+) -> PlatformError:
+    """The platform's error for a driver's; `subject` is what was worked on, `who` on whose behalf, `masked`: its values are
+    not told."""
     said = fields(error)
     state, message = str(said.get("C", "")), str(said.get("M", "") or error)
     if is_conflict(error):
@@ -51,7 +54,7 @@ def platform_error(error: BaseException, subject: str, *, masked: bool = False) 
     if not said or state.startswith(("08", "53", "57P")):
         return UnavailableError(f"{subject}: {message}", next_step="See whether the cluster runs and can be reached.")
     if state.startswith("28") or state == "42501":
-        return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, grants and IAM role.")
+        return PermissionDeniedError(f"{subject}: {message}", next_step=f"Check {who}, grants and IAM role.")
     if state == "57014":
         return TimedOutError(f"{subject}: the statement was cancelled.")
     return BugError(f"{subject}: {UNTOLD if masked else message} (SQLSTATE {state})")

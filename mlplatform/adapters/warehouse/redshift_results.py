@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
+from mlplatform.adapters.warehouse.redshift_session import RedshiftSession
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def arrow_table(cursor: Any) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[column["label"].decode() for column in described])
 
 
-def arrow_parts(connection: RedshiftConnection, select: str) -> Iterator[pa.Table]:
+def arrow_parts(connection: RedshiftSession, select: str) -> Iterator[pa.Table]:
     """Rows of `select` by a cursor of a transaction, `PART_ROWS` at a time; one part without rows where there are none.
 
     Raises:
@@ -59,7 +59,8 @@ def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array[Any]:
     import pyarrow as pa
 
     if oid == _NUMERIC:
-        return _decimals(values, modifier)
+        # A sum of whole numbers has no modifier.
+        return decimals(values, *((0, 0) if modifier < 0 else ((modifier - 4) >> 16, (modifier - 4) & 0xFFFF)))
     kinds = {
         16: pa.bool_(),
         20: pa.int64(),
@@ -78,12 +79,11 @@ def _array(values: tuple[Any, ...], oid: int, modifier: int) -> pa.Array[Any]:
     return pa.array(values, kind)
 
 
-def _decimals(values: tuple[Any, ...], modifier: int) -> pa.Array[Any]:
+def decimals(values: tuple[Any, ...], precision: int, scale: int) -> pa.Array[Any]:
+    """Numbers of that many digits, `scale` of them behind the point; precision 0: nothing says how many."""
     import pyarrow as pa
 
-    if modifier < 0:
-        # A sum of whole numbers; or nothing that says how many places there are.
+    if precision <= 0:
         places = max((-v.as_tuple().exponent for v in values if v is not None), default=0)
         return pa.array(values, pa.decimal128(38, max(places, 0)))
-    precision, scale = (modifier - 4) >> 16, (modifier - 4) & 0xFFFF
     return pa.array(values, pa.decimal128(precision, scale))

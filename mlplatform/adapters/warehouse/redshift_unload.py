@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftConnection
+from mlplatform.adapters.warehouse.redshift_session import RedshiftSession
 from mlplatform.adapters.warehouse.redshift_sql import unload_sql
 from mlplatform.adapters.warehouse.sql_books import SqlBooks
 from mlplatform.core.loads.snapshot import Part
@@ -18,7 +18,7 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def run_unload(
-    connection: RedshiftConnection, books: SqlBooks, selects: Mapping[str, str], store: ObjectStore, *, csv: bool
+    connection: RedshiftSession, books: SqlBooks, selects: Mapping[str, str], store: ObjectStore, *, csv: bool
 ) -> dict[str, Unloaded]:
     """`selects`: key prefix → statement in Redshift's dialect."""
     with connection.transaction():
