@@ -124,16 +124,23 @@ class Delivery:
     def deliver(self, now: datetime) -> list[Delivered]:
         """Write all that is due at `now`: full objects, and what has waited for `max_age_s`.
 
+        A shard that was made from others waits until they are delivered: a key's records land in order.
+
         Raises:
             ConflictError: the landing objects are ahead of the stream (an older copy of it was restored, say).
                 As with any error of one shard, the others were delivered.
         """
         done: list[Delivered] = []
         failed: PlatformError | None = None
+        waiting: set[str] = set()
         for state in self._stream.shards():
             try:
-                done += self._deliver(state, now)
+                if waiting.isdisjoint(state.parents):
+                    done += self._deliver(state, now)
+                if not waiting.isdisjoint(state.parents) or self._positions.of(state) < state.newest:
+                    waiting.add(state.shard)
             except PlatformError as error:
+                waiting.add(state.shard)
                 failed = failed or error
         if failed is not None:
             raise failed

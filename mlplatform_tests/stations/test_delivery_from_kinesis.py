@@ -138,3 +138,28 @@ def test_shards_that_are_split_and_merged_are_delivered_once(stand_in: Kinesis, 
     assert sum(d.records for d in delivered) == 400
     assert_delivered_once(place.store, "landing/ticks/", stream)
     stream.close()
+
+
+def test_records_of_a_split_shard_land_before_those_of_the_shards_made_from_it(
+    stand_in: Kinesis, tmp_path: Path
+) -> None:
+    one = SPEC.model_copy(update={"shards": 1})
+    stream = KinesisStream(
+        KinesisSettings(create=True, reads_per_s=1000), "test", one, client_options=stand_in.client_options
+    )
+    store = DirectoryObjectStore(tmp_path)
+    large = SPEC.delivery.model_copy(update={"max_age_s": 3600, "max_size_mib": 1})
+    delivery = Delivery(stream, store, one.model_copy(update={"delivery": large}), system="test")
+
+    stream.put([Record("k", b'{"n": 1}')])
+    stand_in.streams["test-ticks"].split("shardId-000000000000")
+    [result, _] = stream.put([Record("k", b'{"n": 2, "x": "%b"}' % (b"x" * 700_000))] * 2)
+    now = datetime.now(UTC)
+    assert delivery.deliver(now) == []
+    delivered = delivery.deliver(now + timedelta(hours=2))
+    assert [(d.shard, d.records) for d in delivered] == [
+        ("shardId-000000000000", 1),
+        (result.shard, 1),
+        (result.shard, 1),
+    ]
+    stream.close()
