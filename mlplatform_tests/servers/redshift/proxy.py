@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -41,17 +42,20 @@ class Statement:
 
 
 class RedshiftProxy:
-    """Listens on a port of its own and relays to the server on `server_port`.
+    """Listens on a port of its own and relays to the server on `server_port`; encrypted with `tls`, where it is given.
 
     `statements` keeps every SQL text sent. Tests set `on_start` and `on_end`, called with the text of each statement
     before it runs and when it is done but not yet answered: what they raise as OSError ends the client's connection.
     """
 
-    def __init__(self, server_port: int, translate: Callable[[str], Statement]) -> None:
+    def __init__(
+        self, server_port: int, translate: Callable[[str], Statement], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.statements: list[str] = []
         self.on_start: Callable[[str], None] | None = None
         self.on_end: Callable[[str], None] | None = None
         self._refusals: list[tuple[str, RedshiftRefusedError]] = []
+        self._tls = tls
         self._server_port = server_port
         self._translate = translate
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -113,7 +117,7 @@ class RedshiftProxy:
         with self._lock:
             self._open |= {client, server}
         try:
-            if _start(client, server):
+            if _start(client, server, self._tls):
                 session = _Session(client, server, self)
                 back = threading.Thread(target=session.answers, name="redshift-answers", daemon=True)
                 back.start()
@@ -190,12 +194,14 @@ class _Session:
         return code, body
 
 
-def _start(client: wire.Stream, server: wire.Stream) -> bool:
-    """Start-up: no encryption, and only the parameters that PostgreSQL knows. False for a request to cancel."""
+def _start(client: wire.Stream, server: wire.Stream, tls: ssl.SSLContext | None) -> bool:
+    """Start-up: encrypted where there is a certificate, with the parameters that PostgreSQL knows. False for a request to cancel."""
     while (found := client.startup()) is not None:
         code, body = found
         if code == wire.SSL_REQUEST:
-            client.send_raw(b"N")
+            client.send_raw(b"N" if tls is None else b"S")
+            if tls is not None:
+                client.encrypt(tls)
             continue
         if code == wire.CANCEL_REQUEST:
             server.send_raw(b"\0\0\0\x10" + code.to_bytes(4, "big") + body)

@@ -44,7 +44,8 @@ def translate(sql: str) -> str:
     if (cursor := _CURSOR.fullmatch(sql)) is not None:
         return f"{cursor[1]} {translate(cursor[2])}"
     try:
-        trees = [tree for tree in sqlglot.parse(sql, read="redshift") if tree is not None]
+        # Its tokenizer trips over a last empty string behind a parameter.
+        trees = [tree for tree in sqlglot.parse(f"{sql}\n", read="redshift") if tree is not None]
     except SqlglotError as error:
         raise RedshiftRefusedError(f"syntax error: {error}", "42601") from error
     if len(trees) != 1 or isinstance(trees[0], exp.Command):

@@ -5,8 +5,12 @@ See https://www.postgresql.org/docs/current/protocol-message-formats.html; Redsh
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
+import ssl
 import struct
+import threading
 from collections.abc import Mapping
 
 SSL_REQUEST = 80877103
@@ -21,6 +25,13 @@ class Stream:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._file = sock.makefile("rb")
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """From here on by TLS, as the server of it."""
+        mine, inner = socket.socketpair()
+        secure = context.wrap_socket(self._sock, server_side=True)
+        threading.Thread(target=_pump, args=(secure, inner), name="tls", daemon=True).start()
+        self._sock, self._file = mine, mine.makefile("rb")
 
     def startup(self) -> tuple[int, bytes] | None:
         """(protocol or request code, what follows) of a message without a type byte; None at the end."""
@@ -53,6 +64,18 @@ class Stream:
         finally:
             self._file.close()
             self._sock.close()
+
+
+def _pump(secure: ssl.SSLSocket, inner: socket.socket) -> None:
+    """Both ways in one thread: a TLS socket is read and written by one at a time."""
+    with secure, inner, contextlib.suppress(OSError):
+        while True:
+            ready = [secure] if secure.pending() else select.select([secure, inner], [], [])[0]
+            for source, target in ((secure, inner), (inner, secure)):
+                if source in ready:
+                    if not (data := source.recv(65_536)):
+                        return
+                    target.sendall(data)
 
 
 def text(body: bytes, start: int = 0) -> tuple[str, int]:
