@@ -51,6 +51,7 @@ ALL = (
     Benchmark("start.import", _START, "imports", 0.5),
     Benchmark("start.definitions", _START, "definitions", 1),
     Benchmark("refresh.freshness", _FRESH, "freshness", 2.5),
+    Benchmark("refresh.week", "benchmarks.freshness.week", "week", 2),
     Benchmark("refresh.overhead.s1", "benchmarks.overhead.bench", "s1", 3.5),
     *(
         Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n)

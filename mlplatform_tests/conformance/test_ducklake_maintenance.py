@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.errors import NotFoundError
 from mlplatform.stations.maintenance import Maintenance
+from mlplatform_tests.conformance.old_snapshots import commits_of_the_past
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, ducklake_case
 
 HOUR = timedelta(hours=1)
@@ -146,7 +146,7 @@ def test_of_a_week_of_commits_a_second_the_catalogue_lists_an_hour_of_them_and_t
     loaded: Case, tmp_path: Path
 ) -> None:
     now, pinned = datetime.now(UTC), version(loaded)
-    a_week_of_commits(tmp_path / "warehouse", now)
+    commits_of_the_past(tmp_path / "warehouse", now, days=8, every_s=10)
     loaded.load("in/new.csv", HEADER + b"N,,1,,2020-01-01\n")
     there = {v.version: v.made_at for v in loaded.warehouse.versions()}
     done = loaded.warehouse.maintain(now=now, keep=timedelta(days=7), pinned=[pinned])
@@ -249,23 +249,3 @@ def test_who_read_a_version_that_has_expired_reads_on(loaded: Case, *, between: 
         assert reader.query("SELECT count(*) AS n FROM prices").to_pylist() == [{"n": 9}]
         with pytest.raises(NotFoundError, match=f"no version '{old}'"):
             reader.unload({"u": "SELECT 1 AS one"}, loaded.store, at=old)
-
-
-def a_week_of_commits(folder: Path, now: datetime) -> None:
-    """As if a snapshot had been committed each ten seconds for eight days, behind those that are there."""
-    with closing(sqlite3.connect(folder / "catalog.sqlite")) as catalogue, catalogue:
-        (newest,) = catalogue.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone()
-        begin = now - timedelta(days=8)
-        stamp = lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f+00")  # noqa: E731
-        catalogue.execute("UPDATE ducklake_snapshot SET snapshot_time = ?", [stamp(begin)])
-        made = [(newest + n, stamp(begin + timedelta(seconds=10 * n)), newest) for n in range(1, 8 * 24 * 360)]
-        catalogue.executemany(
-            "INSERT INTO ducklake_snapshot SELECT ?, ?, schema_version, next_catalog_id, next_file_id "
-            "FROM ducklake_snapshot WHERE snapshot_id = ?",
-            made,
-        )
-        catalogue.executemany(
-            "INSERT INTO ducklake_snapshot_changes SELECT ?, changes_made, author, commit_message, commit_extra_info "
-            "FROM ducklake_snapshot_changes WHERE snapshot_id = ?",
-            [(version, newest) for version, _, _ in made],
-        )
