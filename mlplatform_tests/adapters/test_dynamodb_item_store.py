@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from mlplatform.adapters.item_store.dynamodb import MAX_ITEM_BYTES, DynamoDbItemStore, DynamoDbSettings
 from mlplatform.errors import (
@@ -18,6 +19,7 @@ from mlplatform.errors import (
     PlatformError,
     ProfileError,
     ThrottledError,
+    TimedOutError,
     UnavailableError,
 )
 from mlplatform.ports.item_store import Item
@@ -131,6 +133,15 @@ def test_calls_that_go_on_failing(
         impatient.put("c", "k", {})
     impatient.close()
     assert items.get("c", "k") is None
+
+
+def test_server_that_does_not_answer_in_time(items: DynamoDbItemStore, faults: Faults) -> None:
+    quick = {"config": Config(read_timeout=0.2, retries={"total_max_attempts": 2})}
+    impatient = DynamoDbItemStore(items.settings, client_options={**faults.client_options, **quick})
+    faults.slow("UpdateItem", 1.0, times=2)
+    with pytest.raises(TimedOutError, match=r"'c/k' in DynamoDB's table .*Read timeout.* check endpoint and network"):
+        impatient.put("c", "k", {})
+    impatient.close()
 
 
 def test_server_that_is_away() -> None:
