@@ -26,7 +26,7 @@ def ducklake(folder: Path) -> Iterator[Place]:
 @contextlib.contextmanager
 def ducklake_team(folder: Path) -> Iterator[Place]:
     """PostgreSQL and ministack."""
-    from mlplatform_tests.servers.redshift.postgres import USER, postgres
+    from mlplatform_tests.servers.redshift.postgres import PASSWORD, USER, postgres
 
     with _s3(folder) as (settings, env, _), postgres() as server:
         lake = {"host": "127.0.0.1", "port": server.port, "database": "postgres", "user": USER, "prefix": "lake"}
@@ -40,7 +40,7 @@ def ducklake_team(folder: Path) -> Iterator[Place]:
             **_LAKE,
             note="DuckLake of a team: PostgreSQL on this machine, and ministack, one process, for S3, so that no network "
             "is between and no bucket is as fast as S3",
-            env={**env, "MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "not asked for"},
+            env={**env, "MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": PASSWORD},
         )
 
 
@@ -61,7 +61,7 @@ def redshift(folder: Path) -> Iterator[Place]:
             reader="the driver's fetch_dataframe, as Arrow",
             note="Redshift: PostgreSQL on this machine stands in for the service, behind a proxy that runs COPY and UNLOAD "
             "row by row in Python; the driver has no Arrow fetch, so that its data frame stands beside our read",
-            env={**env, "MLPLATFORM_SECRET_REDSHIFT_PASSWORD": "not asked for"},
+            env={**env, **server.secrets},
         )
 
 

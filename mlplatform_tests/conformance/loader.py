@@ -12,6 +12,7 @@ from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.ingest import Ingest
+from mlplatform_tests.servers.redshift.postgres import PASSWORD
 
 TEAM = "team.json"
 STREAM = StreamSpec.model_validate(
@@ -37,7 +38,7 @@ def ingest(home: Path, table: TableSpec = TABLE) -> tuple[DuckLakeWarehouse, Dir
     place = None
     if (home / TEAM).exists():
         settings = TeamSettings.model_validate_json((home / TEAM).read_text())
-        secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "not asked for"})
+        secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": PASSWORD})
         place = TeamPlace(settings, secrets, system="test")
     warehouse = DuckLakeWarehouse(home / "warehouse", threads=1, memory_mib=256, place=place)
     store = DirectoryObjectStore(home / "objects")

@@ -27,5 +27,4 @@ def redshift_server(ministack_server: Ministack) -> Iterator[Redshift]:
 def redshift_warehouse(server: Redshift, system: str | None = None) -> RedshiftWarehouse:
     """The warehouse of `system`, or of one that is new."""
     settings = RedshiftSettings.model_validate(server.settings)
-    secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_REDSHIFT_PASSWORD": "not asked for"})
-    return RedshiftWarehouse(settings, secrets, system=system or f"s{uuid.uuid4().hex[:12]}")
+    return RedshiftWarehouse(settings, EnvironmentSecrets(server.secrets), system=system or f"s{uuid.uuid4().hex[:12]}")

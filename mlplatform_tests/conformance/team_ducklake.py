@@ -15,7 +15,7 @@ from mlplatform.adapters.warehouse.ducklake import DuckLakeWarehouse
 from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
 from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.servers.redshift.postgres import USER, Postgres, postgres
+from mlplatform_tests.servers.redshift.postgres import PASSWORD, USER, Postgres, postgres
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,18 @@ class TeamLake:
             endpoint_url=self.objects.client_options["endpoint_url"],
         )
 
-    def opener(self, folder: Path) -> Callable[[], DuckLakeWarehouse]:
-        """Opens the warehouse of a new system, as any of its processes would."""
-        system = f"s{uuid.uuid4().hex[:12]}"
-        secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "not asked for"})
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The environment that holds a connection's secrets."""
+        return {"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": PASSWORD}
+
+    def opener(self, folder: Path, system: str | None = None) -> Callable[[], DuckLakeWarehouse]:
+        """Opens the warehouse of `system`, or of one that is new, as any of its processes would."""
+        name = system or f"s{uuid.uuid4().hex[:12]}"
+        secrets = EnvironmentSecrets(self.secrets)
 
         def opened() -> DuckLakeWarehouse:
-            place = TeamPlace(self.settings(), secrets, system=system)
+            place = TeamPlace(self.settings(), secrets, system=name)
             return DuckLakeWarehouse(folder, threads=2, place=place)
 
         return opened

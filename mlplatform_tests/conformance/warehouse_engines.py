@@ -27,10 +27,11 @@ from mlplatform.ports.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that the suite does not show of an engine, and why."""
+    """Something that the suite does not show of an engine, and why. `tests`: those of the suite that it skips therefore."""
 
     what: str
     why: str
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Engine:
         extra: what to install beside the package; "": nothing.
         runs_on: what the suite runs against.
         good_for: when to choose it.
+        case: its name in the suite; "": the adapter's.
     """
 
     adapter: str
@@ -54,7 +56,24 @@ class Engine:
     good_for: str
     runs_on: str
     gaps: tuple[Gap, ...] = ()
+    case: str = ""
 
+
+LOGINS = (
+    "test_a_wrong_password_is_refused_with_host_user_and_secret_by_name",
+    "test_an_unknown_user_is_refused_by_name",
+    "test_a_load_with_a_wrong_password_changes_nothing_and_the_right_one_loads",
+)
+PERMISSIONS = (
+    "test_who_may_only_read_reads_and_is_told_which_table_he_may_not_load",
+    "test_who_may_not_read_a_table_is_told_which",
+)
+SESSIONS = (
+    "test_a_query_answers_although_its_session_died_before_it",
+    "test_rows_come_in_batches_although_the_session_died_before_them",
+    "test_a_load_whose_session_dies_in_the_middle_is_whole_or_not_there_and_comes_next_time",
+)
+JOBS = ("test_a_job_that_is_ended_takes_its_query_along",)
 
 _NONE = EnvironmentSecrets({})
 _NOWHERE = Path(tempfile.gettempdir()) / "nowhere"
@@ -90,6 +109,11 @@ ENGINES = (
         "",
         "One machine, nothing to install or to run beside the platform.",
         "itself",
+        (
+            Gap("logins and permissions", "it asks nobody: who may open its files may all", LOGINS + PERMISSIONS),
+            Gap("sessions that are lost", "it has none", SESSIONS),
+            Gap("a query that outlives who asked", "it is computed in his own process", JOBS),
+        ),
     ),
     Engine(
         "ducklake",
@@ -100,7 +124,12 @@ ENGINES = (
         "Several machines that load and read the same tables, without a warehouse to run: a catalogue in PostgreSQL, a schema "
         "a system, and Parquet files in S3. A connection with settings is one.",
         "PostgreSQL, and ministack as S3",
-        (Gap("credentials that S3 renews while a lake is open", "ministack's do not end"),),
+        (
+            Gap("credentials that S3 renews while a lake is open", "ministack's do not end"),
+            Gap("a bucket that refuses its reader", "ministack refuses nobody"),
+            Gap("a query that outlives who asked", "it is computed in his own process", JOBS),
+        ),
+        case="ducklake-team",
     ),
     Engine(
         "redshift",
@@ -167,8 +196,18 @@ ENGINES = (
                 "Spark's SQL and the binary transport are what is spoken",
             ),
             Gap("snapshots", "the log could tell earlier states, upkeep does not keep them"),
-            Gap("missing permissions in the server", "it has none: what its errors become is shown on their texts"),
+            Gap(
+                "missing permissions in the server",
+                "it has none: what its errors become is shown on their texts",
+                PERMISSIONS,
+            ),
         ),
     ),
 )
 """In the order in which somebody would look at them."""
+
+
+def gap(case: str, test: str) -> Gap | None:
+    """Why the engine of the case skips the suite's test, if it does."""
+    gaps = (gap for engine in ENGINES if (engine.case or engine.adapter) == case for gap in engine.gaps)
+    return next((gap for gap in gaps if test in gap.tests), None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +18,16 @@ from mlplatform.core.sql import identifier
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
+from mlplatform.spec.home import Home
+from mlplatform.spec.profile import Connection
+
+if TYPE_CHECKING:
+    from mlplatform_tests.conformance.warehouse_servers import WarehouseServer
 
 ADAPTERS = ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
+
+SYSTEM = "suite"
+"""Of the embedded warehouse; others have a new one each."""
 
 CSV, JSONL, PARQUET = CsvFormat(), JsonLinesFormat(), ParquetFormat()
 
@@ -38,18 +46,46 @@ PRICES = TableSchema(
 HEADER = b"ticker,change,price,volume,day\n"
 
 
+_EIGHT = " UNION ALL ".join(f"SELECT {n} AS x" for n in range(8))
+
+
+@dataclass(frozen=True)
+class Source:
+    """How another process opens the case's warehouse and store: connections as a profile has them, secrets in `env`."""
+
+    adapter: str
+    settings: dict[str, Any]
+    system: str
+    store: Connection
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """As `platform.job_source` writes it."""
+        return {
+            "connection": Connection(port="warehouse", adapter=self.adapter, settings=self.settings).model_dump(),
+            "secrets": Connection(port="secrets", adapter="environment").model_dump(),
+            "home": str(self.home),
+            "system": self.system,
+            "masked": False,
+        }
+
+
 @dataclass
 class Case:
     """One adapter under test; `open` gives another instance on the same warehouse, as another process would have it.
 
-    `slow`: a query that takes hours, and that the engine can stop in; `l0` … are copies of a ledger with eight rows.
+    `slow`: a query that takes hours, and that the engine can stop in. `server`: None where the engine is this process's own.
+    `source`: None where no other process can open it.
     """
 
     name: str
     warehouse: Warehouse
     store: ObjectStore
     open: Callable[[], Warehouse]
-    slow: str = "SELECT count(*) AS n FROM " + ", ".join(f"(SELECT * FROM _ledger) l{i}" for i in range(14))
+    slow: str = f"WITH d AS ({_EIGHT}) SELECT count(*) AS n FROM " + ", ".join(f"d AS d{i}" for i in range(14))
+    server: WarehouseServer | None = None
+    source: Source | None = None
 
     def plan(
         self,
@@ -130,7 +166,7 @@ class SharedDuckLake:
 
 @pytest.fixture(scope="module")
 def shared_ducklake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDuckLake]:
-    root = tmp_path_factory.mktemp("shared") / "warehouse"
+    root = Home(tmp_path_factory.mktemp("shared")).warehouse(SYSTEM)
     shared = SharedDuckLake(DuckLakeWarehouse(root, threads=2), DuckLakeEngine(root, threads=1, memory_mib=256))
     yield shared
     shared.engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from benchmarks.warehouses.bare.engine import serve
 from benchmarks.warehouses.data import SELECT
@@ -22,7 +23,8 @@ class BareRedshift:
             endpoint_url=place.store_settings["endpoint_url"],
             region_name=place.store_settings["region"],
         )
-        connection = redshift_connector.connect(**place.settings, password="not asked for")  # noqa: S106 - a test server's
+        password = os.environ["MLPLATFORM_SECRET_REDSHIFT_PASSWORD"]
+        connection = redshift_connector.connect(**place.settings, password=password)
         connection.autocommit = True
         self._cursor = connection.cursor()
         self._cursor.execute("CREATE SCHEMA IF NOT EXISTS bare")

@@ -20,6 +20,7 @@ from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
 from mlplatform.adapters.warehouse.ducklake_place import LakePlace
 from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
+from mlplatform.adapters.warehouse.ducklake_server import asked
 from mlplatform.adapters.warehouse.ducklake_tables import (
     changes,
     columns_of,
@@ -72,7 +73,7 @@ class DuckLakeWarehouse:
 
     def create(self, schema: TableSchema) -> None:
         check_names(schema)
-        retried(lambda: self._create(schema), f"Table '{schema.name}'")
+        asked(self._engine, lambda: retried(lambda: self._create(schema), f"Table '{schema.name}'"))
 
     def _create(self, schema: TableSchema) -> None:
         writer = self._engine.writer()
@@ -97,7 +98,8 @@ class DuckLakeWarehouse:
         transaction(writer, body)
 
     def guard(self, table: str, shard: str, *, claim: bool = False) -> Guard:
-        return retried(lambda: self._guard(table, shard, claim), f"Guard of '{table}', shard '{shard}'")
+        subject = f"Guard of '{table}', shard '{shard}'"
+        return asked(self._engine, lambda: retried(lambda: self._guard(table, shard, claim), subject), reads=not claim)
 
     def _guard(self, table: str, shard: str, claim: bool) -> Guard:
         writer = self._engine.writer()
@@ -125,17 +127,25 @@ class DuckLakeWarehouse:
         return transaction(writer, body)
 
     def load(self, plan: LoadPlan, schema: TableSchema, store: ObjectStore) -> Receipt:
-        with mapped(f"Load of '{plan.key}' into table '{plan.table}'", masked=self._engine.masked):
-            return Load(self._engine, plan, schema, store, self._now).run()
+        def attempt() -> Receipt:
+            with mapped(f"Load of '{plan.key}' into table '{plan.table}'", masked=self._engine.masked):
+                return Load(self._engine, plan, schema, store, self._now).run()
+
+        return asked(self._engine, attempt)
 
     def erase(self, erasure: Erasure) -> Erased:
         subject = f"Erasure from table '{erasure.table}'"
-        return retried(lambda: erase(self._engine.writer(), erasure), subject, masked=self._engine.masked)
+        return asked(
+            self._engine,
+            lambda: retried(lambda: erase(self._engine.writer(), erasure), subject, masked=self._engine.masked),
+        )
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, at: str | None = None, timeout_s: float | None = None
     ) -> pa.Table:
-        return run_query(self._engine, sql, parameters, at=at, timeout_s=timeout_s)
+        return asked(
+            self._engine, lambda: run_query(self._engine, sql, parameters, at=at, timeout_s=timeout_s), reads=True
+        )
 
     def batches(self, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatch]:
         """See `ports.batches.Batched`."""
@@ -149,7 +159,7 @@ class DuckLakeWarehouse:
         format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
         at: str | None = None,
     ) -> dict[str, Unloaded]:
-        return run_unload(self._engine, queries, store, format=format, at=at)
+        return asked(self._engine, lambda: run_unload(self._engine, queries, store, format=format, at=at))
 
     def maintain(
         self,
@@ -181,6 +191,10 @@ class DuckLakeWarehouse:
             name: {column: logical_type(kind) for column, kind in columns_of(writer, name).items()}
             for name in sorted(table_names(writer))
         }
+
+    @property
+    def _who(self) -> str:
+        return self._engine.place.who
 
     def close(self) -> None:
         """Ends the connections. The next call opens them again."""

@@ -1,4 +1,4 @@
-"""Rows as they come: a query's result that is never there whole, over a connection of its own, so that others go on meanwhile."""
+"""Rows as they come: a query's result that is never there whole, over a connection beside the others, so that others go on meanwhile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import platform_error
 from mlplatform.adapters.warehouse.ducklake_read import run_query
+from mlplatform.adapters.warehouse.ducklake_server import asked, stop_behind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,8 @@ def run_batches(engine: DuckLakeEngine, sql: str, *, at: str | None) -> Iterator
 
     statement = sql.rstrip().rstrip(";")
     # Says what is wrong with the statement, and which columns it has.
-    empty = run_query(engine, f"SELECT * FROM (\n{statement}\n) AS q LIMIT 0", (), at=at, timeout_s=None)
+    none = f"SELECT * FROM (\n{statement}\n) AS q LIMIT 0"
+    empty = asked(engine, lambda: run_query(engine, none, (), at=at, timeout_s=None), reads=True)
     connection = engine.apart(at)
     try:
         with _told(engine):
@@ -38,6 +40,8 @@ def run_batches(engine: DuckLakeEngine, sql: str, *, at: str | None) -> Iterator
         if not any_came:
             yield pa.RecordBatch.from_pylist([], schema=empty.schema)
     finally:
+        # Who stopped listening, or was stopped, waits for no thread of the engine.
+        connection.interrupt()
         connection.close()
 
 
@@ -51,3 +55,5 @@ def _told(engine: DuckLakeEngine) -> Iterator[None]:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
         raise platform_error(error, "query", masked=engine.masked) from (None if engine.masked else error)
+    except RuntimeError as error:
+        raise stop_behind(error) from None

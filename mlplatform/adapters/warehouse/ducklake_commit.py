@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from mlplatform.adapters.warehouse.ducklake_errors import is_conflict, mapped
@@ -63,13 +64,11 @@ def transaction(connection: duckdb.DuckDBPyConnection, body: Callable[[], T]) ->
 
 
 def rollback(connection: duckdb.DuckDBPyConnection) -> None:
-    """Ends the transaction, if the engine has not done so itself."""
+    """Ends the transaction, if the engine has not done so itself; one whose catalogue's session is gone is over as well."""
     import duckdb
 
-    try:
+    with suppress(duckdb.Error):
         connection.execute("ROLLBACK")
-    except duckdb.TransactionException:
-        return
 
 
 def read_guards(connection: duckdb.DuckDBPyConnection, table: str, shards: Sequence[str]) -> dict[str, Guard]:

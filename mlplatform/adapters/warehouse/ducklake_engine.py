@@ -180,6 +180,12 @@ class DuckLakeEngine:
             self._folders[table] = data_folder(self._writer or self.writer(), self.metadata, table)
         return self._folders[table]
 
+    def interrupt(self) -> None:
+        """What runs on these connections ends."""
+        for connection in (self._writer, self._reader, *self._apart.values()):
+            if connection is not None:
+                connection.interrupt()
+
     def close(self) -> None:
         self._close_readers()
         if self._writer is not None:

@@ -10,6 +10,7 @@ from mlplatform.errors import (
     BugError,
     DataError,
     NotFoundError,
+    PermissionDeniedError,
     PlatformError,
     StateError,
     TimedOutError,
@@ -27,6 +28,10 @@ _AWAY = re.compile(
     r"|no connection to the server|SSL SYSCALL",
     re.I,
 )
+_DENIED = re.compile(
+    r'password authentication failed|permission denied for|no pg_hba\.conf entry|role "[^"]*" does not exist'
+)
+NEXT_STEP_DENIED = "Check user, secret and grants."
 _NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _NO_COLUMN = re.compile(
     r'Referenced column "([^"]+)" (?:was )?not found|Table "[^"]*" does not have a column named "([^"]+)"'
@@ -36,7 +41,7 @@ _NO_COLUMN = re.compile(
 def is_conflict(error: Exception) -> bool:
     """Whether another transaction was in the way: nothing was changed, and a second try can succeed."""
     text = str(error)
-    return _CONFLICT.search(text) is not None and _DAMAGED.search(text) is None
+    return _CONFLICT.search(text) is not None and _DAMAGED.search(text) is None and _DENIED.search(text) is None
 
 
 @contextmanager
@@ -60,6 +65,8 @@ def platform_error(error: Exception, subject: str, *, masked: bool = False) -> P
             f"{subject}: the catalogue is damaged: {_first_line(text)}",
             next_step="Run 'mlplatform state check', and restore a backup (mlplatform state restore).",
         )
+    if _DENIED.search(text):
+        return PermissionDeniedError(f"{subject}: {_first_line(text)}", next_step=NEXT_STEP_DENIED)
     if _AWAY.search(text):
         return UnavailableError(
             f"{subject}: {_first_line(text)}", next_step="Try again once the catalogue's server answers."
@@ -102,7 +109,13 @@ def query_error(
             next_step="Correct the query.",
         )
     engines = (duckdb.InternalException, duckdb.FatalException, duckdb.IOException, duckdb.OutOfMemoryException)
-    if isinstance(error, engines) or _AWAY.search(text) or _DAMAGED.search(text) or _DISK.search(text):
+    if (
+        isinstance(error, engines)
+        or _DENIED.search(text)
+        or _AWAY.search(text)
+        or _DAMAGED.search(text)
+        or _DISK.search(text)
+    ):
         return platform_error(error, "query", masked=masked)
     if isinstance(error, duckdb.PermissionException):
         return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")
@@ -125,7 +138,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, on_statement):
         return text
     kind = type(error).__name__.removesuffix("Exception")
-    known = next((match[0] for pattern in (_DAMAGED, _CONFLICT, _DISK) if (match := pattern.search(text))), "")
+    known = next((match[0] for pattern in (_DENIED, _DAMAGED, _CONFLICT, _DISK) if (match := pattern.search(text))), "")
     if known:
         return f"{kind} error: {known}"
     engines = (duckdb.IOException, duckdb.TransactionException, duckdb.InternalException, duckdb.FatalException)

@@ -20,12 +20,13 @@ class LakePlace(Protocol):
     """What an engine must know of a place.
 
     Attributes:
-        name: for people. schema: of the catalogue's own tables, in its database. extensions: DuckDB's, to load.
+        name: for people. who: whom the place knows this process as, and by which secret. schema: of the catalogue's own tables, in its database. extensions: DuckDB's, to load.
         reach: what a reading connection may open.
         attach_later: whether a connection that is locked can attach another version.
     """
 
     name: str
+    who: str
     schema: str
     extensions: tuple[str, ...]
     reach: str
@@ -83,6 +84,7 @@ class LocalPlace:
     WAL and the busy time-out let several processes commit without starving each other.
     """
 
+    who = ""
     schema = "main"
     extensions: tuple[str, ...] = ("sqlite_scanner",)
     attach_later = True

@@ -58,6 +58,7 @@ class TeamPlace:
         self._prefix = f"{below}/{system}/" if below else f"{system}/"
         self.reach = f"s3://{settings.bucket}/{self._prefix}"
         self.name = f"schema '{self.schema}' of database '{settings.database}' at {settings.host}:{settings.port}"
+        self.who = f"user '{settings.user}', secret '{settings.password_secret}'"
         self._store: S3ObjectStore | None = None
         self._session: boto3.Session | None = None
         self._endpoint = self._region = ""

@@ -98,10 +98,11 @@ class HiveConnection:
             except PlatformError:
                 self._cancel(cursor)
                 raise
-            except (KeyboardInterrupt, SystemExit):
-                # An answer may be half read: nothing more can be said on this connection. The server ends the session
-                # of one that hangs up, and stops what runs in it.
-                self._hang_up()
+            except BaseException as error:
+                # Who waited is stopped (a signal, a run that is ended). An answer may be half read: nothing more can be said
+                # on this connection. The server ends the session of one that hangs up, and stops what runs in it.
+                if not isinstance(error, Exception):
+                    self._hang_up()
                 raise
             cursor.close_operation()
 
@@ -222,8 +223,10 @@ class HiveConnection:
             self.close()
             text = f"{error} {getattr(error, 'inner', None) or ''}".strip()
             if "Error validating" in text or "authenticat" in text.lower():
+                secret = self.settings.url_secret or self.settings.password_secret
                 raise PermissionDeniedError(
-                    f"{subject}: the server refused user '{to.user}'.", next_step="Check user and secret."
+                    f"{subject}: the server refused user '{to.user}'.",
+                    next_step=f"Check user '{to.user}' and secret '{secret}'.",
                 ) from error
             hint = "See whether the server runs, and can be reached."
             if isinstance(error, TTransportException) and not to.ssl:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.snowflake_errors import is_conflict, is_lost, platform_error
@@ -50,9 +50,21 @@ class SnowflakeConnection(SqlSession):
         try:
             with self.mapped(where):
                 cursor.execute(sql, tuple(parameters) or None, timeout=timeout_s, _statement_params={"QUERY_TAG": tag})
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._abandon(cursor, sql)
+            raise
         finally:
             self._answered_at = _clocks()
         return cursor
+
+    def _abandon(self, cursor: Any, sql: str) -> None:
+        """Who waited is stopped (a signal, a run that is ended): Snowflake would go on for minutes. The driver asks it to stop
+        at Ctrl-C alone."""
+        session = self._open
+        with suppress(Exception):
+            session._cancel_query(sql, cursor._request_id)
+        self.close()
 
     @contextmanager
     def mapped(self, where: str) -> Iterator[None]:
@@ -62,7 +74,7 @@ class SnowflakeConnection(SqlSession):
         try:
             yield
         except (Error, ConnectionError, TimeoutError) as error:
-            mapped = platform_error(error, where, masked=self._masked)
+            mapped = platform_error(error, where, masked=self._masked, who=self.settings.who)
             if is_lost(error):
                 self.close()
             raise mapped from (None if self._masked else error)
@@ -131,7 +143,9 @@ class SnowflakeConnection(SqlSession):
             )
         except (Error, OSError) as error:
             # The driver's error may quote what it was given.
-            raise platform_error(error, f"Connection to Snowflake account '{settings.account}'") from None
+            raise platform_error(
+                error, f"Connection to Snowflake account '{settings.account}'", who=settings.who
+            ) from None
         return self._open
 
 

@@ -55,13 +55,16 @@ def _said(error: BaseException) -> str:
     return " ".join(str(text).replace("SQL compilation error:", "").split())
 
 
-def platform_error(error: BaseException, subject: str, *, masked: bool = False) -> PlatformError:
-    """The platform's error for a driver's; `subject` is what was worked on, `masked`: its values are not told."""
+def platform_error(
+    error: BaseException, subject: str, *, masked: bool = False, who: str = "user, secret, role"
+) -> PlatformError:
+    """The platform's error for a driver's; `subject` is what was worked on, `who` on whose behalf, `masked`: its values are
+    not told."""
     errno, message = number(error), _said(error)
     if is_conflict(error):
         return TransientError(f"{subject}: another transaction was in the way: {message}")
     if errno in _REFUSED or (errno == _NO_CONNECTION and _REFUSED_AT_LOGIN.search(message)):
-        return PermissionDeniedError(f"{subject}: {message}", next_step="Check user, secret, role and grants.")
+        return PermissionDeniedError(f"{subject}: {message}", next_step=f"Check {who} and grants.")
     if errno in _NO_WAREHOUSE:
         return ProfileError(f"{subject}: {message}", next_step="Set warehouse to one that the role may use.")
     if errno in _CANCELLED:
@@ -89,7 +92,9 @@ def query_error(
     name = _NAME.search(message)
     missing = [table for table in named if table not in tables]
     if errno in _NO_TABLE and missing:
-        return no_table(missing[0], tables)
+        told = no_table(missing[0], tables)
+        told.next_step = "Correct the query, or grant the table: Snowflake hides what a role may not see."
+        return told
     if errno in _NO_COLUMN and name is not None:
         return no_column(name[1].lower(), columns)
     if isinstance(error, BugError) and errno > 0:

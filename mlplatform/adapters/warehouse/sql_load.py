@@ -25,7 +25,7 @@ from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.loads.receipts import balanced
 from mlplatform.core.tables.books import QUARANTINE
 from mlplatform.core.tables.schema import TableSchema
-from mlplatform.errors import BugError, ConflictError, PlatformError
+from mlplatform.errors import BugError, ConflictError, PermissionDeniedError, PlatformError
 from mlplatform.ports.object_store import ObjectStore
 
 ROWS, RECORDS = "_staged_rows", "_staged_quarantine"
@@ -76,6 +76,11 @@ class SqlLoad:
             try:
                 self._copy(staged)
                 return self._session.retried(lambda: self._commit(staged.receipt), self._subject)
+            except PermissionDeniedError as error:
+                # The warehouse names the first thing that may not be touched, which is one of the books.
+                raise PermissionDeniedError(
+                    f"{self._subject}: {error.message}", next_step=error.next_step
+                ) from error.__cause__
             finally:
                 # A broken session takes its temporary tables along.
                 with suppress(PlatformError):

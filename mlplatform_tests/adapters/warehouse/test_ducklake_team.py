@@ -20,11 +20,11 @@ from mlplatform.spec.profile import Connection
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.team_ducklake import TeamLake, team_lake
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case
-from mlplatform_tests.servers.redshift.postgres import postgres
+from mlplatform_tests.servers.redshift.postgres import PASSWORD, postgres
 
 __all__ = ["ministack_server", "team_lake"]
 
-SECRETS = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": "s3cr3t-word"})
+SECRETS = EnvironmentSecrets({"MLPLATFORM_SECRET_DUCKLAKE_PASSWORD": PASSWORD})
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_server_that_is_not_there_is_named_without_the_password(team_lake: Tea
     lake = DuckLakeWarehouse(tmp_path, place=TeamPlace(settings, SECRETS, system="shop"))
     with pytest.raises(UnavailableError, match=r"database 'postgres' at 127\.0\.0\.1:1") as told:
         lake.create(PRICES)
-    assert "s3cr3t-word" not in f"{told.value}{told.value.__cause__}"
+    assert PASSWORD not in f"{told.value}{told.value.__cause__}"
     lake.close()
 
 

@@ -16,7 +16,7 @@ from mlplatform_tests.servers.environment import environment
 from mlplatform_tests.servers.process import free_port, running
 
 UNPRIVILEGED = Path(__file__).with_name("unprivileged.py")
-USER = "awsuser"
+USER, PASSWORD = "awsuser", "let the loader in"
 SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "max_connections=40")
 
 
@@ -34,7 +34,7 @@ class Postgres:
         asked = [word for command in commands for word in ("-c", command)]
         done = subprocess.run(
             [str(self.binaries / "psql"), *connection, "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", *asked],
-            env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=False,
+            env={"PATH": "/usr/bin:/bin", "PGPASSWORD": PASSWORD}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"psql: {done.stderr}")
@@ -43,7 +43,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A server of its own; its superuser is `USER`."""
+    """A server of its own, which asks everybody for a password; its superuser is `USER`, whose is `PASSWORD`."""
     # Not pytest's folders: they are closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="redshift-"))
     try:
@@ -55,7 +55,9 @@ def postgres() -> Iterator[Postgres]:
         env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TZ": "UTC", "LC_ALL": "C"}
         as_nobody = [sys.executable, str(UNPRIVILEGED)]
         data = ["-D", str(folder / "data")]
-        options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", USER]
+        password = folder / "password"
+        password.write_text(PASSWORD, "utf-8")
+        options = ["--no-sync", "--auth=password", f"--pwfile={password}", "--encoding=UTF8", "--locale=C", "-U", USER]
         made = subprocess.run(
             [*as_nobody, str(binaries / "initdb"), *data, *options],
             cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False,

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlplatform_tests.servers.redshift.bulk import BulkStatements
-from mlplatform_tests.servers.redshift.postgres import USER, Postgres, postgres
+from mlplatform_tests.servers.redshift.postgres import PASSWORD, USER, Postgres, postgres
 from mlplatform_tests.servers.redshift.proxy import RedshiftProxy
 
 VIEWS = (
     """CREATE VIEW public.svv_columns AS SELECT table_schema, table_name, column_name, ordinal_position,
     CASE data_type WHEN 'json' THEN 'super' WHEN 'bytea' THEN 'binary varying' ELSE data_type END AS data_type,
     numeric_precision, numeric_scale FROM information_schema.columns""",
+    "GRANT SELECT ON public.svv_columns TO PUBLIC",
 )
 """Redshift's system views, as far as the adapter reads them."""
 
@@ -34,6 +35,11 @@ class Redshift:
     def settings(self) -> dict[str, Any]:
         """Settings of a connection to it, but for the schema."""
         return {"host": "127.0.0.1", "port": self.proxy.port, "user": USER, "database": "postgres", "ssl": False}
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The environment that holds a connection's secrets."""
+        return {"MLPLATFORM_SECRET_REDSHIFT_PASSWORD": PASSWORD}
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import redshift_connector
 from redshift_connector.error import Error
 
 from mlplatform_tests.servers.ministack.server import Ministack
+from mlplatform_tests.servers.redshift.postgres import PASSWORD
 from mlplatform_tests.servers.redshift.server import Redshift
 from mlplatform_tests.servers.redshift.translation import translate
 
@@ -24,7 +25,7 @@ BUCKET = "proxy"
 @contextlib.contextmanager
 def connected(server: Redshift) -> Iterator[Any]:
     """A cursor of a session of its own."""
-    settings = {**server.settings, "password": "none"}
+    settings = {**server.settings, "password": PASSWORD}
     connection = redshift_connector.connect(**settings)
     connection.autocommit = True
     yield connection.cursor()

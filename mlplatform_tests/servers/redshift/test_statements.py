@@ -44,7 +44,7 @@ def sent(server: Redshift, ministack: Ministack) -> Iterator[str]:
     store = s3_store(ministack)
     before = len(server.proxy.statements)
     settings = RedshiftSettings.model_validate({**server.settings, "iam_role": "arn:aws:iam::123456789012:role/loader"})
-    secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_REDSHIFT_PASSWORD": "none"})
+    secrets = EnvironmentSecrets(server.secrets)
     warehouse = RedshiftWarehouse(settings, secrets, system="golden", now=lambda: NOW)
     warehouse.create(PRICES)
     info = store.put("in/a.csv", b"ticker,day,price,extra\nA,2020-01-01,1,{}\nB,2020-01-01,x,\n")

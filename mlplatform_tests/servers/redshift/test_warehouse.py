@@ -251,7 +251,7 @@ def test_a_setting_that_is_no_setting_is_refused() -> None:
 
 def test_load_times_are_those_of_the_clock_it_is_given(redshift_server: Redshift, store: ObjectStore) -> None:
     settings = RedshiftSettings.model_validate(redshift_server.settings)
-    secrets = EnvironmentSecrets({"MLPLATFORM_SECRET_REDSHIFT_PASSWORD": "x"})
+    secrets = EnvironmentSecrets(redshift_server.secrets)
     now = datetime(2020, 1, 1, 12, 30, tzinfo=UTC)
     found = RedshiftWarehouse(settings, secrets, system="clock", now=lambda: now)
     found.create(NOTES)

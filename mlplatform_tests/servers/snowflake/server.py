@@ -67,6 +67,10 @@ class Snowflake:
         found: list[dict[str, Any]] = self._ask("seen")["logins"]
         return found
 
+    def running(self) -> int:
+        """How many statements it works on."""
+        return int(self._ask("seen")["running"])
+
     def fail(self, begins: str, *, when: str = "before", do: str = "end", **more: Any) -> None:
         """From the next statement that begins so, see `stand_in.app.StandIn.plan_fault`."""
         self._ask("faults", {"begins": begins, "when": when, "do": do, **more})

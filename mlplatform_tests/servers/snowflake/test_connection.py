@@ -63,9 +63,23 @@ def test_a_key_that_is_none_is_named_without_its_text(snowflake_server: Snowflak
 
 def test_a_role_that_may_not_write_is_told_what_it_lacks(snowflake_server: Snowflake) -> None:
     reader = snowflake_warehouse(snowflake_server, role="READER")
-    with pytest.raises(PermissionDeniedError, match=r"Insufficient privileges.*Check user, secret, role and grants"):
+    with pytest.raises(
+        PermissionDeniedError, match=r"Insufficient privileges.*Check user 'loader'.*role 'READER' and grants"
+    ):
         reader.create(NOTES)
     reader.close()
+
+
+def test_a_table_that_the_role_may_not_see_is_missing_and_the_message_says_that_it_may_be_hidden(
+    snowflake_server: Snowflake,
+) -> None:
+    owner = snowflake_warehouse(snowflake_server)
+    owner.create(NOTES)
+    blind = snowflake_warehouse(snowflake_server, owner.system, role="BLIND")
+    with pytest.raises(NotFoundError, match=r"no table 'notes'.*hides what a role may not see"):
+        blind.query("SELECT id FROM notes")
+    for found in (blind, owner):
+        found.close()
 
 
 def test_no_secret_is_in_what_was_sent_or_logged(snowflake_server: Snowflake, caplog: pytest.LogCaptureFixture) -> None:

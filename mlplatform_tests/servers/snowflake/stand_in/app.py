@@ -141,7 +141,7 @@ class StandIn:
         self._locks.release(session)
 
     async def seen(self, request: Request) -> Response:
-        return JSONResponse({"statements": self._statements, "logins": self._logins})
+        return JSONResponse({"statements": self._statements, "logins": self._logins, "running": len(self._running)})
 
     async def plan_fault(self, request: Request) -> Response:
         """``{"begins", "when": "before" | "after", "do": "end" | "away" | "refuse" | "hold" | "slow" | "lose_rows", "seconds", "times", "code", "message", "state"}``;

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from stand_in.translation import BLIND
 
 _TEMPORARY = re.compile(r'\s*CREATE\s+TEMP(?:ORARY)?\s+TABLE\s+(?:"[^"]+"\.)*"([^"]+)"', re.I)
 _DROP = re.compile(r'\s*DROP\s+TABLE\s+IF\s+EXISTS\s+(?:"[^"]+"\.)*"([^"]+)"', re.I)
@@ -61,6 +62,8 @@ class Session:
         if (made := _TEMPORARY.match(sql)) is not None:
             self._own[made[1]] = f"{made[1]}__{self._id}"
             sql = re.sub(r"TEMP(?:ORARY)?\s+", "", sql, count=1, flags=re.I)
+        if self.role == BLIND and "FROM INFORMATION_SCHEMA." in sql:
+            sql = sql.replace(" WHERE ", " WHERE 1 = 0 AND ", 1)
         for name, own in self._own.items():
             sql = sql.replace(f'"{name}"', f'"{own}"')
         return sql

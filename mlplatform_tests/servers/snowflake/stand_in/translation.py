@@ -22,8 +22,8 @@ import sqlglot
 from fakesnow.cursor import FakeSnowflakeCursor
 from sqlglot import exp
 
-READER = "READER"
-"""A role that may not write."""
+READER, STRANGER, BLIND = "READER", "STRANGER", "BLIND"
+"""Roles: one that may not write; one that may not read a table either, though it knows of it; one that knows of none."""
 
 _DDL = re.compile(r"\s*(CREATE|ALTER|DROP|TRUNCATE)\b", re.I)
 _WRITES = re.compile(r"\s*(CREATE|ALTER|DROP|TRUNCATE|INSERT|UPDATE|DELETE|MERGE|COPY|PUT)\b", re.I)
@@ -36,6 +36,12 @@ def refusal(sql: str, *, role: str, in_transaction: bool) -> errors.ProgrammingE
     """Why Snowflake would not run the statement, or would run it otherwise than the adapter means."""
     if role == READER and _WRITES.match(sql):
         return _error(3001, "42501", "SQL access control error:\nInsufficient privileges to operate on schema 'S'.")
+    if role in (STRANGER, BLIND) and (table := _read_table(sql)) is not None:
+        if role == BLIND:
+            return _error(2003, "42S02", f"SQL compilation error:\nObject '{table}' does not exist or not authorized.")
+        return _error(
+            3001, "42501", f"SQL access control error:\nInsufficient privileges to operate on table '{table}'."
+        )
     if in_transaction and _DDL.match(sql):
         return _error(1, "0A000", f"DDL would commit the open transaction: {sql[:200]}")
     for name in _quoted_lower(sql):
@@ -44,6 +50,14 @@ def refusal(sql: str, *, role: str, in_transaction: bool) -> errors.ProgrammingE
             904, "42000", f"SQL compilation error: error line 1 at position 0\ninvalid identifier '\"{name}\"'"
         )
     return None
+
+
+def _read_table(sql: str) -> str | None:
+    """A table of a schema's own that the statement names."""
+    if not re.match(r"\s*(SELECT|WITH)\b", sql, re.I):
+        return None
+    tables = sqlglot.parse_one(sql, read="snowflake").find_all(exp.Table)
+    return next((table.name for table in tables if table.db and table.db.upper() != "INFORMATION_SCHEMA"), None)
 
 
 def _quoted_lower(sql: str) -> list[str]:
