@@ -7,7 +7,7 @@ bytes a second. An iterator is renewed when it has expired, from the last record
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlplatform.adapters.stream.kinesis_api import KinesisApi
 from mlplatform.errors import UnavailableError
 from mlplatform.ports.stream import StoredRecord
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST: Mapping[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
 KEPT_BYTES = 16 * 1024 * 1024
 RECORD_BYTES = 400
@@ -70,8 +71,7 @@ class KinesisCursor:
         answer = self._asked()
         self._iterator = answer.get("NextShardIterator") or ""
         self.ended = not self._iterator
-        for record in answer["Records"]:
-            self._take(record)
+        self._take(answer["Records"])
         self._drop(self._too_many())
         return bool(answer.get("MillisBehindLatest")) and not self.ended
 
@@ -95,32 +95,29 @@ class KinesisCursor:
             return self._position
         return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": self.last}
 
-    def _take(self, record: Mapping[str, Any]) -> None:
-        arrived_at = record["ApproximateArrivalTimestamp"].astimezone(UTC)
-        if self._records:
+    def _take(self, records: Sequence[Mapping[str, Any]]) -> None:
+        latest = self._records[-1].arrived_at if self._records else _EPOCH
+        for record in records:
             # Kinesis's times may fall back by a little; by them the oldest of what waits is told.
-            arrived_at = max(arrived_at, self._records[-1].arrived_at)
-        sequence = record["SequenceNumber"]
-        self._records.append(StoredRecord(self._shard, sequence, record["PartitionKey"], record["Data"], arrived_at))
-        self._kept_bytes += _kept_bytes(self._records[-1])
-        self._start = sequence if self._start is None else self._start
-        self.last = sequence
+            latest = max(latest, record["ApproximateArrivalTimestamp"].astimezone(UTC))
+            found = StoredRecord(self._shard, record["SequenceNumber"], record["PartitionKey"], record["Data"], latest)
+            self._records.append(found)
+            self._kept_bytes += len(found.data) + RECORD_BYTES
+        if records:
+            self.last = self._records[-1].sequence
+            self._start = records[0]["SequenceNumber"] if self._start is None else self._start
 
     def _too_many(self) -> int:
         """How many of the oldest records are more than is kept; one stays always."""
         count, over_bytes = 0, self._kept_bytes - KEPT_BYTES
         while over_bytes > 0 and count < len(self._records) - 1:
-            over_bytes -= _kept_bytes(self._records[count])
+            over_bytes -= len(self._records[count].data) + RECORD_BYTES
             count += 1
         return count
 
     def _drop(self, count: int) -> None:
         if count:
-            self._kept_bytes -= sum(map(_kept_bytes, self._records[:count]))
+            self._kept_bytes -= sum(len(record.data) + RECORD_BYTES for record in self._records[:count])
             self._start = self._records[count - 1].sequence
             self._from_oldest = False
             del self._records[:count]
-
-
-def _kept_bytes(record: StoredRecord) -> int:
-    return len(record.data) + RECORD_BYTES
