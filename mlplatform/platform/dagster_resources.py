@@ -13,12 +13,13 @@ from mlplatform.spec.profile import Connection
 
 
 def dagster_resource(connection: Connection, secrets: Callable[[], Secrets]) -> Any:
-    """A warehouse `snowflake` as dagster-snowflake's `SnowflakeResource`, an object store `s3` as dagster-aws's `S3Resource`.
+    """A warehouse `snowflake` as dagster-snowflake's `SnowflakeResource`; `redshift` and an object store `s3` as dagster-aws's
+    `RedshiftClientResource` and `S3Resource`.
 
     Raises:
         ProfileError: of another adapter, or with settings that do not fit.
     """
-    makers = {"snowflake": _snowflake, "s3": _s3}
+    makers = {"redshift": _redshift, "snowflake": _snowflake, "s3": _s3}
     make = makers.get(connection.adapter)
     if make is None:
         raise ProfileError(
@@ -31,6 +32,13 @@ def dagster_resource(connection: Connection, secrets: Callable[[], Secrets]) -> 
         raise ProfileError(
             f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}."
         ) from error
+
+
+def _redshift(connection: Connection, secrets: Callable[[], Secrets]) -> Any:
+    from mlplatform.adapters.warehouse.redshift_resource import redshift_resource
+    from mlplatform.adapters.warehouse.redshift_settings import redshift_settings
+
+    return redshift_resource(redshift_settings(connection.settings), secrets())
 
 
 def _snowflake(connection: Connection, secrets: Callable[[], Secrets]) -> Any:

@@ -56,7 +56,7 @@ def test_a_users_own_asset_gets_the_profiles_object_store(project: Path, minista
 @pytest.mark.parametrize(
     ("connection", "message"),
     [
-        ("warehouse", "no Dagster resource for a connection of adapter 'ducklake'; there are for: s3, snowflake"),
+        ("warehouse", "no Dagster resource for a connection of adapter 'ducklake'; there are for: redshift, s3, snowflake"),
         ("sea", "Profile 'mine' has no connection 'sea'; it has: .*lake"),
     ],
 )
