@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from mlplatform.adapters.warehouse.redshift_settings import ClusterSettings, DataApiSettings, WorkgroupSettings
 from mlplatform.cli.reference import GENERATED, fields_table
 from mlplatform.ports.warehouse import WarehouseCapabilities
 from mlplatform_tests.conformance.warehouse_engines import ENGINES, Engine
@@ -22,6 +25,16 @@ MEANINGS = {
     "null_bytes": "a text may hold a null byte; else its record is quarantined",
 }
 """Of each field of `WarehouseCapabilities`."""
+
+
+WAYS: dict[str, dict[str, type[BaseModel]]] = {
+    "redshift": {
+        "by IAM": ClusterSettings,
+        "Serverless by IAM": WorkgroupSettings,
+        "by the Data API": DataApiSettings,
+    }
+}
+"""Further shapes of an adapter's settings, by what they are for."""
 
 
 def page() -> str:
@@ -46,6 +59,8 @@ def _section(engine: Engine) -> str:
     lines = [f"\n## {engine.title}\n", f"{engine.good_for} {install} Adapter: `{engine.adapter}`.\n"]
     if engine.settings is not None:
         lines.append(fields_table(engine.settings, {}))
+        for name, settings in WAYS.get(engine.adapter, {}).items():
+            lines.append(f"### {engine.title} {name}\n\n{settings.__doc__}\n\n{fields_table(settings, {})}")
     lines.append(f"Shown on: {engine.runs_on}.\n")
     if engine.gaps:
         lines.append(_table(["not shown", "why"], [[gap.what, gap.why] for gap in engine.gaps]))

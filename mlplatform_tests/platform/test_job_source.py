@@ -17,19 +17,21 @@ SECRETS = Connection(port="secrets", adapter="environment")
 
 
 @pytest.mark.parametrize(
-    ("adapter", "settings", "named"),
+    ("adapter", "settings", "named", "aws"),
     [
-        ("ducklake", {}, ()),
-        ("ducklake", TEAM, ("ducklake_password",)),
-        ("ducklake", {**TEAM, "password_secret": "lake"}, ("lake",)),
-        ("redshift", {"host": "h", "user": "u"}, ("redshift_password",)),
+        ("ducklake", {}, (), False),
+        ("ducklake", TEAM, ("ducklake_password",), True),
+        ("ducklake", {**TEAM, "password_secret": "lake"}, ("lake",), True),
+        ("redshift", {"host": "h", "user": "u"}, ("redshift_password",), False),
+        ("redshift", {"access": "iam", "cluster": "c", "db_user": "u"}, (), True),
+        ("redshift", {"access": "data-api", "workgroup": "w"}, (), True),
     ],
 )
 def test_the_secrets_that_a_connection_names_are_those_a_job_gets(
-    adapter: str, settings: dict[str, Any], named: tuple[str, ...], tmp_path: Path
+    adapter: str, settings: dict[str, Any], named: tuple[str, ...], aws: bool, tmp_path: Path
 ) -> None:
     connection = Connection(port="warehouse", adapter=adapter, settings=settings)
     source = source_of(connection, SECRETS, Home(tmp_path), "shop", masked=False)
     assert source.secrets == named
-    assert source.aws is (settings.get("bucket") is not None)
+    assert source.aws is aws
     assert json.loads(json.dumps(source.document))["connection"]["settings"] == settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +27,10 @@ from mlplatform.spec.home import Home
 from mlplatform.spec.profile import Profile
 from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.servers.ministack.server import Ministack
+from mlplatform_tests.servers.redshift.sockets import sockets
 from mlplatform_tests.servers.redshift.ways import WAYS, RedshiftOnAws
+
+__all__ = ["sockets"]
 
 ONE = "SELECT 1 AS one"
 pytestmark = pytest.mark.filterwarnings(r"ignore:ssl\.:DeprecationWarning")
@@ -41,15 +42,6 @@ ASKED = {
     "serverless": ("GetCredentials", "GetWorkgroup"),
     "data-api": ("ExecuteStatement", "DescribeStatement"),
 }
-
-
-@pytest.fixture(autouse=True)
-def sockets() -> Iterator[None]:
-    """The driver leaves those on which it asked AWS, and those of refused logins, to the garbage collector."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture(autouse=True)

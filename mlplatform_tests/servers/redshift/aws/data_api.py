@@ -58,7 +58,7 @@ class DataApi:
     def __init__(self, control: ControlPlane, *, page_rows: int = 1000) -> None:
         self.page_rows = page_rows
         self._control = control
-        self._sessions: dict[str, Session] = {}
+        self.sessions: dict[str, Session] = {}
         self._statements: dict[str, Statement] = {}
         self._tokens: dict[str, Statement] = {}
         self._threads: list[threading.Thread] = []
@@ -68,12 +68,16 @@ class DataApi:
         """Ends all sessions, when what they do is done."""
         for thread in self._threads:
             thread.join()
-        for session in list(self._sessions.values()):
+        for session in list(self.sessions.values()):
             self._end(session)
+
+    def user(self, name: str) -> None:
+        """Makes a user of the database who may load."""
+        self._control.user(name)
 
     def end_sessions(self, user: str | None = None) -> None:
         """All of them, or a user's, are gone, and nobody is told."""
-        for session in list(self._sessions.values()):
+        for session in list(self.sessions.values()):
             if user in (None, session.user):
                 self._end(session)
 
@@ -105,14 +109,14 @@ class DataApi:
 
     def _session(self, given: Mapping[str, Any]) -> Session:
         now = time.monotonic()
-        for idle in [s for s in self._sessions.values() if not s.busy and s.used_at + s.keep_s < now]:
+        for idle in [s for s in self.sessions.values() if not s.busy and s.used_at + s.keep_s < now]:
             self._end(idle)
         if (name := given.get("SessionId")) is None:
             return self._opened(given)
         others = {"ClusterIdentifier", "WorkgroupName", "Database", "DbUser", "SecretArn"} & set(given)
         if others:
             raise AwsRefusedError("ValidationException", f"SessionId: expected none of {sorted(others)} beside it.")
-        found = self._sessions.get(name)
+        found = self.sessions.get(name)
         if found is None:
             raise AwsRefusedError("ValidationException", f"Session {name} is not available.")
         if found.busy:
@@ -140,7 +144,7 @@ class DataApi:
         cursor = connection.cursor()
         process = int(cursor.execute("SELECT pg_backend_pid()").fetchone()[0])
         made = Session(str(uuid.uuid4()), connection, process, given.get("SessionKeepAliveSeconds", 0), user)
-        self._sessions[made.id] = made
+        self.sessions[made.id] = made
         return made
 
     def _login(self, given: Mapping[str, Any]) -> tuple[str, str]:
@@ -209,7 +213,7 @@ class DataApi:
         return self._statements[statement]
 
     def _end(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
+        self.sessions.pop(session.id, None)
         try:
             session.connection.close()
         except Exception:  # noqa: BLE001 - of whatever state a broken connection is in
