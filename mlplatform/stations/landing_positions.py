@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import islice
 
 from mlplatform.core.loads.landing import LandingRange, landing_position, parse_landing_key
 from mlplatform.errors import StateError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.stream import ShardState, Stream
+
+_SOME = 100
 
 
 class LandingPositions:
@@ -46,16 +49,27 @@ class LandingPositions:
         return self._known.get(shard, "")
 
     def _seek(self, state: ShardState) -> str:
-        """Bisection over the names: some thirty short listings for a thousand million records."""
-        newest, low, high = "", 0, int(state.newest) + 1
-        while low < high:
+        """Bisection over the names, until what is left is one short listing: some ten for a million objects, however far
+        apart their sequences are."""
+        page = self._some(state.shard, "")
+        if not page:
+            return ""
+        newest, low, high = page[-1].upto, int(page[-1].last or 0) + 1, int(state.newest) + 1
+        width = len(state.newest)
+        while low < high and not 0 < len(page) < _SOME:
             middle = (low + high) // 2
-            found = next(self._ranges(state.shard, f"{middle:0{len(state.newest)}d}"), None)
-            if found is None:
-                high = middle
-            else:
-                newest, low = found.upto, int(found.last or 0) + 1
+            page = self._some(state.shard, f"{middle:0{width}d}")
+            if not page:
+                # Perhaps because all lies nearby, or nothing does.
+                high, page = middle, self._some(state.shard, f"{low:0{width}d}")
+            if not page:
+                break
+            newest, low = page[-1].upto, int(page[-1].last) + 1
         return newest
+
+    def _some(self, shard: str, last: str) -> list[LandingRange]:
+        """The first `_SOME` landing objects that start at `last` or later."""
+        return list(islice(self._ranges(shard, last), _SOME))
 
     def _ranges(self, shard: str, last: str) -> Iterator[LandingRange]:
         """Landing objects that start at `last` or later, in order."""

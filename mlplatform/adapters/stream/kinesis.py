@@ -88,7 +88,9 @@ class KinesisStream:
 
     def put(self, records: Sequence[Record]) -> list[PutResult]:
         check_put(self.name, records, self.capabilities)
-        self._make_ready()
+        if self._create:
+            # A producer of a stream that is there needs no permission but to put.
+            self._make_ready()
         results = [checked(record, self.capabilities) for record in records]
         places = [place for place, result in enumerate(results) if not result.error_code]
         stored = put_all(self._api, [records[place] for place in places])
