@@ -6,7 +6,6 @@ import io
 import json
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -161,27 +160,6 @@ def test_parameters_and_results_keep_their_types(warehouse: RedshiftWarehouse, s
     ]  # fmt: skip
 
 
-def test_an_empty_result_keeps_its_columns(warehouse: RedshiftWarehouse) -> None:
-    found = warehouse.query("SELECT id, text, at FROM notes")
-    assert (found.num_rows, [str(f.type) for f in found.schema]) == (0, ["int64", "string", "timestamp[us]"])
-
-
-def test_several_processes_may_make_a_table_at_once(redshift_server: Redshift) -> None:
-    first = redshift_warehouse(redshift_server)
-
-    def create(_: int) -> list[dict[str, str]]:
-        mine = redshift_warehouse(redshift_server, first.system)
-        try:
-            mine.create(NOTES)
-            rows: list[dict[str, str]] = mine.query("SELECT shard, last FROM _guards").to_pylist()
-            return rows
-        finally:
-            mine.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(create, range(4))) == [[{"shard": "", "last": "0"}]] * 4
-
-
 def break_off(times: int, server: Redshift) -> None:
     """The next statements find their session broken."""
     left = [times]
@@ -205,12 +183,6 @@ def test_a_query_in_a_session_that_broke_off_is_asked_again_once(
     with pytest.raises(UnavailableError):
         warehouse.query("SELECT 1 AS one")
     assert warehouse.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
-
-
-def test_a_snapshot_is_refused_by_capability(warehouse: RedshiftWarehouse, store: ObjectStore) -> None:
-    assert warehouse.capabilities.snapshots is False
-    with pytest.raises(DataError, match=r"no snapshots.*'7'"):
-        warehouse.unload({"u": "SELECT 1 AS one"}, store, at="7")
 
 
 def test_a_query_that_redshift_refuses_is_the_users(warehouse: RedshiftWarehouse, redshift_server: Redshift) -> None:
