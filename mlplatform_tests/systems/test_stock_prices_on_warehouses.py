@@ -42,6 +42,17 @@ BASE, AFTER = 120, 63
 OFTEN = {"min_batch_interval_s": 2}
 """These servers have nothing else to do."""
 
+DEFINITIONS = """from pathlib import Path
+
+import dagster as dg
+from mlplatform.definitions import build
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build(Path(__file__).parent)
+"""
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -109,8 +120,11 @@ class Gone:
 
 def project(bound: Bound, folder: Path) -> dict[str, str]:
     """A project of the shipped system alone, its profile bound so; the environment that chooses it."""
-    shutil.copytree(PACKAGE / "defs" / SYSTEM, folder / "defs" / SYSTEM)
-    (folder / "pyproject.toml").write_text("[tool.dg.project]\n")
+    package = folder / "shop"
+    shutil.copytree(PACKAGE / "defs" / SYSTEM, package / "defs" / SYSTEM)
+    (package / "__init__.py").touch()
+    (package / "definitions.py").write_text(DEFINITIONS)
+    (folder / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "shop"\n')
     local = PACKAGE.parent / "profiles" / "local.yaml"
     profile = yaml.safe_load(local.read_text())
     profile["name"] = "bound"
@@ -121,7 +135,7 @@ def project(bound: Bound, folder: Path) -> dict[str, str]:
     (folder / "profiles" / "bound.yaml").write_text(yaml.safe_dump(profile))
     return {
         "MLPLATFORM_HOME": str(folder / "home"),
-        "MLPLATFORM_DEFS": str(folder / "defs"),
+        "MLPLATFORM_DEFS": str(package / "defs"),
         "MLPLATFORM_PROFILE": "bound",
         **(bound.secrets or {}),
     }
