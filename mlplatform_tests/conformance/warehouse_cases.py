@@ -71,6 +71,13 @@ def redshift(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
     )
 
 
+def redshift_data_api(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
+    """By requests to AWS instead of by the driver: all that is Redshift's own is shown with that."""
+    from mlplatform_tests.servers.redshift.data_api_case import case
+
+    return case(request, folder, keep)
+
+
 def snowflake(request: pytest.FixtureRequest, folder: Path, keep: Keep) -> Case:
     from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
 
@@ -117,6 +124,7 @@ CASES: dict[str, Callable[[pytest.FixtureRequest, Path, Keep], Case]] = {
     "ducklake": ducklake,
     "ducklake-team": ducklake_team,
     "redshift": redshift,
+    "redshift-data-api": redshift_data_api,
     "snowflake": snowflake,
     "hive": hive,
 }

@@ -140,7 +140,15 @@ ENGINES = (
         "Tables that outgrow a machine, on AWS. Objects lie in S3, from where it loads and to where it unloads.",
         "PostgreSQL behind a proxy that speaks Redshift's dialect, refuses what Redshift refuses, and loads from an S3 server",
         (
-            Gap("its planner, sizes, IAM and load-error tables", "PostgreSQL has none of them"),
+            Gap("its planner, sizes and load-error tables", "PostgreSQL has none of them"),
+            Gap(
+                "what IAM's policies allow, and the roles of COPY and UNLOAD",
+                "AWS's answers come from a server that knows one cluster, one workgroup and one caller",
+            ),
+            Gap(
+                "what the Data API answers where its pages are silent: a session that is gone, the kind of an error",
+                "a stand-in answers for it, as they say and beyond that as is likely",
+            ),
             Gap("locks beyond those on whole tables and snapshots", "PostgreSQL locks rows, Redshift tables"),
         ),
     ),

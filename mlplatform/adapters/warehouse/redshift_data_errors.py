@@ -17,6 +17,7 @@ _STATES = (
     (r"could not serialize|Serializable isolation violation", "40001"),
     (r"(relation|schema|table|type) \".*\" already exists|duplicate key value", "42P07"),
     (r"terminating connection|connection .*(closed|reset|lost|broken|terminated)|(closed|broken) connection", "57P01"),
+    (r"S3ServiceException|S3 prefix|unload destination|load into table|internal error", "XX000"),
     (r"(packet for query is too large|response exceeded size limit)", "54000"),
     (r"syntax error|does not exist|must appear in the GROUP BY|is not supported|not supported on Redshift", "42601"),
 )

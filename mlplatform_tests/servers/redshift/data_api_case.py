@@ -1,4 +1,4 @@
-"""Redshift by the Data API as a case of the warehouse's suite: ``MLPLATFORM_TEST_WAREHOUSES=redshift-data-api=<this module>``."""
+"""Redshift by the Data API as a case of the warehouse's suite: ``MLPLATFORM_TEST_WAREHOUSES=redshift-data-api``."""
 
 from __future__ import annotations
 

@@ -110,6 +110,7 @@ def test_what_the_api_cannot_be_given_is_refused_before_it_is_asked(sql: str, pa
         ("ERROR: 1023 DETAIL: Serializable isolation violation on table", "40001", "1023 DETAIL: Serializable isolation violation on table"),
         ("ERROR: Query (12) cancelled on user's request", "57014", "Query (12) cancelled on user's request"),
         ('ERROR: Relation "t" already exists', "42P07", 'Relation "t" already exists'),
+        ("ERROR: S3ServiceException:Access Denied,Status 403", "XX000", "S3ServiceException:Access Denied,Status 403"),
         ("ERROR: invalid digit, Value 'q', Pos 0", "22000", "invalid digit, Value 'q', Pos 0"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SUITE = Path(__file__).parents[2] / "conformance"
-CASE = "redshift-data-api=mlplatform_tests.servers.redshift.data_api_case"
+CASE = "redshift-data-api"
 
 
 @pytest.mark.parametrize(
