@@ -9,7 +9,7 @@ import pytest
 
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_settings import RedshiftSettings
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.redshift.server import Redshift, redshift
 

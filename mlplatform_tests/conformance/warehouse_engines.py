@@ -19,7 +19,7 @@ from mlplatform.adapters.warehouse.ducklake_team import TeamPlace, TeamSettings
 from mlplatform.adapters.warehouse.hive import HiveWarehouse
 from mlplatform.adapters.warehouse.hive_settings import HiveSettings
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_settings import RedshiftSettings
 from mlplatform.adapters.warehouse.snowflake import SnowflakeWarehouse
 from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform.ports.warehouse import Warehouse

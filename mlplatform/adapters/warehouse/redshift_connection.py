@@ -16,15 +16,13 @@ from mlplatform.adapters.warehouse.redshift_aws import asked_of_aws
 from mlplatform.adapters.warehouse.redshift_errors import is_conflict, platform_error
 from mlplatform.adapters.warehouse.redshift_results import arrow_parts, arrow_table
 from mlplatform.adapters.warehouse.redshift_session import RedshiftSession
-from mlplatform.adapters.warehouse.redshift_settings import DriverSettings, RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_settings import DriverSettings
 from mlplatform.errors import PlatformError, ProfileError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlplatform.ports.secrets import Secrets
-
-__all__ = ["RedshiftConnection", "RedshiftSettings"]
 
 _VARBYTE = 6551
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_settings import RedshiftSettings
 from mlplatform.adapters.warehouse.redshift_sql import select_sql, unload_sql
 from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse import redshift_results
 from mlplatform.adapters.warehouse.redshift import RedshiftWarehouse
-from mlplatform.adapters.warehouse.redshift_connection import RedshiftSettings
+from mlplatform.adapters.warehouse.redshift_settings import RedshiftSettings
 from mlplatform.core.loads.plan import LoadPlan, Receipt
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import DataError, NotFoundError, ProfileError, UnavailableError
