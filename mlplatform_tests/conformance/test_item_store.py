@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import tempfile
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
 from mlplatform.errors import ConflictError, DataError, StateError
@@ -165,14 +165,15 @@ def test_damaged_file_says_so(tmp_path: Path) -> None:
 
 
 class ItemsAsDict(RuleBasedStateMachine):
-    """The store against a dictionary of (value, version)."""
+    """A collection of its own against a dictionary of (value, version)."""
 
     keys = st.sampled_from(["a", "a/1", "a/2", "b"])
 
-    def __init__(self) -> None:
+    def __init__(self, make: MakeItemStore) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = SqliteItemStore(Path(self.folder.name) / "items.sqlite")
+        self.make = make
+        self.store = make()
+        self.collection = uuid.uuid4().hex
         self.model: dict[str, tuple[int, int]] = {}
 
     @rule(key=keys, value=st.integers(-5, 5), expected=st.none() | st.integers(0, 3))
@@ -180,30 +181,28 @@ class ItemsAsDict(RuleBasedStateMachine):
         version = self.model.get(key, (0, 0))[1]
         if expected is not None and expected != version:
             with pytest.raises(ConflictError):
-                self.store.put("c", key, {"n": value}, expected_version=expected)
+                self.store.put(self.collection, key, {"n": value}, expected_version=expected)
             return
         self.model[key] = (value, version + 1)
-        assert self.store.put("c", key, {"n": value}, expected_version=expected).version == version + 1
+        assert self.store.put(self.collection, key, {"n": value}, expected_version=expected).version == version + 1
 
     @rule(key=keys)
     def delete(self, key: str) -> None:
-        self.store.delete("c", key)
+        self.store.delete(self.collection, key)
         self.model.pop(key, None)
 
     @rule()
     def reopen(self) -> None:
-        self.store.close()
+        self.store = self.make()
 
     @invariant()
     def same(self) -> None:
         expected = [Item(key, {"n": n}, version) for key, (n, version) in sorted(self.model.items())]
-        assert list(self.store.list("c")) == expected
-        assert [i.key for i in self.store.list("c", prefix="a/")] == [k for k in sorted(self.model) if k[:2] == "a/"]
-
-    def teardown(self) -> None:
-        self.store.close()
-        self.folder.cleanup()
+        assert list(self.store.list(self.collection)) == expected
+        below = [item.key for item in self.store.list(self.collection, prefix="a/")]
+        assert below == [key for key in sorted(self.model) if key.startswith("a/")]
 
 
-TestItemsAsDict = ItemsAsDict.TestCase
-TestItemsAsDict.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+def test_a_collection_is_a_dictionary_of_values_and_versions(make_item_store: MakeItemStore) -> None:
+    found = settings(max_examples=12, stateful_step_count=12, deadline=None)
+    run_state_machine_as_test(lambda: ItemsAsDict(make_item_store), settings=found)
