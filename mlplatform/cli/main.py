@@ -59,8 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mlplatform.cli.disk import disk_error
     from mlplatform.cli.output import complain, complain_of_use
 
+    if argv is None:
+        from mlplatform.platform.ending import ending
+
+        with ending():
+            return main(sys.argv[1:])
     # A bare hyphen would be taken for an option.
-    arguments = [STANDARD_INPUT if a == "-" else a for a in (sys.argv[1:] if argv is None else argv)]
+    arguments = [STANDARD_INPUT if a == "-" else a for a in argv]
     as_json = "--json" in arguments
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

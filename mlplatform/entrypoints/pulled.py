@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 READER = "MLPLATFORM_READER"
 WAREHOUSE = "warehouse.json"
 """In channel ``spec``: how the warehouse is opened."""
+_END_S = 10.0
 
 
 def is_pulled(job: Job, channel: str) -> bool:
@@ -98,7 +99,7 @@ def _reading(job: Job, command: str, arguments: Sequence[str]) -> Iterator[IO[by
         finally:
             reader.stdout.close()
             if failure is None and sys.exc_info()[0] is not None:
-                reader.kill()
+                _end(reader)
             code = reader.wait()
             said.seek(0)
             text = said.read().decode("utf-8", "replace").strip()
@@ -108,6 +109,15 @@ def _reading(job: Job, command: str, arguments: Sequence[str]) -> Iterator[IO[by
             raise failure
         if text:
             print(text, file=sys.stderr, flush=True)
+
+
+def _end(reader: subprocess.Popen[bytes]) -> None:
+    """It tells the warehouse to stop working on its query, if that is answered soon."""
+    reader.terminate()
+    try:
+        reader.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        reader.kill()
 
 
 def _error(code: int, text: str) -> PlatformError:

@@ -4,6 +4,7 @@ rows <warehouse.json> <share> <shares> <query.json>…     one host's rows: for 
 profile <warehouse.json> <fields.json> <query.json>…     the profile of all queries' rows together, as JSON
 
 An error is said on standard error, its kind by the exit code (`errors.EXIT_CODES`). Secrets come from the environment.
+At SIGTERM the warehouse is told to stop working on it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlplatform.core.features.pull import Pull
 from mlplatform.errors import PlatformError, exit_code
+from mlplatform.platform.ending import ending
 from mlplatform.platform.job_source import open_source
 from mlplatform.stations.pulled_rows import check_standing, pull
 
@@ -73,4 +75,5 @@ def _read(path: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], sys.stdout.buffer))
+    with ending():
+        sys.exit(main(sys.argv[1:], sys.stdout.buffer))

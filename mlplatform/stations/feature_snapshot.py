@@ -13,7 +13,7 @@ from mlplatform.errors import NotFoundError, StateError
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.stations.pulled_rows import pull_all
-from mlplatform.stations.snapshot_parts import read_manifest, read_parts
+from mlplatform.stations.snapshot_parts import read_manifest, read_part, read_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +75,8 @@ WarehouseOf = Callable[[], Warehouse]
 def read_channel(
     store: ObjectStore, snapshot: FeatureSnapshot, channel: str, warehouse: WarehouseOf | None = None
 ) -> pa.Table:
-    """All rows of one channel. Raises NotFoundError where its objects, or rows of the warehouse, are gone."""
+    """All rows of one channel. Raises NotFoundError where its objects, or rows of the warehouse, are gone; StateError where one was
+    changed."""
     import pyarrow as pa
 
     tables = read_tables(store, snapshot.ref.to_json(), [channel], warehouse=warehouse)
@@ -96,6 +97,7 @@ def read_tables(
 
     Raises:
         NotFoundError: an object, or a row of the warehouse, is gone.
+        StateError: an object was changed.
     """
     import io
 
@@ -107,8 +109,7 @@ def read_tables(
     tables = []
     for channel, part in read_parts(store, ref):
         if channel in channels:
-            with store.open(part.key) as stream:
-                tables.append(pq.read_table(io.BytesIO(stream.read()), columns=columns))
+            tables.append(pq.read_table(io.BytesIO(read_part(store, ref, part)), columns=columns))
     return tables
 
 

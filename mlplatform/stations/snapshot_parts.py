@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,33 @@ def read_parts(store: ObjectStore, snapshot: Mapping[str, Any]) -> list[tuple[st
         return [(str(channel), Part(**part)) for channel, parts in channels.items() for part in parts]
     except (KeyError, TypeError, AttributeError) as error:
         raise StateError(f"snapshot manifest '{snapshot['manifest']}' is damaged: {error!r}.") from error
+
+
+def read_part(store: ObjectStore, snapshot: Mapping[str, Any], part: Part) -> bytes:
+    """The part's bytes, which are those that were unloaded.
+
+    Raises:
+        NotFoundError: the object is gone.
+        StateError: its bytes are others.
+    """
+    data, wanted = _bytes(store, part.key), part.sha256
+    if hashlib.sha256(data).hexdigest() != wanted:
+        # An erasure writes a part anew, and the manifest behind it.
+        now = {found.key: found.sha256 for _, found in read_parts(store, snapshot)}
+        data, wanted = _bytes(store, part.key), now.get(part.key, wanted)
+    if (found := hashlib.sha256(data).hexdigest()) != wanted:
+        raise StateError(
+            f"Part '{part.key}' of snapshot '{SnapshotRef.from_json(dict(snapshot)).id[:12]}…' was changed: expected SHA-256 "
+            f"{wanted[:12]}…, found {found[:12]}….",
+            next_step="Restore the object from the store's versions or a backup, or build the feature set again. Where an "
+            "erasure broke off, run it again.",
+        )
+    return data
+
+
+def _bytes(store: ObjectStore, key: str) -> bytes:
+    with store.open(key) as stream:
+        return stream.read()
 
 
 def read_manifest(store: ObjectStore, snapshot: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""The contract of the warehouse port under several processes: loaders at once, one that is overtaken, and kill −9 in mid-load."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mlplatform.errors import ConflictError
+from mlplatform_tests.conformance.object_stores import ministack_server
+from mlplatform_tests.conformance.redshift_warehouse import redshift_server
+from mlplatform_tests.conformance.warehouse_loader import SHARD, load_all
+from mlplatform_tests.conformance.warehouses import HEADER, Case, case, shared_ducklake
+
+__all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
+
+OBJECTS, ROWS = 6, 40
+DEADLINE_S = 240.0
+
+
+def fill(case: Case) -> int:
+    """Objects of which each has rows of the one before, and one that does not fit; how many distinct rows they hold."""
+    for number in range(OBJECTS):
+        first = number * ROWS
+        lines = [b"T%d,,%d,,2020-01-01\n" % (n, n) for n in range(first - (10 if number else 0), first + ROWS)]
+        case.store.put(f"in/{number}.csv", HEADER + b"".join(lines) + b"bad,,x,,2020-01-01\n")
+    return OBJECTS * ROWS
+
+
+def loader(case: Case, folder: Path) -> subprocess.Popen[str]:
+    """A process that loads them; it has said that it is ready."""
+    if case.source is None:
+        pytest.skip("no other process can open its warehouse")
+    source, store = folder / "source.json", folder / "store.json"
+    source.write_text(json.dumps(case.source.document()))
+    store.write_text(case.source.store.model_dump_json())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlplatform_tests.conformance.warehouse_loader", str(source), str(store)],
+        env={**os.environ, **case.source.env},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def check(case: Case, rows: int) -> None:
+    """Each row is there once, and the books say so."""
+    assert case.rows("SELECT count(*) AS n, count(DISTINCT ticker) AS d FROM prices") == [(rows, rows)]
+    books = case.rows("SELECT position, key, arrived, loaded, quarantined, duplicates FROM _ledger ORDER BY position")
+    assert [(position, key) for position, key, *_ in books] == [(n + 1, f"in/{n}.csv") for n in range(OBJECTS)]
+    assert [tuple(found) for _, _, *found in books] == [(41, 40, 1, 0)] + [(51, 40, 1, 10)] * (OBJECTS - 1)
+    assert case.rows("SELECT count(*) AS n FROM _quarantine") == [(OBJECTS,)]
+    assert case.warehouse.guard("prices", SHARD).last == str(OBJECTS)
+
+
+def test_two_loader_processes_at_once_load_every_object_once(case: Case, tmp_path: Path) -> None:
+    rows = fill(case)
+    processes = [loader(case, tmp_path) for _ in range(2)]
+    for process in processes:
+        process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0
+    check(case, rows)
+
+
+def test_loaders_killed_at_any_moment_double_and_lose_nothing(case: Case, tmp_path: Path) -> None:
+    rows = fill(case)
+    if case.server is not None:
+        case.server.forget()
+    rng, load_s = random.Random(case.name), 0.3
+    for number in range(3):
+        process = loader(case, tmp_path)
+        assert process.stdout is not None
+        if number:
+            started = time.monotonic()
+            process.stdout.readline()
+            load_s = time.monotonic() - started
+        time.sleep(rng.uniform(0, load_s))
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=DEADLINE_S)
+    last = loader(case, tmp_path)
+    last.communicate(timeout=DEADLINE_S)
+    assert last.returncode == 0
+    check(case, rows)
+    if case.server is not None:
+        case.server.mend()
+
+
+def test_a_loader_with_a_stale_epoch_loads_nothing_more(case: Case) -> None:
+    rows = fill(case)
+    mine, theirs = case.warehouse, case.open()
+    epoch = mine.guard("prices", SHARD, claim=True).epoch
+    newer = theirs.guard("prices", SHARD, claim=True).epoch
+    with pytest.raises(ConflictError, match="stale"):
+        load_all(mine, case.store, epoch=epoch)
+    assert case.count() == 0
+    load_all(theirs, case.store, epoch=newer)
+    with suppress(ConflictError):
+        load_all(mine, case.store, epoch=epoch)
+    check(case, rows)
