@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dagster_aws.s3 import S3Resource
 
+from mlplatform.adapters.object_store.s3_resource import store_of
 from mlplatform.components.connection_resource import ConnectionResource
 from mlplatform.errors import ProfileError
 from mlplatform_tests.components.site import PACKAGE
@@ -56,7 +57,10 @@ def test_a_users_own_asset_gets_the_profiles_object_store(project: Path, minista
 @pytest.mark.parametrize(
     ("connection", "message"),
     [
-        ("warehouse", "no Dagster resource for a connection of adapter 'ducklake'; there are for: redshift, s3, snowflake"),
+        (
+            "warehouse",
+            "no Dagster resource for a connection of adapter 'ducklake'; there are for: redshift, s3, snowflake",
+        ),
         ("sea", "Profile 'mine' has no connection 'sea'; it has: .*lake"),
     ],
 )
@@ -69,3 +73,18 @@ def test_a_connection_that_is_none_of_an_integration_is_named(project: Path, con
         dg.materialize([asks], resources={"it": resource})
     assert isinstance(error.value.__cause__, ProfileError)
     assert re.search(message, str(error.value.__cause__))
+
+
+def test_a_resource_that_a_user_configured_opens_a_buckets_objects(ministack_server: Ministack) -> None:
+    known, first = ministack_server.client_options, s3_store(ministack_server)
+    bucket = first.url("").removeprefix("s3://").partition("/")[0]
+    store = store_of(S3Resource(**known), bucket, prefix="theirs")
+    store.put("a.csv", b"1")
+    assert [(found.key, found.size_bytes) for found in store.list("")] == [("a.csv", 1)]
+    store.close()
+    first.close()
+
+
+def test_a_resource_that_a_store_cannot_be_made_of_is_told_why() -> None:
+    with pytest.raises(ProfileError, match=r"with profile_name\. Give it keys"):
+        store_of(S3Resource(profile_name="mine"), "b")
