@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ from mlplatform.stations.delivery import Delivered, Delivery
 from mlplatform.stations.ingest import Ingest
 from mlplatform_tests.conformance.loader import TABLE
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
+from mlplatform_tests.conformance.streams import Clock
 from mlplatform_tests.servers.kinesis.server import Kinesis, kinesis
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.stations.landed import assert_delivered_once
+from mlplatform_tests.stations.landed import assert_delivered_once, landed
 
 __all__ = ["ministack_server"]
 
@@ -163,3 +165,50 @@ def test_records_of_a_split_shard_land_before_those_of_the_shards_made_from_it(
         (result.shard, 1),
     ]
     stream.close()
+
+
+def test_what_retention_took_before_delivery_is_told_once_and_delivery_goes_on(tmp_path: Path) -> None:
+    clock = Clock()
+    with kinesis(clock) as server:
+        store = DirectoryObjectStore(tmp_path)
+
+        def deliver() -> list[Delivered]:
+            settings = KinesisSettings(create=True, reads_per_s=1000)
+            one = SPEC.model_copy(update={"shards": 1})
+            stream = KinesisStream(settings, "test", one, client_options=server.client_options, clock=clock)
+            delivered = Delivery(stream, store, one, system="test").deliver(clock.now + timedelta(hours=1))
+            stream.close()
+            return delivered
+
+        def put(number: int) -> None:
+            server.streams["test-ticks"].put("k", base64.b64encode(b'{"n": %d}' % number).decode())
+
+        assert deliver() == []
+        put(1)
+        assert [(d.records, d.lost) for d in deliver()] == [(1, "")]
+        put(2)
+        clock.now += timedelta(hours=25)
+        put(3)
+        [done] = deliver()
+        assert (done.records, done.last != "") == (1, True)
+        assert f"records behind sequence {done.last} were removed by retention, or may have been" in done.lost
+        assert deliver() == []
+        [_, found] = landed(store, "landing/ticks/")
+        assert [line.get("n") for line in found.lines] == [None, 3]
+        assert found.lines[0]["_sequence"] == f"{done.last}+lost"
+
+
+def test_stream_that_was_idle_for_longer_than_retention_has_lost_nothing(tmp_path: Path) -> None:
+    clock = Clock()
+    with kinesis(clock) as server:
+        settings = KinesisSettings(create=True, reads_per_s=1000)
+        stream = KinesisStream(settings, "test", SPEC, client_options=server.client_options, clock=clock)
+        place = Delivery(stream, DirectoryObjectStore(tmp_path), SPEC, system="test")
+        for _ in range(3):
+            stream.put(ticks(1, 9))
+            delivered = place.deliver(clock.now + timedelta(hours=1))
+            assert sum(d.records for d in delivered) == 9
+            assert {d.lost for d in delivered} == {""}
+            clock.now += timedelta(hours=60)
+            assert place.deliver(clock.now + timedelta(hours=1)) == []
+        stream.close()
