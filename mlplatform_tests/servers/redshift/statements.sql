@@ -1,4 +1,5 @@
 SET timezone TO 'UTC';
+SELECT pg_backend_pid();
 SELECT column_name, data_type, numeric_precision, numeric_scale FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;
 CREATE SCHEMA IF NOT EXISTS "golden";
 CREATE TABLE IF NOT EXISTS "golden"."_ledger" ("position" BIGINT, "batch_id" VARCHAR(65535), "table_name" VARCHAR(65535), "shard" VARCHAR(65535), "last" VARCHAR(65535), "upto" VARCHAR(65535), "epoch" BIGINT, "key" VARCHAR(65535), "etag" VARCHAR(65535), "content_sha256" VARCHAR(65535), "outcome" VARCHAR(65535), "arrived" BIGINT, "loaded" BIGINT, "quarantined" BIGINT, "duplicates" BIGINT, "filtered" BIGINT, "loaded_at" TIMESTAMP, "reason" VARCHAR(65535), "event_time_min" VARCHAR(65535), "event_time_max" VARCHAR(65535));
