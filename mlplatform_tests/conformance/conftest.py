@@ -47,6 +47,11 @@ SHORT = (
     "test_rows_of_one_key_go_and_the_book_says_how_many",
     "test_only_the_named_records_leave_the_quarantine",
     "test_loads_go_on_after_an_erasure",
+    "test_a_wrong_password_is_refused_with_host_user_and_secret_by_name",
+    "test_who_may_only_read_reads_and_is_told_which_table_he_may_not_load",
+    "test_a_query_answers_although_its_session_died_before_it",
+    "test_who_is_stopped_takes_his_query_along",
+    "test_a_frame_comes_back_from_the_table_that_its_types_made",
 )
 
 

@@ -205,6 +205,11 @@ ENGINES = (
             ),
             Gap("snapshots", "the log could tell earlier states, upkeep does not keep them"),
             Gap(
+                "stopping rows that are being made for a job that is ended",
+                "Spark makes them within the answer, and sees that nobody listens when it has the next of them",
+                JOBS,
+            ),
+            Gap(
                 "missing permissions in the server",
                 "it has none: what its errors become is shown on their texts",
                 PERMISSIONS,
