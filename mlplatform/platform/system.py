@@ -21,6 +21,7 @@ from mlplatform.spec.table import TableSpec
 if TYPE_CHECKING:
     from mlplatform.ports.notifications import Notifications
     from mlplatform.ports.warehouse import Warehouse
+    from mlplatform.stations.backlog import Backlog
     from mlplatform.stations.capture import Capture
     from mlplatform.stations.data_tests import DataTests
     from mlplatform.stations.features import Features
@@ -84,7 +85,14 @@ class SystemStations(DataStations):
             system=self.spec.name,
             query_sql=self.spec.query(features),
             personal=self.spec.personal(features),
+            waiting=tuple if table.existing else self._backlog(table).sources,
         )
+
+    def _backlog(self, table: TableSpec) -> Backlog:
+        from mlplatform.stations.backlog import Backlog
+
+        streams = {s.stream: self.stream(s.stream) for s in table.sources if s.stream is not None}
+        return Backlog(self.warehouse(table.connection), self.ingest(table.name), streams)
 
     def evaluations(self, monitor: str) -> list[Any]:
         """What a monitor judged, oldest first."""

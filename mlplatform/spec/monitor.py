@@ -16,7 +16,9 @@ class TumblingSpec(Strict):
     column: str = Field(description="Column of the table, usually the day.")
     size: int = Field(gt=0, description="Distinct values of it in one window.")
     lateness_s: float = Field(
-        default=5.0, ge=0, description="Seconds without a new row after which a full window is judged."
+        default=5.0,
+        ge=0,
+        description="Seconds without a new row after which a full window is judged; never while rows that came wait to be loaded.",
     )
 
 

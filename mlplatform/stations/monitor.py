@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,6 +36,7 @@ class Monitor:
         personal: columns of the feature set whose values are told nowhere.
         query_sql: text of the feature set's query.
         capture_table: the warehouse's table of captured predictions, for `predictions: captured`.
+        waiting: sources of the table with something that is not loaded yet; no window is judged without it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Monitor:
         query_sql: str,
         capture_table: str | None = None,
         personal: frozenset[str] = frozenset(),
+        waiting: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._warehouse = warehouse
         self._store = store
@@ -65,7 +67,7 @@ class Monitor:
         self._features = features
         self._personal = personal
         self._table = table
-        self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column)
+        self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column, waiting=waiting)
         self._evaluations = Evaluations(items, system=system, monitor=spec.name)
         self._champion = Champion(endpoints, tracking, runtimes, endpoint=f"{system}/{endpoint.name}")
         self._checks = WindowChecks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,10 +22,20 @@ class WindowRows:
     Args:
         query_sql: the feature set's query; the column must be among its outputs. Rows, provenance and so completeness
             are those of `table`.
+        waiting: sources of the table with something that is not loaded yet (`Backlog.sources`).
     """
 
-    def __init__(self, warehouse: Warehouse, table: TableSpec, *, query_sql: str, column: str) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        table: TableSpec,
+        *,
+        query_sql: str,
+        column: str,
+        waiting: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._warehouse = warehouse
+        self._waiting = waiting
         self._table = table
         self._column = identifier(column)
         self._type = next(c.type for c in table.columns if c.name == column)
@@ -99,6 +110,7 @@ class WindowRows:
         if row["newest"] is None:
             return bool(row["later"])
         return is_closed(
+            waiting=self._waiting(),
             newest_load=utc(row["newest"]),
             passed_by={s["_source"]: bool(s["later"]) for s in shards},
             later_values=bool(row["later"]),

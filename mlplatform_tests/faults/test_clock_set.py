@@ -127,6 +127,7 @@ def test_a_window_whose_rows_were_loaded_in_the_future_is_closed() -> None:
             newest_load=NOW + ahead,
             passed_by={},
             later_values=False,
+            waiting=(),
             now=NOW,
             lateness=timedelta(seconds=60),
         )

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import mlplatform
-from mlplatform.platform import SystemStations, open_platform
+from mlplatform_tests.platform.shop import shop
 
-LOCAL = Path(mlplatform.__path__[0]).parent / "profiles" / "local.yaml"
 SNOWFLAKE = {"account": "a", "user": "u", "database": "d"}
 HIVE = {"host": "h"}
-
-
-@contextmanager
-def system(
-    folder: Path, adapter: str, settings: dict[str, Any], *, connection: str = "warehouse", age_s: float = 1.0
-) -> Iterator[SystemStations]:
-    """A stream and the table that it fills, over a warehouse that is only ever asked what it can do."""
-    delivery = {"prefix": "shop/stream/", "max_age_s": age_s}
-    stream = {"name": "ticks", "partition_key": "ticker", "delivery": delivery}
-    table = {
-        "name": "prices",
-        "connection": connection,
-        "columns": [{"name": "ticker"}],
-        "sources": [{"stream": "ticks"}],
-    }
-    documents = [{"type": "mlplatform.Stream", "attributes": stream}, {"type": "mlplatform.Table", "attributes": table}]
-    (folder / "defs" / "shop").mkdir(parents=True)
-    (folder / "defs" / "shop" / "defs.yaml").write_text(yaml.safe_dump_all(documents))
-    (folder / "pyproject.toml").write_text("[tool.dg.project]\n")
-    profile = yaml.safe_load(LOCAL.read_text())
-    profile["name"] = "bound"
-    profile["connections"]["warehouse"] = {"port": "warehouse", "adapter": adapter, "settings": settings}
-    (folder / "profiles").mkdir()
-    (folder / "profiles" / "bound.yaml").write_text(yaml.safe_dump(profile))
-    env = {
-        "MLPLATFORM_HOME": str(folder / "home"),
-        "MLPLATFORM_DEFS": str(folder / "defs"),
-        "MLPLATFORM_PROFILE": "bound",
-    }
-    with closing(open_platform(env)) as platform:
-        yield platform.system("shop")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +30,7 @@ def system(
 def test_a_record_waits_as_long_as_the_warehouse_wants_between_appends(
     adapter: str, settings: dict[str, Any], age_s: float, waits_s: float, tmp_path: Path
 ) -> None:
-    with system(tmp_path, adapter, settings, age_s=age_s) as stations:
+    with shop(tmp_path, adapter, settings, age_s=age_s) as stations:
         delivery, before = stations.delivery("ticks"), datetime.now(UTC)
         stations.producer("ticks").put([json.dumps({"ticker": "A"}).encode()])
         waits, rounded = timedelta(seconds=waits_s), timedelta(milliseconds=2)
@@ -76,5 +40,5 @@ def test_a_record_waits_as_long_as_the_warehouse_wants_between_appends(
 
 
 def test_a_stream_whose_warehouse_is_not_there_is_delivered_by_its_own_time(tmp_path: Path) -> None:
-    with system(tmp_path, "ducklake", {}, connection="lake") as stations:
+    with shop(tmp_path, "ducklake", {}, connection="lake") as stations:
         assert stations.delivery("ticks").max_age == timedelta(seconds=1)

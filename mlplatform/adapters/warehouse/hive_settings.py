@@ -66,7 +66,9 @@ class HiveSettings(BaseModel):
     )
     query_timeout_s: float | None = Field(default=None, gt=0, description="Longest time of any statement.")
     min_batch_interval_s: float = Field(
-        default=60.0, ge=0, description="How often a table is appended to: deliveries of a stream wait so long at least."
+        default=60.0,
+        ge=0,
+        description="How often a table is appended to: deliveries of a stream wait so long at least.",
     )
 
 

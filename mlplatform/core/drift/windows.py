@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,20 +43,29 @@ def tumble(values: Sequence[str], *, model: str, after: str, size: int, index: i
 
 
 def is_closed(
-    *, newest_load: datetime, passed_by: Mapping[str, bool], later_values: bool, now: datetime, lateness: timedelta
+    *,
+    newest_load: datetime,
+    passed_by: Mapping[str, bool],
+    later_values: bool,
+    waiting: Collection[str],
+    now: datetime,
+    lateness: timedelta,
 ) -> bool:
     """Whether no more rows of a full window are to be expected.
 
-    Either every stream shard that ever delivered has gone past the window (where none delivers: a later value has
-    arrived), or none of its rows was loaded within `lateness` before `now` (or after it, by a clock that was set back
-    since). A shard that lags behind its neighbours
-    keeps the window open, so that a window is not judged on half of its rows; one that is idle does not keep it for ever.
+    Never while something that came waits to be loaded, but on shards that have gone past the window: half of its rows would
+    be judged. Else, when every stream shard that ever delivered has gone past the window (where none delivers: a later
+    value has arrived), or none of its rows was loaded within `lateness` before `now` (or after it, by a clock that was set
+    back since). A shard that lags behind its neighbours keeps the window open; one that is idle does not keep it for ever.
 
     Args:
         newest_load: when the window's newest row was loaded.
         passed_by: by shard, whether it delivered a value behind the window.
         later_values: whether any row has a value behind the window.
+        waiting: sources with something that is not loaded; shards by the names that `passed_by` has.
     """
+    if any(not passed_by.get(source, False) for source in waiting):
+        return False
     if abs(now - newest_load) >= lateness:
         return True
     return all(passed_by.values()) if passed_by else later_values

@@ -30,19 +30,27 @@ def test_windows_cover_the_values_without_gap_or_overlap(count: int, size: int) 
 
 
 @pytest.mark.parametrize(
-    ("shards", "later", "age_s", "closed"),
+    ("shards", "later", "waiting", "age_s", "closed"),
     [
-        ({"s0": True, "s1": True}, True, 0, True),
-        ({"s0": True, "s1": False}, True, 0, False),
-        ({"s0": True, "s1": False}, True, 5, True),
-        ({}, True, 0, True),
-        ({}, False, 0, False),
-        ({}, False, 5, True),
+        ({"s0": True, "s1": True}, True, [], 0, True),
+        ({"s0": True, "s1": False}, True, [], 0, False),
+        ({"s0": True, "s1": False}, True, [], 5, True),
+        ({}, True, [], 0, True),
+        ({}, False, [], 0, False),
+        ({}, False, [], 5, True),
+        # What waits holds it open, however long ago the last row came, but not where it lies behind the window.
+        ({"s0": True, "s1": False}, True, ["s1"], 5, False),
+        ({"s0": True, "s1": False}, True, ["s0"], 5, True),
+        ({"s0": True}, True, ["s1"], 0, False),
+        ({}, True, ["objects/in/"], 5, False),
     ],
 )
-def test_a_window_closes_when_every_shard_went_past_it_or_nothing_came_for_a_while(
-    shards: dict[str, bool], later: bool, age_s: float, closed: bool
+def test_a_window_closes_when_every_shard_went_past_it_or_nothing_came_for_a_while_and_nothing_waits(
+    shards: dict[str, bool], later: bool, waiting: list[str], age_s: float, closed: bool
 ) -> None:
     newest = NOW - timedelta(seconds=age_s)
     lateness = timedelta(seconds=5)
-    assert is_closed(newest_load=newest, passed_by=shards, later_values=later, now=NOW, lateness=lateness) is closed
+    found = is_closed(
+        newest_load=newest, passed_by=shards, later_values=later, waiting=waiting, now=NOW, lateness=lateness
+    )
+    assert found is closed
