@@ -228,8 +228,8 @@ def test_another_warehouse_gives_the_same_rows_metrics_and_verdicts(
 def test_the_whole_loop_runs_on_another_warehouse_as_on_the_embedded_one(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    env = {**os.environ, **project(ENGINES[engine](request, tmp_path), tmp_path)}
-    facts = whole_loop(env, tmp_path / "report.json")
+    bound = project(ENGINES[engine](request, tmp_path), tmp_path)
+    facts = whole_loop({**os.environ, **bound}, tmp_path / "report.json")
     assert facts["rows"] == 153_580 + 10 + 12_680
     assert facts["sample_rows"] == [10, 0, 0]
     assert facts["unload_loads"] == 0
