@@ -45,7 +45,7 @@ def aws_client(service: str, options: Mapping[str, Any]) -> Any:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
     except ImportError as error:
-        raise ImportError(f"An adapter of AWS ({service}) needs boto3: pip install 'mlplatform[s3]'") from error
+        raise ImportError(f"An adapter of AWS ({service}) needs boto3: pip install 'mlplatform[aws]'") from error
     config = Config(
         retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         connect_timeout=CONNECT_TIMEOUT_S,
