@@ -124,9 +124,11 @@ class StandIn:
         return answer
 
     async def abort(self, request: Request) -> Response:
-        session = self._running.get((await _body(request))["requestId"])
-        if session is not None:
+        request_id = (await _body(request))["requestId"]
+        # DuckDB forgets an interrupt that comes before its statement has begun.
+        while (session := self._running.get(request_id)) is not None:
             session.interrupt()
+            await asyncio.sleep(0.02)
         return JSONResponse({"success": True})
 
     async def session(self, request: Request) -> Response:
