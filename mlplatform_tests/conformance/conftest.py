@@ -34,8 +34,8 @@ LONG = (
     "test_warehouse_snapshots",
     "test_warehouse_values",
 )
-LONG_ON = {"hive": ("test_warehouse_erasure",)}
-"""By adapter, what is long on it besides: an erasure writes files anew there."""
+LONG_ON = {"hive": ("test_warehouse_erasure",), "ducklake": ("test_warehouse_processes",)}
+"""By adapter, what is long on it besides: an erasure writes files anew there; DuckLake's processes have tests of their own."""
 SLOW = ("hive", "ducklake-team", "snowflake")
 SHORT = (
     "test_a_csv_record_that_does_not_fit_is_quarantined_alone",
@@ -71,6 +71,6 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
         adapter = call.params.get("case") if call is not None else None
         if (missing := gap(str(adapter), item.name.partition("[")[0])) is not None:
             item.add_marker(pytest.mark.skip(reason=f"{missing.what}: {missing.why}"))
-        long = (*LONG, *LONG_ON.get(str(adapter), ()))
-        if adapter in SLOW and item.path.stem in long and item.name.partition("[")[0] not in SHORT:
+        long = (*(LONG if adapter in SLOW else ()), *LONG_ON.get(str(adapter), ()))
+        if item.path.stem in long and item.name.partition("[")[0] not in SHORT:
             item.add_marker(pytest.mark.slow)
