@@ -85,14 +85,14 @@ class SystemStations(DataStations):
             system=self.spec.name,
             query_sql=self.spec.query(features),
             personal=self.spec.personal(features),
-            waiting=tuple if table.existing else self._backlog(table).sources,
+            waiting=(lambda _: ()) if table.existing else self._backlog(table).sources,
         )
 
     def _backlog(self, table: TableSpec) -> Backlog:
         from mlplatform.stations.backlog import Backlog
 
         streams = {s.stream: self.stream(s.stream) for s in table.sources if s.stream is not None}
-        return Backlog(self.warehouse(table.connection), self.ingest(table.name), streams)
+        return Backlog(self.warehouse(table.connection), self.platform.store, self.ingest(table.name), streams)
 
     def evaluations(self, monitor: str) -> list[Any]:
         """What a monitor judged, oldest first."""
@@ -293,16 +293,15 @@ class SystemStations(DataStations):
         )
 
     def pinned_versions(self) -> list[str]:
-        """Engine snapshot versions that a registered model was trained on, and those that jobs may still pull rows at."""
-        from mlplatform.stations.pinned import pulled
+        """Engine snapshot versions that a registered model was trained on, and those of builds that are kept."""
+        from mlplatform.stations.pinned import built
 
         found = self.pinned()
         for broken in found.broken:
             log.warning("upkeep keeps what can be told of a package that cannot be read: %s", broken)
         versions = set(found.engine_versions)
         for features in self.spec.all(FeatureSetSpec):
-            if features.channel == "warehouse":
-                versions |= set(pulled(self.platform.store, system=self.spec.name, feature_set=features.name))
+            versions |= set(built(self.platform.store, system=self.spec.name, feature_set=features.name))
         return sorted(versions)
 
     def pinned(self) -> Pinned:

@@ -18,7 +18,7 @@ class TumblingSpec(Strict):
     lateness_s: float = Field(
         default=5.0,
         ge=0,
-        description="Seconds without a new row after which a full window is judged; never while rows that came wait to be loaded.",
+        description="Seconds without a new row after which a full window is judged; never while rows that came before wait to be loaded.",
     )
 
 

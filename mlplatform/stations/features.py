@@ -120,6 +120,7 @@ class Features:
         )
         manifest = {
             "id": ref.id,
+            "engine_version": ref.engine_version,
             "built_at": now.isoformat(),
             "window_first": self._window_first(window, found.engine_version),
             "queries": queries,

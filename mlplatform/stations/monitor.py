@@ -36,7 +36,7 @@ class Monitor:
         personal: columns of the feature set whose values are told nowhere.
         query_sql: text of the feature set's query.
         capture_table: the warehouse's table of captured predictions, for `predictions: captured`.
-        waiting: sources of the table with something that is not loaded yet; no window is judged without it.
+        waiting: sources of the table with something that came by a time and is not loaded; no window is judged without it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Monitor:
         query_sql: str,
         capture_table: str | None = None,
         personal: frozenset[str] = frozenset(),
-        waiting: Callable[[], Collection[str]] = tuple,
+        waiting: Callable[[datetime], Collection[str]] = lambda _: (),
     ) -> None:
         self._warehouse = warehouse
         self._store = store

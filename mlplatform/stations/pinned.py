@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +58,17 @@ def pinned(tracking: Tracking, store: ObjectStore, *, system: str, models: Itera
     return Pinned(snapshots, broken)
 
 
-def pulled(store: ObjectStore, *, system: str, feature_set: str) -> list[str]:
-    """Warehouse snapshots that builds of `feature_set` are read at, by jobs that pull their rows themselves."""
-    found: set[str] = set()
+def built(store: ObjectStore, *, system: str, feature_set: str) -> list[str]:
+    """Warehouse snapshots that builds of `feature_set` were made at: jobs may still pull rows there, and people look.
+
+    A build whose manifest is damaged, or was just deleted, is read by nobody.
+    """
+    found: set[str | None] = set()
     for info in store.list(f"unload/{system}/{feature_set}/"):
         if info.key.endswith("/manifest.json"):
-            with store.open(info.key) as file:
-                pulls = json.load(file).get("pulls", {})
-            found |= {pull["engine_version"] for pull in pulls.values() if pull["engine_version"] is not None}
-    return sorted(found)
+            with suppress(NotFoundError, ValueError, KeyError, TypeError, AttributeError), store.open(info.key) as file:
+                found.add(json.load(file)["engine_version"])
+    return sorted(version for version in found if version is not None)
 
 
 def _told_beside(store: ObjectStore, system: str, version: ModelVersion) -> Iterator[dict[str, Any]]:

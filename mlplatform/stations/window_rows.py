@@ -22,7 +22,7 @@ class WindowRows:
     Args:
         query_sql: the feature set's query; the column must be among its outputs. Rows, provenance and so completeness
             are those of `table`.
-        waiting: sources of the table with something that is not loaded yet (`Backlog.sources`).
+        waiting: sources of the table with something that came by a time and is not loaded (`Backlog.sources`).
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class WindowRows:
         *,
         query_sql: str,
         column: str,
-        waiting: Callable[[], Collection[str]] = tuple,
+        waiting: Callable[[datetime], Collection[str]] = lambda _: (),
     ) -> None:
         self._warehouse = warehouse
         self._waiting = waiting
@@ -109,13 +109,16 @@ class WindowRows:
         )
         if row["newest"] is None:
             return bool(row["later"])
+        newest_load, lateness = utc(row["newest"]), timedelta(seconds=lateness_s)
+        # A load of the future was dated by a clock that was set back since: it says nothing of what came before it.
+        waiting = self._waiting(newest_load + lateness) if newest_load <= now + lateness else ()
         return is_closed(
-            waiting=self._waiting(),
-            newest_load=utc(row["newest"]),
+            waiting=waiting,
+            newest_load=newest_load,
             passed_by={s["_source"]: bool(s["later"]) for s in shards},
             later_values=bool(row["later"]),
             now=now,
-            lateness=timedelta(seconds=lateness_s),
+            lateness=lateness,
         )
 
     def relation(self, window: Window) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,6 +73,7 @@ class World:
     root: Path
     system: SystemSpec
     mlflow: bool = False
+    waiting: Callable[[datetime], Collection[str]] = lambda _: ()
 
     def __post_init__(self) -> None:
         self.store = DirectoryObjectStore(self.root / "objects")
@@ -105,6 +106,7 @@ class World:
             self.table,
             system=SYSTEM,
             query_sql=self.system.query(self.features),
+            waiting=self.waiting,
         )
 
     def retrain(self, *, doubt: str = "", **changes: Any) -> Retrain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,25 @@ def test_a_shard_that_lags_keeps_the_window_open(world: World) -> None:
     world.load([r for r in days[-9:] if r["ticker_symbol"] != "AAPL"], shard="1")
     (evaluation,) = monitor.run(now())
     assert evaluation.rows == 3 * SIZE
+
+
+def test_a_window_waits_for_what_came_in_its_time_however_long_that_takes_to_load(world: World) -> None:
+    world.deploy(make_days(0, 50))
+    behind = {"stream/stock_stream/1"}
+    asked: list[datetime] = []
+
+    def waiting(by: datetime) -> set[str]:
+        asked.append(by)
+        return behind
+
+    world.waiting = waiting
+    monitor, began = world.monitor(window=WINDOW), now()
+    world.load([r for r in records(make_days(50, SIZE)) if r["ticker_symbol"] == "AAPL"], shard="0")
+    assert monitor.due(now() + timedelta(minutes=10)) == []
+    behind.clear()
+    assert len(monitor.due(now() + timedelta(minutes=10))) == 1
+    # What comes when the window has been quiet for its lateness is not waited for.
+    assert all(began + timedelta(seconds=5) <= by <= now() + timedelta(seconds=5) for by in asked)
 
 
 def test_a_good_window_passes_with_evidence(world: World) -> None:

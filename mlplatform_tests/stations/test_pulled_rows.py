@@ -14,7 +14,7 @@ from mlplatform.core.packages.manifest import read_package
 from mlplatform.errors import JobError, NotFoundError
 from mlplatform.spec.feature_set import FeatureSetSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
-from mlplatform.stations.pinned import pulled
+from mlplatform.stations.pinned import built
 from mlplatform_tests.stations.line import FEATURES, MODEL, Line
 
 PULLED = {**FEATURES, "channel": "warehouse"}
@@ -132,7 +132,7 @@ def test_the_state_of_a_build_outlives_upkeep_as_long_as_the_build(line: Line) -
     build = line.build()
     before = _rows(line, build, "test")
     line.load_days(7680, 7681)
-    kept = pulled(line.store, system="stock_prices", feature_set="stock_features")
+    kept = built(line.store, system="stock_prices", feature_set="stock_features")
     assert build.ref.engine_version in kept
     for hours in (1, 3):
         now = datetime.now(UTC) + timedelta(hours=hours)

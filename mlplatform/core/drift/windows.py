@@ -53,8 +53,8 @@ def is_closed(
 ) -> bool:
     """Whether no more rows of a full window are to be expected.
 
-    Never while something that came waits to be loaded, but on shards that have gone past the window: half of its rows would
-    be judged. Else, when every stream shard that ever delivered has gone past the window (where none delivers: a later
+    Never while something waits to be loaded that came before the window was quiet for `lateness`, but on shards that have gone
+    past it: half of its rows would be judged. Else, when every stream shard that ever delivered has gone past the window (where none delivers: a later
     value has arrived), or none of its rows was loaded within `lateness` before `now` (or after it, by a clock that was set
     back since). A shard that lags behind its neighbours keeps the window open; one that is idle does not keep it for ever.
 
@@ -62,7 +62,8 @@ def is_closed(
         newest_load: when the window's newest row was loaded.
         passed_by: by shard, whether it delivered a value behind the window.
         later_values: whether any row has a value behind the window.
-        waiting: sources with something that is not loaded; shards by the names that `passed_by` has.
+        waiting: sources with something that came by `newest_load` and `lateness` and is not loaded; shards by the names that
+            `passed_by` has.
     """
     if any(not passed_by.get(source, False) for source in waiting):
         return False
