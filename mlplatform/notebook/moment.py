@@ -44,10 +44,18 @@ def version_at(warehouse: Warehouse, at: Moment | None) -> str | None:
 def _by_time(versions: Sequence[EngineVersion], at: datetime) -> str:
     if at.tzinfo is None:
         raise DataError(f"'{at}' says no time zone.", next_step="Say datetime(…, tzinfo=UTC).")
-    before = [v.version for v in versions if v.made_at <= at.astimezone(UTC)]
-    if not before:
+    count = sum(v.made_at <= at.astimezone(UTC) for v in versions)
+    if not count:
         raise NotFoundError(f"There is no version as of {at}; the oldest that is kept is of {versions[0].made_at}.")
-    return before[-1]
+    found = versions[count - 1]
+    if not found.stood_alone and found.made_at != at.astimezone(UTC):
+        after = versions[count]
+        raise NotFoundError(
+            f"How the tables stood at {at} is not kept: between versions '{found.version}' of {found.made_at} and "
+            f"'{after.version}' of {after.made_at} others were made, and expired.",
+            next_step=f"Name one of the two, e.g. at='{found.version}'.",
+        )
+    return found.version
 
 
 def _by_position(warehouse: Warehouse, versions: Sequence[EngineVersion], at: int) -> str:
@@ -65,7 +73,7 @@ def _by_position(warehouse: Warehouse, versions: Sequence[EngineVersion], at: in
     found = _position(warehouse, versions[low].version)
     if found != at:
         raise NotFoundError(
-            f"The version at ledger position {at} has expired; the oldest that is kept is at {found}.",
+            f"The version at ledger position {at} has expired; the next that is kept is at {found}.",
             next_step="Versions that registered models refer to are kept: name one by its model's snapshot.",
         )
     return versions[low].version

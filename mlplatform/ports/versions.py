@@ -9,10 +9,14 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class EngineVersion:
-    """One snapshot: what `Warehouse.query` takes as `at`, and when it was made (UTC)."""
+    """One snapshot: what `Warehouse.query` takes as `at`, and when it was made (UTC).
+
+    `stood_alone`: whether it is how the tables stood until the next one that is listed; upkeep lets others between them go.
+    """
 
     version: str
     made_at: datetime
+    stood_alone: bool = True
 
 
 @runtime_checkable

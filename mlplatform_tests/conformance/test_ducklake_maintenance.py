@@ -14,6 +14,7 @@ import pytest
 
 from mlplatform.core.loads.erasure import Condition, Erasure
 from mlplatform.errors import NotFoundError
+from mlplatform.notebook.moment import version_at
 from mlplatform.stations.maintenance import Maintenance
 from mlplatform_tests.conformance.old_snapshots import commits_of_the_past
 from mlplatform_tests.conformance.warehouses import HEADER, PRICES, Case, ducklake_case
@@ -159,6 +160,11 @@ def test_of_a_week_of_commits_a_second_the_catalogue_lists_an_hour_of_them_and_t
     assert done.kept_versions == (pinned,)
     assert loaded.count() == 9
     assert loaded.warehouse.query("SELECT count(*) AS n FROM prices", at=pinned).to_pylist() == [{"n": 8}]
+    # A moment between two that are left is not taken for the first of them.
+    oldest, beside = loaded.warehouse.versions()[:2]
+    assert (oldest.version, oldest.stood_alone) == (pinned, False)
+    with pytest.raises(NotFoundError, match=f"between versions '{pinned}' .* and '{beside.version}' "):
+        version_at(loaded.warehouse, beside.made_at - timedelta(seconds=1))
     # What was decided stays so: nothing else goes a moment later.
     assert loaded.warehouse.maintain(now=now, keep=timedelta(days=7), pinned=[pinned]).snapshots_expired == 0
 

@@ -63,7 +63,7 @@ def test_a_snapshot_of_features_shows_the_table_it_was_made_from(system: SystemV
 def test_an_expired_version_is_told(system: SystemView, loaded: tuple[Shell, list[datetime]]) -> None:
     warehouse = loaded[0].platform().system("stock_prices").warehouse()
     warehouse.maintain(now=datetime.now(UTC) + timedelta(days=1), keep=timedelta(seconds=1))
-    with pytest.raises(NotFoundError, match="ledger position 1 has expired; the oldest that is kept is at"):
+    with pytest.raises(NotFoundError, match="ledger position 1 has expired; the next that is kept is at"):
         system.table("stock_table", at=1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -176,7 +177,17 @@ class DuckLakeWarehouse:
     def versions(self) -> list[EngineVersion]:
         """Every snapshot of the catalogue that has not expired."""
         found = self.query("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").to_pylist()
-        return [EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC)) for row in found]
+        ids = [row["snapshot_id"] for row in found]
+        # Each commit's number is the one behind the last's.
+        alone = [following == number + 1 for number, following in pairwise(ids)] + [True]
+        return (
+            [
+                EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC), stood)
+                for row, stood in zip(found, alone, strict=True)
+            ]
+            if found
+            else []
+        )
 
     def databases(self) -> list[str]:
         """See `ports.browsing.Browsable`: a lake holds one system's tables."""
@@ -191,10 +202,6 @@ class DuckLakeWarehouse:
             name: {column: logical_type(kind) for column, kind in columns_of(writer, name).items()}
             for name in sorted(table_names(writer))
         }
-
-    @property
-    def _who(self) -> str:
-        return self._engine.place.who
 
     def close(self) -> None:
         """Ends the connections. The next call opens them again."""
