@@ -122,8 +122,8 @@ def _rows(
     pull: tuple[Series, Series],
     starts: Series,
 ) -> list[Row]:
-    def made(what: str, title: str, found: tuple[Series, Series], peer: str, most: float | None) -> Row:
-        bar = None if most is None else Bar("ours / peer", "most", most)
+    def made(what: str, title: str, found: tuple[Series, Series], peer: str, most: float) -> Row:
+        bar = Bar("ours / peer", "most", most)
         return row(f"{name}.{what}", title, "s", *found, peer_name=peer, bar=bar, note=place.note)
 
     return [
@@ -136,7 +136,7 @@ def _rows(
         ),
         made("unload", f"{rows:,} rows as Parquet parts, with their hashes", unload, place.unloader, UNLOAD),
         made("read", f"{rows:,} rows as Arrow, batch by batch", read, place.reader, READ),
-        made("pulled", f"{rows:,} rows in order into a job, by its reader process", pull, place.reader, None),
+        made("pulled", f"{rows:,} rows in order into a job, by its reader process", pull, place.reader, READ),
         row(
             f"{name}.reader_start",
             "A job's reader process: start, connect, a query without rows",

@@ -37,7 +37,8 @@ class WarehouseCapabilities:
         dialect: sqlglot's name of its SQL dialect.
         snapshots: whether `query` and `unload` take `at`.
         transactions: whether rows, ledger and guard change in one transaction.
-        min_batch_interval_s: how often a table may be appended to without harm; deliveries of a stream wait so long at least.
+        min_batch_interval_s: how often a table may be appended to without harm; deliveries of a stream
+            wait so long, a shard at a time, unless an object is full before.
         histogram: whether SQL's ``histogram(column, boundaries)`` works; else counts by CASE.
         maintenance: whether `maintain` does anything.
         longest_text_bytes: the longest text it holds; a record with a longer one is quarantined. None: any.

@@ -38,7 +38,7 @@ VALUES = st.lists(
 TABLES = itertools.count()
 
 
-@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=NAMES, values=VALUES)
 def test_any_name_and_any_value_is_only_text(case: Case, names: list[str], values: list[str]) -> None:
     (key, text), number = names, next(TABLES)

@@ -45,6 +45,7 @@ def loader(case: Case, folder: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "mlplatform_tests.conformance.warehouse_loader", str(source), str(store)],
         env={**os.environ, **case.source.env},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -52,6 +53,13 @@ def loader(case: Case, folder: Path) -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def begin(process: subprocess.Popen[str]) -> None:
+    """Let a loader that is ready load."""
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
 
 
 def check(case: Case, rows: int) -> None:
@@ -68,6 +76,8 @@ def test_two_loader_processes_at_once_load_every_object_once(case: Case, tmp_pat
     rows = fill(case)
     processes = [loader(case, tmp_path) for _ in range(2)]
     for process in processes:
+        begin(process)
+    for process in processes:
         process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0
     check(case, rows)
@@ -80,6 +90,7 @@ def test_loaders_killed_at_any_moment_double_and_lose_nothing(case: Case, tmp_pa
     rng, load_s = random.Random(case.name), 0.3
     for number in range(3):
         process = loader(case, tmp_path)
+        begin(process)
         assert process.stdout is not None
         if number:
             started = time.monotonic()
@@ -89,6 +100,7 @@ def test_loaders_killed_at_any_moment_double_and_lose_nothing(case: Case, tmp_pa
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=DEADLINE_S)
     last = loader(case, tmp_path)
+    begin(last)
     last.communicate(timeout=DEADLINE_S)
     assert last.returncode == 0
     check(case, rows)

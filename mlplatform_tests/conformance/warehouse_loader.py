@@ -1,4 +1,5 @@
-"""A loader process for the suite: loads the objects below ``in/`` into `prices`, in order, each once, and says so.
+"""A loader process for the suite: loads the objects below ``in/`` into `prices`, in order, each once, and says so;
+once it is told to.
 
 ``python -m mlplatform_tests.conformance.warehouse_loader <warehouse.json> <store.json>``
 """
@@ -42,6 +43,7 @@ def main(source: Path, store: Path) -> None:
     objects = connections.object_store(Connection.model_validate_json(store.read_text()), Home(source.parent))
     warehouse.guard("prices", SHARD)
     print("ready", flush=True)
+    sys.stdin.readline()
     load_all(warehouse, objects)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -164,17 +165,23 @@ def test_held_out_rows_that_the_champion_was_trained_on_after_all_are_left_out(s
     champion = line.registry.champion()
     assert champion is not None
     manifest = read_package(line.tracking.package(NAME, champion.digest))
-    keys = [part.key for channel, part in read_parts(line.store, manifest.snapshot) if channel == "train"]
-    with line.store.open(keys[0]) as stream:
-        kept = stream.read()
+    part = next(part for channel, part in read_parts(line.store, manifest.snapshot) if channel == "train")
+    about = str(manifest.snapshot["manifest"])
+    kept = {}
+    for key in (part.key, about):
+        with line.store.open(key) as stream:
+            kept[key] = stream.read()
     held_out = line.features.read(snapshot, "test")
     file = io.BytesIO()
     pq.write_table(held_out.slice(0, 20), file)
-    line.store.put(keys[0], file.getvalue())
+    line.store.put(part.key, file.getvalue())
+    now_holds = hashlib.sha256(file.getvalue()).hexdigest()
+    line.store.put(about, kept[about].replace(part.sha256.encode(), now_holds.encode()))
     try:
         verdict = line.gate.judge(trained.candidate, snapshot)
     finally:
-        line.store.put(keys[0], kept)
+        for key, data in kept.items():
+            line.store.put(key, data)
     assert verdict.excluded == 20
     assert verdict.figures["comparison"]["rows"] == held_out.num_rows - 20
     assert "20 held-out rows have keys the champion was trained on" in verdict.note

@@ -1,4 +1,4 @@
-"""Clients of AWS services: boto3 loaded late, with bounded retries (adaptive to throttling, with jitter) and timeouts.
+"""Clients of AWS services: boto3 loaded late, with bounded retries (throttled ones too, with jitter) and timeouts.
 
 Where a service is found, and with which credentials, is boto3's own configuration (environment, profile, role;
 ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``), unless a connection's settings say it.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
+from mlplatform.adapters.warehouse.ducklake_errors import NEXT_STEP_DENIED
 from mlplatform.errors import PermissionDeniedError, UnavailableError
 
 T = TypeVar("T")
@@ -26,8 +27,8 @@ def asked(engine: DuckLakeEngine, attempt: Callable[[], T], *, reads: bool = Fal
                 raise
             return attempt()
     except PermissionDeniedError as error:
-        if not (who := engine.place.who):
-            raise
+        if not (who := engine.place.who) or error.next_step != NEXT_STEP_DENIED:
+            raise  # not the catalogue's refusal but an object store's, which says itself what to check
         raise PermissionDeniedError(error.message, next_step=f"Check {who} and grants.") from error.__cause__
     except RuntimeError as error:
         # A thread of the engine may work on it still, and the next question would wait for that.

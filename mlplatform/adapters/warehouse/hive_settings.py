@@ -68,7 +68,7 @@ class HiveSettings(BaseModel):
     min_batch_interval_s: float = Field(
         default=60.0,
         ge=0,
-        description="How often a table is appended to: deliveries of a stream wait so long at least.",
+        description="How often a table is appended to: deliveries of a stream wait so long, unless an object is full before.",
     )
 
 

@@ -63,7 +63,7 @@ class RedshiftConnection(RedshiftSession):
             return arrow_table(self.execute(select, parameters))
         finally:
             if self.is_open:
-                self.execute("SET statement_timeout TO 0")
+                self.execute("SET statement_timeout TO DEFAULT")
 
     def parts(self, select: str) -> Iterator[pa.Table]:
         """By a cursor in a session of its own."""

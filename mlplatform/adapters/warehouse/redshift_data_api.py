@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html. What it needs of the network is HTTPS to AWS alone, and of the
 caller a policy. A session of the API holds what a connection holds (a transaction, its locks, temporary tables); it ends
 when nothing was asked of it for `session_idle_s`, and after a day. Results have at most 500 MB, a row of one 64 KB, a
-statement 100 KB; rows that outgrow that are unloaded, as they are for training anyway.
+statement 100 KB; rows that outgrow that are unloaded, as the rows of a feature set are (not those of `channel: warehouse`).
 """
 
 from __future__ import annotations

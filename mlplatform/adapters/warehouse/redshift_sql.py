@@ -84,7 +84,7 @@ def unload_sql(select: str, url: str, role: str, *, csv: bool) -> str:
     if tree.args.get("limit") is not None or tree.args.get("offset") is not None:
         select = f"SELECT * FROM ({select}) AS limited{_order_again(tree)}"
     options = ["FORMAT AS CSV HEADER EXTENSION 'csv'" if csv else "FORMAT AS PARQUET", "MANIFEST VERBOSE"]
-    if csv or ordered:
+    if ordered:
         options.append("PARALLEL OFF")
     return f"UNLOAD ({DIALECT.literal(select)}) TO {DIALECT.literal(url)} {_iam(role)} {' '.join(options)}"
 
