@@ -150,6 +150,10 @@ ENGINES = (
                 "a stand-in answers for it, as they say and beyond that as is likely",
             ),
             Gap("locks beyond those on whole tables and snapshots", "PostgreSQL locks rows, Redshift tables"),
+            Gap(
+                "distribution and sort keys, and SUPER",
+                "none is sent: Redshift chooses where rows lie, and JSON is kept as text",
+            ),
         ),
     ),
     Engine(
@@ -164,6 +168,14 @@ ENGINES = (
         "are added around it",
         (
             Gap("privileges beyond one role that may only read", "fakesnow has no roles"),
+            Gap(
+                "an unload by the warehouse itself (COPY INTO a location)",
+                "rows come to this machine as Arrow and are written here, so that any object store will do",
+            ),
+            Gap(
+                "MERGE and SAMPLE",
+                "neither is sent: known rows are found by a join, samples by hash as on every engine",
+            ),
             Gap(
                 "a result in several chunks, and a stage in a cloud's store",
                 "fakesnow answers in one, and keeps files itself",

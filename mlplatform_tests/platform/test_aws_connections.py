@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
+from mlplatform.adapters.stream.kinesis import KinesisStream
 from mlplatform.errors import ProfileError
 from mlplatform.platform import connections
 from mlplatform.ports.notifications import Notification
@@ -23,6 +26,7 @@ from mlplatform_tests.servers.ministack.server import Ministack
 
 __all__ = ["ministack_server"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "aws-services.md"
 STREAM = StreamSpec.model_validate({"name": "ticks", "partition_key": "k", "delivery": {"prefix": "landing/"}})
 
 
@@ -65,6 +69,28 @@ def test_every_port_finds_its_service(aws: Ministack, tmp_path: Path) -> None:
     [result] = stream.put([Record("k", b"x")])
     assert [r.sequence for r in stream.read(result.shard)] == [result.sequence]
     topic.close()
+
+
+def test_the_connections_of_the_how_to_are_made_without_asking_anybody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    [block] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    found = {name: Connection.model_validate(each) for name, each in yaml.safe_load(block)["connections"].items()}
+    home = Home(tmp_path)
+    made = [
+        connections.object_store(found.pop("objects"), home),
+        items := connections.item_store(found.pop("items"), home),
+        secrets := connections.secrets(found.pop("secrets"), {}),
+        connections.notifications(found.pop("notifications"), home, items, secrets),
+        stream := connections.stream(found.pop("streams"), home, "prices", STREAM),
+    ]
+    assert found == {}
+    assert [type(each).__module__.partition("adapters.")[2] for each in made] == [
+        "object_store.s3", "item_store.dynamodb", "secrets.ssm", "notifications.sns", "stream.kinesis",
+    ]  # fmt: skip
+    assert isinstance(stream, KinesisStream)
+    assert stream.name == "prod-prices-ticks"
 
 
 @pytest.mark.parametrize(

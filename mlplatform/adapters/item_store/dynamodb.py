@@ -4,7 +4,7 @@ A table of its own, keyed by `collection` (partition) and `key` (sort); the valu
 numbers keep every digit, with its version. Reads are strongly consistent.
 
 A write is one conditional update. Where its answer is lost and it is asked again, it finds its own mark on the item, and
-is done: neither a false conflict nor a second write.
+is done: neither a false conflict nor a second write, unless another has written in between.
 """
 
 from __future__ import annotations
