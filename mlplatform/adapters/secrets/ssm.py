@@ -7,16 +7,12 @@ A value is kept for `cache_s` seconds, after which a changed one is seen.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from pydantic import Field, SecretStr
 
-from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.aws.errors import aws_mapped
 from mlplatform.adapters.aws.silence import unlogged
-from mlplatform.adapters.secrets.cache import SecretCache
+from mlplatform.adapters.secrets.aws import AwsSecrets, AwsSecretsSettings
 from mlplatform.errors import NotFoundError, PermissionDeniedError, PlatformError, UserError
 
 # Without ':', which would choose a version or a label.
@@ -32,33 +28,16 @@ _STEPS: dict[type[PlatformError], str] = {
 }
 
 
-class SsmSettings(AwsSettings):
+class SsmSettings(AwsSecretsSettings):
     """A connection's settings, as a profile writes them."""
 
     prefix: str = Field(default="/mlplatform/", description="In front of each name.")
-    cache_s: float = Field(default=300, ge=0, description="Seconds after which a value is read again.")
 
 
-class SsmSecrets:
+class SsmSecrets(AwsSecrets):
     """Implements `ports.secrets.Secrets`; `client_options` are further arguments of ``boto3.client``."""
 
-    def __init__(
-        self,
-        settings: SsmSettings,
-        *,
-        client_options: Mapping[str, Any] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._prefix = settings.prefix
-        self._client = settings.client("ssm", client_options)
-        self._cache = SecretCache(self._read, kept_s=settings.cache_s, clock=clock)
-
-    def get(self, name: str) -> SecretStr:
-        return self._cache.get(name)
-
-    def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+    service = "ssm"
 
     def _read(self, name: str) -> SecretStr:
         whole = self._prefix + name
