@@ -47,4 +47,8 @@ class Backlog:
 
 
 def _was_there(stream: Stream, shard: str, last: str, by: datetime) -> bool:
-    return any(record.arrived_at <= by for record in stream.read(shard, after=last, limit=1))
+    try:
+        return any(record.arrived_at <= by for record in stream.read(shard, after=last, limit=1))
+    except StateError:
+        # Retention took it: delivery says so, and nobody can load it any more.
+        return False
