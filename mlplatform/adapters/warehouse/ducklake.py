@@ -177,17 +177,12 @@ class DuckLakeWarehouse:
     def versions(self) -> list[EngineVersion]:
         """Every snapshot of the catalogue that has not expired."""
         found = self.query("SELECT snapshot_id, snapshot_time FROM w.snapshots() ORDER BY snapshot_id").to_pylist()
-        ids = [row["snapshot_id"] for row in found]
         # Each commit's number is the one behind the last's.
-        alone = [following == number + 1 for number, following in pairwise(ids)] + [True]
-        return (
-            [
-                EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC), stood)
-                for row, stood in zip(found, alone, strict=True)
-            ]
-            if found
-            else []
-        )
+        alone = [after["snapshot_id"] == row["snapshot_id"] + 1 for row, after in pairwise(found)]
+        return [
+            EngineVersion(str(row["snapshot_id"]), row["snapshot_time"].astimezone(UTC), stood)
+            for row, stood in zip(found, [*alone, True], strict=False)
+        ]
 
     def databases(self) -> list[str]:
         """See `ports.browsing.Browsable`: a lake holds one system's tables."""

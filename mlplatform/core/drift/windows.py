@@ -53,10 +53,11 @@ def is_closed(
 ) -> bool:
     """Whether no more rows of a full window are to be expected.
 
-    Never while something waits to be loaded that came before the window was quiet for `lateness`, but on shards that have gone
-    past it: half of its rows would be judged. Else, when every stream shard that ever delivered has gone past the window (where none delivers: a later
-    value has arrived), or none of its rows was loaded within `lateness` before `now` (or after it, by a clock that was set
-    back since). A shard that lags behind its neighbours keeps the window open; one that is idle does not keep it for ever.
+    Never while something waits to be loaded that came before the window was quiet for `lateness`, but on shards that have
+    gone past it: half of its rows would be judged. Else, when every stream shard that ever delivered has gone past the
+    window (where none delivers: a later value has arrived), or none of its rows was loaded within `lateness` before `now`
+    (or after it, by a clock that was set back since). A shard that lags behind its neighbours keeps the window open; one
+    that is idle does not keep it for ever.
 
     Args:
         newest_load: when the window's newest row was loaded.
