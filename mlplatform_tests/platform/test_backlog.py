@@ -36,6 +36,11 @@ def test_a_source_is_behind_from_when_something_came_until_it_is_loaded(tmp_path
         assert backlog.sources(ever) == both
         stream.trim(now=datetime.now(UTC) + timedelta(days=400))
         assert backlog.sources(ever) == set(), "what retention took is not waited for"
+        stations.producer("ticks").put([json.dumps({"ticker": f"T{n}"}).encode() for n in range(20)])
+        assert backlog.sources(ever) == both, "what it left is"
+        stations.delivery("ticks").deliver(datetime.now(UTC) + timedelta(seconds=5))
+        ingest.run()
+        assert backlog.sources(ever) == set()
 
         stations.platform.store.put("shop/files/more.csv", b"ticker\nT99\n")
         (plan,) = ingest.plan()
