@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from mlplatform.errors import ProfileError
 from mlplatform.platform import open_platform
 from mlplatform.platform.dagster_resources import dagster_resource
 
@@ -26,12 +25,6 @@ class ConnectionResource(dg.ConfigurableResource):
         """The integration's own resource."""
         platform = open_platform({**os.environ, "MLPLATFORM_DEFS": self.defs} if self.defs else None)
         try:
-            found = platform.profile.connections.get(self.connection)
-            if found is None:
-                there = ", ".join(sorted(platform.profile.connections))
-                raise ProfileError(
-                    f"Profile '{platform.profile.name}' has no connection '{self.connection}'; it has: {there}."
-                )
-            return dagster_resource(found, lambda: platform.secrets)
+            return dagster_resource(platform.profile.named(self.connection), lambda: platform.secrets)
         finally:
             platform.close()

@@ -11,6 +11,9 @@ from mlplatform.core.capture.masking import MASK_SECRET
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.spec.diff import Change, diff, snapshot
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.spec.notification import NotifySpec
+from mlplatform.spec.stream import StreamSpec
+from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
@@ -79,6 +82,25 @@ def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list
 
 
 def _missing(platform: Platform, spec: SystemSpec) -> Iterator[str]:
+    yield from _unset(platform, spec)
+    yield from _unmasked(platform, spec)
+
+
+def _unset(platform: Platform, spec: SystemSpec) -> Iterator[str]:
+    """Connections that the system needs, and whose settings the environment does not fill."""
+    needed = {"objects", "items", "secrets", "jobs", "tracking", "asset_events"}
+    needed |= {"streams"} if spec.all(StreamSpec) else set()
+    needed |= {"endpoints"} if spec.all(EndpointSpec) else set()
+    needed |= {table.connection for table in spec.all(TableSpec)}
+    needed |= {notify.connection for notify in spec.all(NotifySpec)}
+    bound = platform.profile.systems.get(spec.name, {})
+    for name in sorted({bound.get(n, n) for n in needed}):
+        connection = platform.profile.connections.get(name)
+        for what in connection.unset() if connection is not None else ():
+            yield f"connection '{name}' of profile '{platform.profile.name}': {what}."
+
+
+def _unmasked(platform: Platform, spec: SystemSpec) -> Iterator[str]:
     masking = [endpoint for endpoint in spec.all(EndpointSpec) if endpoint.capture.mask]
     if not masking:
         return

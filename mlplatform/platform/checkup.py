@@ -33,10 +33,22 @@ class Finding:
 
 
 def checkup(platform: Platform) -> list[Finding]:
-    """Databases readable, packages as hashed (each registered one where the tracker keeps it, and local copies), each
+    """Settings filled by the environment, databases readable, packages as hashed (each registered one where the tracker keeps it, and local copies), each
     table's ledger in balance and its rows as many as the ledger says."""
     home = platform.home
-    return [*_databases(home.root), *_packages(home.packages), *_versions(platform), *_tables(platform)]
+    return [
+        *_connections(platform),
+        *_databases(home.root),
+        *_packages(home.packages),
+        *_versions(platform),
+        *_tables(platform),
+    ]
+
+
+def _connections(platform: Platform) -> Iterator[Finding]:
+    for name, connection in sorted(platform.profile.connections.items()):
+        if missing := connection.unset():
+            yield Finding(f"connection {name}", False, "; ".join(missing))
 
 
 def _databases(root: Path) -> Iterator[Finding]:
@@ -99,9 +111,9 @@ def _tables(platform: Platform) -> Iterator[Finding]:
 
 
 def _table(platform: Platform, system: SystemSpec, table: TableSpec) -> Finding:
-    warehouse = platform.system(system.name).warehouse(table.connection)
     name = '"' + table.name.replace('"', '""') + '"'
     try:
+        warehouse = platform.system(system.name).warehouse(table.connection)
         warehouse.create(table.schema_())
         ledger = warehouse.query(
             "SELECT coalesce(sum(loaded), 0)::BIGINT AS loaded, count(*) FILTER (WHERE arrived <> loaded + quarantined + "

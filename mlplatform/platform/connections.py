@@ -31,17 +31,18 @@ T = TypeVar("T")
 
 
 def object_store(connection: Connection, home: Home) -> ObjectStore:
-    """`directory` (settings: path), or `s3` (bucket, prefix, endpoint_url, region)."""
+    """`directory` (`DirectorySettings`), or `s3` (`S3Settings`)."""
 
     def directory() -> ObjectStore:
-        from mlplatform.adapters.object_store.directory import DirectoryObjectStore
+        from mlplatform.adapters.object_store.directory import DirectoryObjectStore, DirectorySettings
 
-        return DirectoryObjectStore(Path(connection.settings.get("path") or home.objects))
+        return DirectoryObjectStore(DirectorySettings.model_validate(connection.settings).path or home.objects)
 
     def s3() -> ObjectStore:
-        from mlplatform.adapters.object_store.s3 import S3ObjectStore
+        from mlplatform.adapters.object_store.s3 import S3ObjectStore, S3Settings
 
-        return S3ObjectStore(**connection.settings)
+        found = S3Settings.model_validate(connection.settings)
+        return S3ObjectStore(found.bucket, found.prefix, endpoint_url=found.endpoint_url, region=found.region)
 
     return _choose(connection, {"directory": directory, "s3": s3})
 
@@ -187,11 +188,10 @@ def notifications(connection: Connection, home: Home, items: ItemStore, secrets:
     """`apprise`: to a file and the log; settings.targets names secrets that hold Apprise URLs. `sns` (`SnsSettings`): a topic."""
 
     def apprise() -> Notifications:
-        from mlplatform.adapters.notifications.apprise import AppriseNotifications
+        from mlplatform.adapters.notifications.apprise import AppriseNotifications, AppriseSettings
 
-        return AppriseNotifications(
-            items, secrets, log=home.logs / "notifications.jsonl", targets=tuple(connection.settings.get("targets", ()))
-        )
+        found = AppriseSettings.model_validate(connection.settings)
+        return AppriseNotifications(items, secrets, log=home.logs / "notifications.jsonl", targets=found.targets)
 
     def sns() -> Notifications:
         from mlplatform.adapters.notifications.sns import SnsNotifications, SnsSettings
@@ -229,5 +229,14 @@ def _choose(connection: Connection, adapters: Mapping[str, Callable[[], T]]) -> 
         return make()
     except (TypeError, ValidationError) as error:
         raise ProfileError(
-            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}."
+            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}{_read_from(connection, error)}."
         ) from error
+
+
+def _read_from(connection: Connection, error: TypeError | ValidationError) -> str:
+    """Which of the wrong settings stand in the environment, and there as what."""
+    wrong = (
+        [str(each["loc"][0]) for each in error.errors() if each["loc"]] if isinstance(error, ValidationError) else []
+    )
+    found = [f"{path} is {origin}" for path in dict.fromkeys(wrong) if (origin := connection.origin(path))]
+    return f"; in the environment, {', '.join(found)}" if found else ""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from mlplatform.errors import ProfileError
+from mlplatform.spec.references import Resolved, resolve
 from mlplatform.spec.station import Strict
 from mlplatform.spec.yaml_file import YamlFileError, read_documents
 
@@ -36,8 +37,19 @@ class Connection(Strict):
     settings: dict[str, Any] = Field(
         default_factory=dict,
         examples=[{"targets": ["team_chat"]}],
-        description="The adapter's own settings; secrets are named in them, never written.",
+        description="The adapter's own settings; secrets are named in them, never written. `${NAME}` is the environment's, "
+        "`${NAME:-text}` where it may be missing.",
     )
+    _read: Resolved | None = PrivateAttr(default=None)
+
+    def origin(self, path: str) -> str:
+        """The variables of the environment that a setting came from, for messages; "" where it stands in the profile."""
+        return " and ".join(self._read.origins.get(path, ())) if self._read is not None else ""
+
+    def unset(self) -> list[str]:
+        """What settings need of the environment, and is not there, for people."""
+        missing = self._read.unset if self._read is not None else {}
+        return [f"settings.{path} needs {' and '.join(names)} in the environment" for path, names in missing.items()]
 
 
 class Addresses(Strict):
@@ -76,16 +88,26 @@ class Profile(Strict):
         """The connection `name` as `system` sees it.
 
         Raises:
-            ProfileError: no such connection, or one of another port.
+            ProfileError: no such connection, one of another port, or one whose settings need what the environment lacks.
         """
         actual = self.systems.get(system or "", {}).get(name, name)
-        found = self.connections.get(actual)
-        if found is None:
-            raise ProfileError(
-                f"Profile '{self.name}' has no connection '{actual}'; it has: {', '.join(sorted(self.connections))}."
-            )
+        found = self.named(actual)
         if found.port != port:
             raise ProfileError(f"Connection '{actual}' of profile '{self.name}' is a {found.port}, expected a {port}.")
+        return found
+
+    def named(self, name: str) -> Connection:
+        """The connection `name`, of whatever port. Raises ProfileError as `connection` does."""
+        found = self.connections.get(name)
+        if found is None:
+            raise ProfileError(
+                f"Profile '{self.name}' has no connection '{name}'; it has: {', '.join(sorted(self.connections))}."
+            )
+        if found.unset():
+            raise ProfileError(
+                f"Connection '{name}' of profile '{self.name}': {'; '.join(found.unset())}.",
+                next_step="Set it (a project's .env will do), or write the value into a profile of your own.",
+            )
         return found
 
 
@@ -132,9 +154,32 @@ def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
     if isinstance(data, dict) and isinstance(data.get("addresses") or {}, dict):
         own = {f: env[f"MLPLATFORM_{f.upper()}"] for f in Addresses.model_fields if env.get(f"MLPLATFORM_{f.upper()}")}
         data = {**data, "addresses": {**(data.get("addresses") or {}), **own}}
+    read: dict[str, Resolved] = {}
+    if isinstance(data, dict) and isinstance(data.get("connections"), dict):
+        read = {name: resolve(c["settings"], env) for name, c in data["connections"].items() if _has_settings(c)}
+        _refuse_faults(path, read)
+        given = {n: {**c, "settings": read[n].settings} if n in read else c for n, c in data["connections"].items()}
+        data = {**data, "connections": given}
     try:
-        return Profile.model_validate(data)
+        profile = Profile.model_validate(data)
     except ValidationError as error:
         faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
         lines = [f"{path}: {f'{key}: ' if key else ''}{message}, found {found!r}" for key, message, found in faults]
         raise ProfileError("\n".join(lines)) from error
+    for name, found in read.items():
+        profile.connections[name]._read = found
+    return profile
+
+
+def _has_settings(connection: Any) -> bool:
+    return isinstance(connection, dict) and isinstance(connection.get("settings"), dict)
+
+
+def _refuse_faults(path: Path, read: Mapping[str, Resolved]) -> None:
+    faults = [(f"connections.{n}.settings.{key}", value) for n, r in read.items() for key, value in r.faults.items()]
+    if faults:
+        key, value = faults[0]
+        raise ProfileError(
+            f"{path}: {key}: expected ${{NAME}} or ${{NAME:-text}}, found '{value}'.",
+            next_step="Write $${ for a plain ${.",
+        )

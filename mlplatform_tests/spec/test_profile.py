@@ -93,3 +93,29 @@ def test_a_wrong_profile_names_file_key_and_finding(folder: Path, text: str, wor
 def test_a_byte_order_mark_does_no_harm(folder: Path) -> None:
     (folder / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     assert load_profile({"MLPLATFORM_PROFILE": "mine"}, [folder]).name == "mine"
+
+
+REFERRING = """
+name: mine
+connections:
+  objects: {port: object_store, adapter: s3, settings: {bucket: "${BUCKET}", prefix: "${PREFIX:-here}"}}
+"""
+
+
+def test_settings_are_read_from_the_environment(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(REFERRING)
+    profile = load_profile({"MLPLATFORM_PROFILE": "mine", "BUCKET": "mine"}, [folder])
+    assert profile.connection("objects", port="object_store").settings == {"bucket": "mine", "prefix": "here"}
+
+
+def test_a_variable_that_is_missing_is_named_when_its_connection_is_asked_for(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(REFERRING)
+    profile = load_profile({"MLPLATFORM_PROFILE": "mine"}, [folder])
+    with pytest.raises(ProfileError, match=r"'objects' of profile 'mine': settings\.bucket needs BUCKET in the env"):
+        profile.connection("objects", port="object_store")
+
+
+def test_a_broken_reference_names_file_and_key(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(REFERRING.replace("${BUCKET}", "${BUCKET"))
+    with pytest.raises(ProfileError, match=r"mine\.yaml: connections\.objects\.settings\.bucket: .*found '\$\{BUCKET'"):
+        load_profile({"MLPLATFORM_PROFILE": "mine"}, [folder])

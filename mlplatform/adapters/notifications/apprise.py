@@ -20,6 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from mlplatform.adapters.notifications.sent import Sent, utc_now
 from mlplatform.errors import PlatformError, UnavailableError
 from mlplatform.ports.item_store import ItemStore
@@ -40,6 +42,16 @@ _TYPES: dict[Kind, str] = {
     "failure": "failure",
     "info": "info",
 }
+
+
+class AppriseSettings(BaseModel):
+    """A connection's settings, as a profile writes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    targets: tuple[str, ...] = Field(
+        default=(), description="Names of secrets that hold Apprise URLs; a file and the log are told always."
+    )
 
 
 class AppriseNotifications:

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from mlplatform.adapters.object_store.file_etag import CHUNK_BYTES, keep_etag, known_etag, settled_etag
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
 from mlplatform.adapters.object_store.source import opened
@@ -27,6 +29,14 @@ from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
 
 _INCOMING = ".incoming"
 _ABANDONED_S = 86_400.0
+
+
+class DirectorySettings(BaseModel):
+    """A connection's settings, as a profile writes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path | None = Field(default=None, description="The folder; none: `objects` under MLPLATFORM_HOME.")
 
 
 class DirectoryObjectStore:

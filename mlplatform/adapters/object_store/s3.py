@@ -15,7 +15,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from mlplatform.adapters.aws.client import aws_client
+from pydantic import Field
+
+from mlplatform.adapters.aws.client import AwsSettings, aws_client
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
 from mlplatform.adapters.object_store.s3_errors import mapped
 from mlplatform.adapters.object_store.source import opened
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 1024 * 1024
 """Memory of a put; S3 takes 10,000 parts, so that an object may have 78 GiB."""
+
+
+class S3Settings(AwsSettings):
+    """A connection's settings, as a profile writes them."""
+
+    bucket: str = Field(min_length=3, max_length=63, description="The bucket; it must be there.")
+    prefix: str = Field(default="", description="Below it lie the objects of this installation.")
 
 
 class S3ObjectStore:
