@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mlplatform_tests.servers.redshift.aws.protocol import Asked, AwsRefusedError
+from mlplatform_tests.servers.aws_protocol.messages import Asked
+from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.redshift.postgres import Postgres
 
 CLUSTER, WORKGROUP, CALLER = "analytics", "analytics", "IAMR:loader"

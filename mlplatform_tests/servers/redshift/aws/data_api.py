@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from mlplatform_tests.servers.aws_protocol.messages import Asked
+from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.redshift.aws.control_plane import CALLER, CLUSTER, WORKGROUP, ControlPlane
-from mlplatform_tests.servers.redshift.aws.protocol import Asked, AwsRefusedError
 from mlplatform_tests.servers.redshift.aws.values import columns_of, record
 from mlplatform_tests.servers.redshift.postgres import PASSWORD, USER
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from mlplatform_tests.servers.redshift.aws.protocol import SERVICES, Asked, AwsRefusedError, answered, asked, refused
+from mlplatform_tests.servers.aws_protocol.messages import Asked, answered, asked, refused
+from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
+
+SERVICES = ("redshift", "redshift-serverless", "redshift-data")
 
 
 @dataclass
@@ -57,7 +60,7 @@ def aws(*services: Callable[[Asked], dict[str, Any] | None]) -> Iterator[Aws]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, service = 200, "redshift" if "X-Amz-Target" not in self.headers else "redshift-data"
             try:
-                request = asked(self.headers, body)  # type: ignore[arg-type]
+                request = asked(self.headers, body, SERVICES)  # type: ignore[arg-type]
                 found.noted(request)
                 answers = (service(request) for service in services)
                 text = answered(request, next(answer for answer in answers if answer is not None))

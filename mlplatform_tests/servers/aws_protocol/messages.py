@@ -1,7 +1,5 @@
-"""Requests of AWS's clients read, and answers written, by botocore's own descriptions of the services.
-
-Requests are validated as the service would, and answers as its clients expect them. Two protocols: `json`, and `query`
-(a form in, XML out).
+"""Requests of AWS's clients read, and answers written, in the protocols `json` (a target in the headers) and `query` (a form
+in, XML out). `rest` has the third.
 """
 
 from __future__ import annotations
@@ -12,69 +10,62 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
-from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape
-from botocore.validate import ParamValidator
-
-SERVICES = ("redshift", "redshift-serverless", "redshift-data")
-
-
-class AwsRefusedError(Exception):
-    """An answer that is an error; `code` is AWS's."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
+from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError, check, model, operation_of
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: the service's name, the operation's, and its parameters."""
+    """One request: the service's name, the operation's, its parameters, and who asks where."""
 
     service: str
     operation: str
     parameters: Mapping[str, Any]
+    access_key: str = ""
+    region: str = ""
 
 
-@cache
-def model(service: str) -> ServiceModel:
-    """botocore's description of the service."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 
 
-def asked(headers: Mapping[str, str], body: bytes) -> Asked:
-    """The request. Raises AwsRefusedError where it is none of the service's."""
-    signed = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", headers.get("Authorization", ""))
+def signature(headers: Mapping[str, str]) -> tuple[str, str, str]:
+    """Access key, region, and the service's signing name. Raises AwsRefusedError where the request is not signed."""
+    signed = _CREDENTIAL.search(headers.get("Authorization", ""))
     if signed is None:
         raise AwsRefusedError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+    return signed[1], signed[2], signed[3]
+
+
+def asked(headers: Mapping[str, str], body: bytes, services: Sequence[str]) -> Asked:
+    """The request. Raises AwsRefusedError where it is none of the services'."""
+    key, region, signed = signature(headers)
     target = headers.get("X-Amz-Target", "")
     if target:
         prefix, _, name = target.partition(".")
-        service = next(s for s in SERVICES if model(s).metadata.get("targetPrefix") == prefix)
+        service = next((s for s in services if model(s).metadata.get("targetPrefix") == prefix), "")
+        if not service:
+            raise AwsRefusedError("UnknownOperationException", f"nothing here knows {target}")
         found: Any = json.loads(body or b"{}")
     else:
         form = {key: values[0] for key, values in parse_qs(body.decode(), keep_blank_values=True).items()}
-        service, name = "redshift", form["Action"]
-        found = _of_form(_operation(service, name).input_shape, form, "")
-    operation = _operation(service, name)
-    if model(service).signing_name != signed[1]:
-        raise AwsRefusedError("SignatureDoesNotMatch", f"signed for {signed[1]}, asked of {service}", 403)
-    _check(operation.input_shape, found, "ValidationException")
-    return Asked(service, name, found)
+        service, name = next(s for s in services if model(s).protocol == "query"), form["Action"]
+        found = _of_form(operation_of(service, name).input_shape, form, "")
+    operation = operation_of(service, name)
+    if model(service).signing_name != signed:
+        raise AwsRefusedError("SignatureDoesNotMatch", f"signed for {signed}, asked of {service}", 403)
+    check(operation.input_shape, found, "ValidationException")
+    return Asked(service, name, found, key, region)
 
 
 def answered(request: Asked, found: Mapping[str, Any]) -> bytes:
     """The body of what is answered."""
-    operation = _operation(request.service, request.operation)
-    _check(operation.output_shape, found, "InternalFailure")
+    operation = operation_of(request.service, request.operation)
+    check(operation.output_shape, found, "InternalFailure")
     if model(request.service).protocol == "json":
-        return json.dumps(_plain(found)).encode()
+        return json.dumps(plain(found)).encode()
     root = ElementTree.Element(f"{request.operation}Response")
     result = ElementTree.SubElement(root, f"{request.operation}Result")
     assert operation.output_shape is not None
@@ -86,42 +77,13 @@ def answered(request: Asked, found: Mapping[str, Any]) -> bytes:
 def refused(service: str, error: AwsRefusedError) -> bytes:
     """The body of an answer that is an error."""
     if model(service).protocol == "json":
-        return json.dumps({"__type": error.code, "message": str(error), "Message": str(error)}).encode()
+        return json.dumps({**error.fields, "__type": error.code, "message": str(error), "Message": str(error)}).encode()
     root = ElementTree.Element("ErrorResponse")
     inner = ElementTree.SubElement(root, "Error")
     for name, text in (("Type", "Sender"), ("Code", error.code), ("Message", str(error))):
         ElementTree.SubElement(inner, name).text = text
     ElementTree.SubElement(root, "RequestId").text = "none"
     return ElementTree.tostring(root)
-
-
-def _operation(service: str, name: str) -> OperationModel:
-    if name not in model(service).operation_names:
-        raise AwsRefusedError("InvalidAction", f"{service} has no operation {name}")
-    return model(service).operation_model(name)
-
-
-def _check(shape: Shape | None, found: Any, code: str) -> None:
-    if shape is None:
-        return
-    report = ParamValidator().validate(found, shape)
-    if report.has_errors():
-        raise AwsRefusedError(code, report.generate_report())
-    _check_patterns(shape, found)
-
-
-def _check_patterns(shape: Shape, found: Any) -> None:
-    """What botocore leaves to the service."""
-    if shape.type_name == "structure":
-        for name, value in found.items():
-            _check_patterns(shape.members[name], value)  # type: ignore[attr-defined]
-    elif shape.type_name == "list":
-        for value in found:
-            _check_patterns(shape.member, value)  # type: ignore[attr-defined]
-    elif shape.type_name == "string":
-        pattern = shape.metadata.get("pattern")
-        if pattern and re.fullmatch(str(pattern), found) is None:
-            raise AwsRefusedError("ValidationException", f"{shape.name}: '{found}' does not match {pattern}")
 
 
 def _of_form(shape: Any, form: Mapping[str, str], prefix: str) -> Any:
@@ -144,15 +106,16 @@ def _of_form(shape: Any, form: Mapping[str, str], prefix: str) -> Any:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON has it: bytes in base64, times as seconds."""
     if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
         return value.timestamp()
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value
 
 

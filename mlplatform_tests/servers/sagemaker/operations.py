@@ -1,0 +1,15 @@
+"""All that the stand-in can do: the operations of each family, by AWS's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mlplatform_tests.servers.sagemaker import training
+from mlplatform_tests.servers.sagemaker.account import Account, Operation
+
+CONTROL: Mapping[str, Operation] = {**training.OPERATIONS}
+"""Of the service ``sagemaker``."""
+RUNTIME: Mapping[str, Operation] = {}
+"""Of the service ``sagemaker-runtime``."""
+RESUME: tuple[Callable[[Account], None], ...] = (training.resume,)
+"""Called for each account when it is opened: settles what a stand-in that was killed left half-way."""
