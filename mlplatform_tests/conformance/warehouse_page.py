@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from mlplatform.adapters.warehouse.redshift_settings import ClusterSettings, DataApiSettings, WorkgroupSettings
-from mlplatform.cli.reference import GENERATED, fields_table
+from mlplatform.cli.tables import GENERATED, fields_table
 from mlplatform.ports.warehouse import WarehouseCapabilities
 from mlplatform_tests.conformance.warehouse_engines import ENGINES, Engine
 

@@ -15,7 +15,7 @@ from mlplatform.gateway.reference import pages as http_pages
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["yaml.md", "cli.md", "errors.md"])
+@pytest.mark.parametrize("name", ["yaml.md", "connections.md", "cli.md", "errors.md"])
 def test_the_reference_is_in_step_with_the_code(name: str) -> None:
     assert (FOLDER / name).read_text("utf-8") == pages()[name], "run: make docs"
 
@@ -49,7 +49,7 @@ def test_errors_have_the_numbers_of_the_table() -> None:
 
 def test_the_pages_are_written_where_one_says(tmp_path: Path) -> None:
     assert main([str(tmp_path / "new")]) == 0
-    assert {p.name for p in (tmp_path / "new").iterdir()} == {"yaml.md", "cli.md", "errors.md", "schema"}
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {"yaml.md", "connections.md", "cli.md", "errors.md", "schema"}
     assert main([]) == 2
 
 

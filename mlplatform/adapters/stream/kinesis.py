@@ -38,7 +38,7 @@ LISTED_S = 10.0
 class KinesisSettings(AwsSettings):
     """A connection's settings, as a profile writes them."""
 
-    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$", description="In front of ``<system>-<stream>``.")
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$", description="In front of `<system>-<stream>`.")
     names: dict[str, str] = Field(
         default_factory=dict,
         description="By name of a stream in the YAML: what it is called in Kinesis, where that differs.",

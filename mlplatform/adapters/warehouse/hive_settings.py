@@ -39,13 +39,13 @@ class HiveSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field(default="", description="Of the server; or `url_secret`.")
-    port: int = Field(default=10000, ge=1, le=65535)
+    port: int = Field(default=10000, ge=1, le=65535, description="Of the host.")
     authentication: Literal["none", "nosasl", "ldap"] = Field(
         default="none", description="As the server's hive.server2.authentication: none asks for a name only."
     )
-    user: str = "mlplatform"
+    user: str = Field(default="mlplatform", description="Who logs in.")
     password_secret: str = Field(default="hive_password", description="Name of the secret, for LDAP.")
-    ssl: bool = False
+    ssl: bool = Field(default=False, description="Whether what is sent is encrypted.")
     ca_file: str | None = Field(
         default=None, description="PEM file of who signed the server's certificate; none: the system's."
     )
