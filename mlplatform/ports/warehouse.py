@@ -57,11 +57,20 @@ class WarehouseCapabilities:
 
 @dataclass(frozen=True)
 class Unloaded:
-    """The parts a query's result was written to, in order, the ledger position and engine snapshot they were read at."""
+    """The parts a query's result was written to, in order, and the engine snapshot they were read at.
+
+    `positions`: the position of each table's newest ledger row at that read (`core.loads.plan.Receipt`); none of a table
+    that others load.
+    """
 
     parts: tuple[Part, ...]
-    ledger_position: int
+    positions: Mapping[str, int]
     engine_version: str | None
+
+    @property
+    def ledger_position(self) -> int:
+        """How many ledger rows there were."""
+        return sum(self.positions.values())
 
 
 @dataclass(frozen=True)

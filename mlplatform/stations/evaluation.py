@@ -32,7 +32,8 @@ class Evaluation:
         checks: outcomes to show: ``quality``, and ``drift_<feature>`` each.
         reports: prefix in the object store of this evaluation's reports.
         late_rows: rows that came too late for the windows before this one (or for training): loaded since the evaluation
-            before this (or the deployment), with a value that was judged (or trained on) already. None where unknown.
+            before this (or the rows trained on), with a value that was judged (or trained on) already. None where unknown.
+        position: of the table's newest ledger row when the window was judged; None where others load it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Evaluation:
     reports: str
     checks: tuple[CheckOutcome, ...] = field(default=())
     late_rows: int | None = None
+    position: int | None = None
 
     @property
     def passed(self) -> bool:

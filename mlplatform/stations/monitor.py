@@ -24,6 +24,7 @@ from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.champion_package import Champion
 from mlplatform.stations.evaluation import Evaluation, Evaluations
+from mlplatform.stations.seen import Seen, trained_on
 from mlplatform.stations.window_checks import WindowChecks, put_report
 from mlplatform.stations.window_rows import WindowRows
 
@@ -68,6 +69,7 @@ class Monitor:
         self._personal = personal
         self._table = table
         self._rows = WindowRows(warehouse, table, query_sql=query_sql, column=spec.window.column, waiting=waiting)
+        self._trained: tuple[str, Seen] | None = None
         self._evaluations = Evaluations(items, system=system, monitor=spec.name)
         self._champion = Champion(endpoints, tracking, runtimes, endpoint=f"{system}/{endpoint.name}")
         self._checks = WindowChecks(
@@ -110,7 +112,7 @@ class Monitor:
         if not values and self._rows.ahead(after, now=now):
             raise self._ends_in_the_future(deployment, after, now, judged=newest is not None)
         if not values:
-            self._refuse_stray(deployment, after, since=newest.judged_at if newest else deployment.created_at)
+            self._refuse_stray(deployment, after, since=self._seen(deployment, newest))
         windows = tumble(
             values,
             model=deployment.digest,
@@ -166,12 +168,11 @@ class Monitor:
             )
         evaluation_id = self._evaluations.key(deployment.generation, window)
         reports = f"reports/{evaluation_id}"
-        relation = self._rows.relation(window)
+        relation, position = self._rows.relation(window), self._rows.position()
         rows = int(self._warehouse.query(f"SELECT count(*) FROM {relation} AS source").column(0)[0].as_py())  # noqa: S608
         judged = self._checks.judge(deployment, relation, name=evaluation_id.rpartition("/")[2], reports=reports)
         before = self._evaluations.latest(deployment.digest)
-        since = datetime.fromisoformat(before.judged_at if before else deployment.created_at)
-        late_rows = self._rows.late(upto=window.after, since=since)
+        late_rows = self._rows.late(upto=window.after, since=self._seen(deployment, before))
         evidence = {
             "evaluation": evaluation_id,
             "window": f"{window.first} … {window.upto}",
@@ -197,9 +198,20 @@ class Monitor:
             reports=f"{reports}/",
             checks=tuple(replace(c, metadata={**c.metadata, **evidence}) for c in judged.outcomes),
             late_rows=late_rows,
+            position=position,
         )
         put_report(self._store, f"{reports}/evaluation.json", evaluation.to_json())
         return self._evaluations.add(evaluation)
+
+    def _seen(self, deployment: Deployment, before: Evaluation | None) -> Seen:
+        """Up to which load rows were judged before, or trained on."""
+        if before is not None:
+            return Seen(before.position, datetime.fromisoformat(before.judged_at))
+        if self._trained is None or self._trained[0] != deployment.digest:
+            name = self._table.schema_().name
+            seen = trained_on(self._store, self._champion.snapshot(deployment), name)
+            self._trained = deployment.digest, seen or Seen(None, datetime.fromisoformat(deployment.created_at))
+        return self._trained[1]
 
     def _trained_to(self, deployment: Deployment) -> str:
         window = self._features.window
@@ -221,9 +233,9 @@ class Monitor:
             f"are meant, set future_s of '{table}' to null or more.",
         )
 
-    def _refuse_stray(self, deployment: Deployment, after: str, *, since: str) -> None:
+    def _refuse_stray(self, deployment: Deployment, after: str, *, since: Seen) -> None:
         """That rows which come do not all lie before where the next window would begin. Raises StateError."""
-        overtaken = self._rows.overtaken(after, since=datetime.fromisoformat(since))
+        overtaken = self._rows.overtaken(after, since=since)
         if overtaken < self._spec.window.size:
             return
         column, table = self._spec.window.column, self._table.name

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def standing(warehouse: Warehouse, sql: str) -> tuple[str | None, int]:
-    """The engine's newest snapshot, None where it keeps none; and how many loads the tables have seen that `sql` names."""
+def standing(warehouse: Warehouse, sql: str) -> tuple[str | None, dict[str, int]]:
+    """The engine's newest snapshot, None where it keeps none; and of the tables that `sql` names, the position of the newest
+    ledger row that brought rows."""
     version = None
     if warehouse.capabilities.snapshots and isinstance(warehouse, Versioned):
         version = warehouse.versions()[-1].version
-    return version, _loads(warehouse, sql, version)
+    return version, _positions(warehouse, sql, version)
 
 
 def pull(
@@ -49,11 +50,11 @@ def check_standing(warehouse: Warehouse, wanted: Pull) -> None:
     """Raises NotFoundError where tables without snapshots were loaded since the build."""
     if wanted.engine_version is not None:
         return
-    found = _loads(warehouse, wanted.sql, None)
+    found = sum(_positions(warehouse, wanted.sql, None).values())
     if found != wanted.ledger_position:
         raise NotFoundError(
-            "The rows are gone as they were: the warehouse keeps no snapshots, and the query's tables had seen "
-            f"{wanted.ledger_position} loads when the feature set was built; now they have seen {found}.",
+            "The rows are gone as they were: the warehouse keeps no snapshots, and the query's tables stood at position "
+            f"{wanted.ledger_position} of the ledger when the feature set was built; now they stand at {found}.",
             next_step="Build the feature set again.",
         )
 
@@ -67,11 +68,12 @@ def check_count(wanted: Pull, rows: int) -> None:
         )
 
 
-def _loads(warehouse: Warehouse, sql: str, version: str | None) -> int:
-    counts = "SELECT table_name, COUNT(*) AS n FROM _ledger WHERE loaded > 0 GROUP BY table_name"
+def _positions(warehouse: Warehouse, sql: str, version: str | None) -> dict[str, int]:
+    newest = "SELECT table_name, MAX(position) AS newest FROM _ledger WHERE loaded > 0 GROUP BY table_name"
     try:
-        found = warehouse.query(counts, at=version).to_pylist()
+        found = warehouse.query(newest, at=version).to_pylist()
     except NotFoundError:
-        return 0  # Where every table is loaded by others, nobody made the books.
+        return {}  # Where every table is loaded by others, nobody made the books.
     named = set(re.findall(r"\w+", sql.lower()))
-    return sum(int(row["n"]) for row in found if str(row["table_name"]).lower() in named)
+    tables = {str(row["table_name"]): int(row["newest"]) for row in found}
+    return {table: newest for table, newest in tables.items() if table.lower() in named}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from mlplatform.core.drift import sagemaker
@@ -26,6 +25,7 @@ from mlplatform.stations.corrections_check import check_corrections
 from mlplatform.stations.drift_checks import check_drift
 from mlplatform.stations.predictions import Pairs, captured, scored
 from mlplatform.stations.quality_check import QualityCheck, check_quality, quality_reports, refused
+from mlplatform.stations.seen import seen_in
 from mlplatform.stations.snapshot_parts import read_manifest
 from mlplatform.stations.window_rows import WindowRows
 
@@ -157,11 +157,11 @@ class WindowChecks:
         snapshot = self._champion.snapshot(deployment)
         manifest = read_manifest(self._store, snapshot)
         loaded = None
-        if manifest.get("built_at"):
+        if seen := seen_in(manifest, self._table.schema_().name):
             loaded = self._rows.late(
                 first=manifest["window_first"],
                 upto=self._champion.trained_to(deployment),
-                since=datetime.fromisoformat(manifest["built_at"]),
+                since=seen,
             )
         return check_corrections(spec, manifest, trained_rows=int(snapshot["rows"]), since_loaded=loaded)
 

@@ -11,6 +11,7 @@ from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import latest_time
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.seen import Seen
 
 MAX_WINDOWS = 16
 """Windows found in one go at most; what is beyond is found next time."""
@@ -57,39 +58,47 @@ class WindowRows:
         (row,) = self._rows(f"SELECT {self._cast(value)} > {self._cast(self._latest(now))} AS ahead")
         return bool(row["ahead"])
 
-    def overtaken(self, after: str, *, since: datetime) -> int:
-        """Distinct values loaded after `since` that lie between `after` and the newest before it that was there by then.
+    def position(self) -> int | None:
+        """Position of the table's newest ledger row, 0 before the first; None where others load it, and nobody makes books."""
+        if self._table.existing is not None:
+            return None
+        name = self._table.schema_().name
+        found = self._warehouse.query("SELECT max(position) FROM _ledger WHERE table_name = ?", [name])
+        return int(found.column(0)[0].as_py() or 0)
+
+    def overtaken(self, after: str, *, since: Seen) -> int:
+        """Distinct values loaded since `since` that lie between `after` and the newest before it that was there by then.
 
         Where they are many, `after` is a stray: time goes on behind it. History that is loaded later lies before, and is
         not counted; where others load the table, nobody says when, and nothing is.
         """
-        if self._table.existing is not None:
+        loads = self.position()
+        if loads is None:
             return 0
-        name = self._table.schema_().name
-        found = self._warehouse.query("SELECT count(*) FROM _ledger WHERE table_name = ?", [name])
-        loads = int(found.column(0)[0].as_py())
         if self._overtaken is None or self._overtaken[:2] != (after, loads):
             # Asked for often: the rows are only looked through where some were loaded since.
-            self._overtaken = (after, loads, self._count_overtaken(identifier(name), after, self._moment(since)))
+            self._overtaken = (after, loads, self._count_overtaken(after, since))
         return self._overtaken[2]
 
-    def _count_overtaken(self, table: str, after: str, moment: str) -> int:
+    def _count_overtaken(self, after: str, since: Seen) -> int:
+        name = self._table.schema_().name
+        table, later = identifier(name), since.later_sql(name)
         (row,) = self._rows(
             f"SELECT count(DISTINCT {self._column}) AS overtaken FROM {table} "  # noqa: S608
-            f"WHERE _loaded_at > {moment} AND {self._column} < {self._cast(after)} AND {self._column} > "
-            f"(SELECT max({self._column}) FROM {table} WHERE _loaded_at <= {moment} AND {self._column} < {self._cast(after)})"
+            f"WHERE {later} AND {self._column} < {self._cast(after)} AND {self._column} > "
+            f"(SELECT max({self._column}) FROM {table} WHERE NOT ({later}) AND {self._column} < {self._cast(after)})"
         )
         return int(row["overtaken"])
 
-    def late(self, *, upto: str, since: datetime, first: str | None = None) -> int | None:
-        """Rows from `first` up to `upto` that were loaded after `since`; None where others load the table, and do not say when."""
+    def late(self, *, upto: str, since: Seen, first: str | None = None) -> int | None:
+        """Rows from `first` up to `upto` that were loaded since `since`; None where others load the table, and do not say when."""
         if self._table.existing is not None:
             return None
-        table = identifier(self._table.schema_().name)
-        loaded = f"_loaded_at > {self._moment(since)}"
+        name = self._table.schema_().name
         begun = "" if first is None else f" AND {self._column} >= {self._cast(first)}"
         (row,) = self._rows(
-            f"SELECT count(*) AS late FROM {table} WHERE {self._column} <= {self._cast(upto)}{begun} AND {loaded}"  # noqa: S608
+            f"SELECT count(*) AS late FROM {identifier(name)} "  # noqa: S608
+            f"WHERE {self._column} <= {self._cast(upto)}{begun} AND {since.later_sql(name)}"
         )
         return int(row["late"])
 
@@ -139,9 +148,6 @@ class WindowRows:
     def _come(self, now: datetime) -> str:
         """SQL that is true for values that have come by `now`."""
         return f"{self._column} <= {self._cast(self._latest(now))}" if self._judges_time else "true"
-
-    def _moment(self, time: datetime) -> str:
-        return f"CAST({literal(time.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS TIMESTAMP)"
 
     def _cast(self, value: str) -> str:
         return f"CAST({literal(value)} AS {self._type.upper()})"

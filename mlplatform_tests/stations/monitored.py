@@ -32,6 +32,7 @@ from mlplatform.core.packages.conversion import write_onnx
 from mlplatform.core.packages.manifest import InputField, Signature
 from mlplatform.core.packages.writer import seal_package
 from mlplatform.ports.endpoints import Deployment
+from mlplatform.ports.object_store import ObjectInfo
 from mlplatform.ports.tracking import TrackedRun
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.feature_set import FeatureSetSpec
@@ -126,8 +127,14 @@ class World:
             doubt=lambda: doubt,
         )
 
-    def load(self, records: Iterable[Mapping[str, Any]], *, shard: str = "0", name: str = "") -> int:
-        """Load records as delivered by a shard of the stream; how many became rows."""
+    def load(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        shard: str = "0",
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> int:
+        """Load records as delivered by a shard of the stream; how many became rows. `meanwhile` is done once it has begun."""
         guard = self.warehouse.guard(self.table.name, f"stream/stock_stream/{shard}")
         start = int(guard.last or 0)
         lines = [
@@ -145,7 +152,7 @@ class World:
             info.size_bytes,
             JsonLinesFormat(),
         )
-        return self.warehouse.load(plan, self.table.schema_(), self.store).loaded
+        return self.warehouse.load(plan, self.table.schema_(), _Read(self.store.root, meanwhile)).loaded
 
     def deploy(
         self,
@@ -157,7 +164,9 @@ class World:
     ) -> Deployment:
         """Unload `rows`, train on them, and make the package the endpoint's next generation."""
         staging = self.root / "packages" / f"staging-{len(self.endpoints.history(ENDPOINT))}"
-        snapshot = unload(self.store, rows, f"unload/{len(self.endpoints.history(ENDPOINT))}/")
+        newest = self.warehouse.query("SELECT table_name, max(position) AS n FROM _ledger GROUP BY ALL").to_pylist()
+        positions = {row["table_name"]: row["n"] for row in newest}
+        snapshot = unload(self.store, rows, f"unload/{len(self.endpoints.history(ENDPOINT))}/", positions)
         digest = make_price_package(staging, rows, snapshot, rounds=rounds, baseline=baseline, inputs=inputs)
         package = staging.rename(staging.parent / digest)
         if self.mlflow:
@@ -185,6 +194,19 @@ class World:
         return deployment
 
 
+class _Read(DirectoryObjectStore):
+    """A store that does something when it is first asked for an object."""
+
+    def __init__(self, root: Path, meanwhile: Callable[[], object]) -> None:
+        super().__init__(root)
+        self._meanwhile = [meanwhile]
+
+    def head(self, key: str) -> ObjectInfo | None:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return super().head(key)
+
+
 def open_world(root: Path, *, mlflow: bool = False) -> World:
     """The world under `root`, new or as it was left; `mlflow` = models are tracked and registered for real."""
     return World(root, load_system(SHIPPED), mlflow)
@@ -199,7 +221,7 @@ def later(seconds: float = 60) -> datetime:
     return now() + timedelta(seconds=seconds)
 
 
-def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str) -> SnapshotRef:
+def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str, positions: Mapping[str, int]) -> SnapshotRef:
     """Write `rows` as the training channel of a snapshot."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), sink)
@@ -208,6 +230,7 @@ def unload(store: DirectoryObjectStore, rows: pd.DataFrame, prefix: str) -> Snap
     store.put(part.key, data)
     manifest = {
         "built_at": now().isoformat(),
+        "positions": dict(positions),
         "window_first": str(min(rows["trading_day"])),
         "channels": {"train": [asdict(part)]},
     }

@@ -62,6 +62,24 @@ def test_rows_of_the_training_window_that_come_late_fail_and_ask_for_a_retrainin
     assert decided.request.checks == ("corrections",)
 
 
+def test_a_load_that_began_before_the_training_and_ended_behind_it_counts(tmp_path: Path) -> None:
+    world = open_world(tmp_path)
+    world.load(make_days(0, 80).to_dict("records"))
+    slow = make_days(40, 10, tickers=("SLOW",)).to_dict("records")
+    assert world.load(slow, meanwhile=lambda: world.deploy(make_days(30, 50))) == 10
+    evaluation, check = judged(world)
+    assert evaluation.failed == ("corrections",)
+    assert check.metadata["late_or_corrected_rows"] == 10
+
+
+def test_a_snapshot_that_names_no_position_is_judged_by_its_time(world: World) -> None:
+    with world.store.open("unload/0/manifest.json") as stream:
+        manifest = json.loads(stream.read())
+    world.store.put("unload/0/manifest.json", json.dumps({**manifest, "positions": None}).encode())
+    world.load(make_days(40, 10, tickers=("LATE",)).to_dict("records"))
+    assert judged(world)[1].metadata["late_or_corrected_rows"] == 10
+
+
 def test_history_before_the_training_window_is_no_correction(world: World) -> None:
     world.load(make_days(0, 30, tickers=("OLD",)).to_dict("records"))
     assert judged(world)[1].metadata["late_or_corrected_rows"] == 0

@@ -66,13 +66,13 @@ def run_unload(
         try:
             version = at or _scalar(reader, "SELECT id FROM w.current_snapshot()")
             # Where every table is loaded by others, nobody made the books.
-            position = int(_scalar(reader, "SELECT count(*) FROM _ledger")) if "_ledger" in _tables(reader) else 0
+            positions = _positions(reader) if "_ledger" in _tables(reader) else {}
             return {
                 prefix: Unloaded(
                     tuple(
                         _parts(reader, sql, prefix, store, Path(scratch) / str(number), format, masked=engine.masked)
                     ),
-                    position,
+                    positions,
                     version,
                 )
                 for number, (prefix, sql) in enumerate(queries.items())
@@ -80,6 +80,11 @@ def run_unload(
         finally:
             with suppress(duckdb.Error):
                 reader.execute("ROLLBACK")
+
+
+def _positions(reader: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    found = reader.execute("SELECT table_name, max(position) FROM _ledger GROUP BY table_name").fetchall()
+    return {str(table): int(newest) for table, newest in found}
 
 
 def _parts(

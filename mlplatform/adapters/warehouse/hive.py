@@ -176,7 +176,7 @@ class HiveWarehouse:
             try:
                 for prefix, select in selects.items():
                     parts = unload(self._connection, select, store, prefix, csv=format == "csv")
-                    made[prefix] = Unloaded(parts, state.ledger_rows, None)
+                    made[prefix] = Unloaded(parts, state.positions(), None)
                 self._reader.check_readable(state)
             except PlatformError:
                 for part in (part for unloaded in made.values() for part in unloaded.parts):

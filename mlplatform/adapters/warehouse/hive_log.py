@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from mlplatform.core.loads.guards import LOADS
 from mlplatform.core.loads.plan import Guard
 from mlplatform.core.tables.books import LEDGER, QUARANTINE
 
@@ -88,7 +89,6 @@ class State:
     tables: Mapping[str, Table] = field(default_factory=dict)
     guards: Mapping[tuple[str, str], Guard] = field(default_factory=dict)
     ledger: tuple[tuple[int, Mapping[str, Any]], ...] = ()
-    ledger_rows: int = 0
     erasures: tuple[Mapping[str, Any], ...] = ()
     parts: Mapping[str, Part] = field(default_factory=dict)
     dead: Mapping[str, tuple[Part, str]] = field(default_factory=dict)
@@ -111,7 +111,6 @@ class State:
             {**self.tables, **entry.tables},
             {**self.guards, **{(g.table, g.shard): g for g in entry.guards}},
             (*kept, *((position, row) for row in entry.ledger)),
-            self.ledger_rows + len(entry.ledger),
             (*self.erasures, *entry.erasures),
             parts,
             dead,
@@ -120,6 +119,10 @@ class State:
     def readable(self, part: str) -> bool:
         """Whether the part's files are still there for those who began to read them when it was committed."""
         return part in self.parts or (part in self.dead and self.dead[part][1] != "")
+
+    def positions(self) -> dict[str, int]:
+        """Each table's newest ledger position."""
+        return {table: int(g.last) for (table, shard), g in self.guards.items() if shard == LOADS}
 
     def parts_of(self, table: str) -> tuple[Part, ...]:
         """The table's committed parts."""
@@ -134,7 +137,7 @@ class State:
     def to_json(self) -> bytes:
         return _dump(
             {
-                **{name: getattr(self, name) for name in ("position", "entry_id", "ledger", "ledger_rows", "erasures")},
+                **{name: getattr(self, name) for name in ("position", "entry_id", "ledger", "erasures")},
                 "tables": {name: asdict(table) for name, table in self.tables.items()},
                 "guards": [asdict(guard) for guard in self.guards.values()],
                 "parts": [asdict(part) for part in self.parts.values()],
@@ -153,7 +156,6 @@ class State:
             _tables(found["tables"]),
             {(guard.table, guard.shard): guard for guard in guards},
             tuple((at, row) for at, row in found["ledger"]),
-            found["ledger_rows"],
             tuple(found["erasures"]),
             {row["id"]: Part(**row) for row in found["parts"]},
             {part.id: (part, at) for part, at in dead},

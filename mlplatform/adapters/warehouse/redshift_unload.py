@@ -22,12 +22,12 @@ def run_unload(
 ) -> dict[str, Unloaded]:
     """`selects`: key prefix → statement in Redshift's dialect."""
     with connection.transaction():
-        position = books.position()
+        positions = books.positions()
         for prefix, select in selects.items():
             url = store.url(_start(prefix))
             sql = unload_sql(select, url, connection.settings.iam_role, csv=csv)
             connection.execute(sql, subject=f"Unload to '{prefix}'")
-    return {prefix: Unloaded(tuple(_parts(prefix, store)), position, None) for prefix in selects}
+    return {prefix: Unloaded(tuple(_parts(prefix, store)), positions, None) for prefix in selects}
 
 
 def _start(prefix: str) -> str:

@@ -43,12 +43,12 @@ def run_unload(
     with connection.transaction():
         if there:
             tables.lock_books()
-        position = books.position()
+        positions = books.positions()
         results = {prefix: connection.execute(sql, subject=f"Unload to '{prefix}'") for prefix, sql in selects.items()}
     unloaded = {}
     for prefix, cursor in results.items():
         with connection.mapped(f"Unload to '{prefix}'"):
-            unloaded[prefix] = Unloaded(tuple(_parts(prefix, cursor, store, csv=csv)), position, None)
+            unloaded[prefix] = Unloaded(tuple(_parts(prefix, cursor, store, csv=csv)), positions, None)
     return unloaded
 
 

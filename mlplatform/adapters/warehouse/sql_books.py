@@ -107,11 +107,14 @@ class SqlBooks:
             f"INSERT INTO {self._ledger} ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
         )
 
-    def position(self) -> int:
-        """How many ledger rows there are; none where every table is loaded by others, and nobody made the books."""
+    def positions(self) -> dict[str, int]:
+        """Each table's newest position; none where every table is loaded by others, and nobody made the books."""
         if "_ledger" not in self._tables.names():
-            return 0
-        return int(self._session.rows(f"SELECT COUNT(*) FROM {self._ledger}")[0][0])
+            return {}
+        found = self._session.rows(
+            f"SELECT table_name, MAX({self._identifier('position')}) FROM {self._ledger} GROUP BY table_name"
+        )
+        return {str(table): int(newest) for table, newest in found}
 
     def _written(self, sql: str, parameters: Sequence[str | int]) -> None:
         """One row must have been written: an UPDATE that meets none raises nothing by itself."""

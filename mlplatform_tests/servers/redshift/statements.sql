@@ -65,12 +65,12 @@ SELECT COUNT(CASE WHEN NOT "price" IS NULL THEN 1 END) AS "n" FROM "golden"."pri
 SET statement_timeout TO DEFAULT;
 BEGIN;
 SELECT DISTINCT table_name FROM svv_columns WHERE table_schema = $1 ORDER BY table_name;
-SELECT COUNT(*) FROM "golden"."_ledger";
+SELECT table_name, MAX("position") FROM "golden"."_ledger" GROUP BY table_name;
 UNLOAD ('SELECT * FROM (SELECT * FROM "golden"."prices" AS "prices" WHERE "ticker" <> ''it\\''s'' ORDER BY "day" LIMIT 3) AS limited ORDER BY "day"') TO 's3://BUCKET/below/here/u/part-' IAM_ROLE 'arn:aws:iam::123456789012:role/loader' FORMAT AS PARQUET MANIFEST VERBOSE PARALLEL OFF;
 COMMIT;
 BEGIN;
 SELECT DISTINCT table_name FROM svv_columns WHERE table_schema = $1 ORDER BY table_name;
-SELECT COUNT(*) FROM "golden"."_ledger";
+SELECT table_name, MAX("position") FROM "golden"."_ledger" GROUP BY table_name;
 UNLOAD ('SELECT "ticker" FROM "golden"."prices" AS "prices"') TO 's3://BUCKET/below/here/c/part-' IAM_ROLE 'arn:aws:iam::123456789012:role/loader' FORMAT AS CSV HEADER EXTENSION 'csv' MANIFEST VERBOSE;
 COMMIT;
 SELECT column_name, data_type, numeric_precision, numeric_scale FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;

@@ -61,7 +61,7 @@ def test_a_state_is_what_its_entries_add_up_to() -> None:
         assert State.from_json(state.to_json()) == state
         readable.append(state.readable("b1-x"))
     assert readable == [False, True, True, True, False, False]
-    assert (state.position, state.entry_id, state.ledger_rows) == (6, "6", 2)
+    assert (state.position, state.entry_id, state.positions()) == (6, "6", {"t": 2})
     assert (state.parts_of("t"), dict(state.dead)) == ((new,), {})
     assert state.ledger == ((3, {"position": 2, "key": "b"}),)
     assert state.guards == {("t", ""): Guard("t", "", "2", 1)}

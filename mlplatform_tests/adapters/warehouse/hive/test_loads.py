@@ -62,7 +62,7 @@ class World:
         ids = [row[0] for row in duckdb.read_parquet(files["ticks"]).order("id").fetchall()] if files["ticks"] else []
         bad = len(duckdb.read_parquet(files["_quarantine"]).fetchall()) if files["_quarantine"] else 0
         guard = state.guards.get(("ticks", SHARD))
-        return ids, bad, state.ledger_rows, guard.last if guard is not None else ""
+        return ids, bad, state.positions().get("ticks", 0), guard.last if guard is not None else ""
 
     def parts(self) -> set[str]:
         return {PART_OF_PATH.findall(info.key)[0] for info in self.rows_in.list("hive/s/") if PART in info.key}
