@@ -87,7 +87,6 @@ def _head(results: Results) -> str:
     held = [r for r in results.rows.values() if r.holds]
     missed = [r for r in results.rows.values() if r.holds is False]
     dates = sorted(r.date for r in results.rows.values())
-    commits = sorted({r.commit for r in results.rows.values()})
     versions = ", ".join(f"{name} {number}" for name, number in sorted(results.versions.items()))
     told = "\n".join(f"- **{r.id}**: {r.title}. {r.bar} was promised, {_measured(r)} measured." for r in missed)
     return f"""# Benchmarks
@@ -97,7 +96,7 @@ figure is the median of its rounds, with the smallest and the largest behind it;
 These pages are rendered from `benchmarks/results.json`; figures of another machine are others, ratios less so.
 
 {machine.get("processor", "")}, {machine.get("cores", "")} cores, {machine.get("memory", "")}, {machine.get("system", "")}, Python {machine.get("python", "")}.
-{versions}. Commit {", ".join(commits)}, {dates[0][:10] if dates else ""}{f" to {dates[-1][:10]}" if dates and dates[-1][:10] != dates[0][:10] else ""}.
+{versions}. Each row names the commit that it was measured at, {dates[0][:10] if dates else ""}{f" to {dates[-1][:10]}" if dates and dates[-1][:10] != dates[0][:10] else ""}.
 
 **{len(held)} bars hold, {len(missed)} {"is" if len(missed) == 1 else "are"} missed.**
 
@@ -114,13 +113,21 @@ def _measured(row: Row) -> str:
 
 
 def _markdown(rows: Sequence[Row]) -> str:
-    lines = ["| what | ours | beside | ratio | bar | rounds |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| what | ours | beside | ratio | bar | rounds | commit |", f"|{' --- |' * 7}"]
     for r in rows:
         peer = "" if r.peer is None else f"{r.peer_name}: {_spread(r.peer, r.peer_spread, r.unit)}"
         said = verdict(r)
         bar = f"{r.bar}: {'**missed**' if said == 'MISSED' else said}" if r.bar else ""
         ratio = "" if r.ratio is None else figure(r.ratio)
-        cells = [f"`{r.id}` {r.title}", _spread(r.ours, r.ours_spread, r.unit), peer, ratio, bar, str(r.rounds)]
+        cells = [
+            f"`{r.id}` {r.title}",
+            _spread(r.ours, r.ours_spread, r.unit),
+            peer,
+            ratio,
+            bar,
+            str(r.rounds),
+            r.commit[:7],
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     notes = sorted({r.note for r in rows if r.note})
     return "\n".join([*lines, "", *(f"- {note}" for note in notes), *([""] if notes else [])])

@@ -42,7 +42,8 @@ def page() -> str:
     parts = [
         f"# Warehouses\n\n{GENERATED}\nThe same `defs.yaml` runs on each of these: a profile's connection says which "
         "([add another](how-to/new-warehouse.md)). One suite of tests runs over all of them, on servers that the tests start "
-        "themselves; what such a server cannot show is listed below.\n\n## What each can do\n"
+        "themselves; what such a server cannot show is listed below. `make test-all` runs all of it on each; `make test` leaves "
+        "out, on Snowflake, Hive and a team's DuckLake, what is long there and said of the others.\n\n## What each can do\n"
     ]
     able = {engine.adapter: engine.made().capabilities for engine in ENGINES}
     rows = [
