@@ -35,6 +35,10 @@ class Account:
     records: Records = field(init=False)
     running: dict[str, threading.Thread] = field(default_factory=dict)
     """What works on a thing in the background, by its ARN."""
+    serving: dict[str, Any] = field(default_factory=dict)
+    """What answers for an endpoint, by its name."""
+    captured: dict[str, list[str]] = field(default_factory=dict)
+    """What data capture keeps until it is written, by the prefix that it goes to."""
 
     def __post_init__(self) -> None:
         self.records = Records(self.folder / "state")

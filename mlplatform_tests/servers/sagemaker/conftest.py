@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mlplatform_tests.conformance.object_stores import ministack_server
-from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_account, sagemaker_server
+from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_account, sagemaker_server, serving
 
-__all__ = ["ministack_server", "sagemaker_account", "sagemaker_server"]
+__all__ = ["ministack_server", "sagemaker_account", "sagemaker_server", "serving"]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mlplatform_tests.servers.sagemaker import training
+from mlplatform_tests.servers.sagemaker import endpoint_configs, endpoint_life, endpoints, invocations, models, training
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 
-CONTROL: Mapping[str, Operation] = {**training.OPERATIONS}
+CONTROL: Mapping[str, Operation] = {
+    **training.OPERATIONS,
+    **models.OPERATIONS,
+    **endpoint_configs.OPERATIONS,
+    **endpoints.OPERATIONS,
+}
 """Of the service ``sagemaker``."""
-RUNTIME: Mapping[str, Operation] = {}
+RUNTIME: Mapping[str, Operation] = invocations.OPERATIONS
 """Of the service ``sagemaker-runtime``."""
-RESUME: tuple[Callable[[Account], None], ...] = (training.resume,)
+RESUME: tuple[Callable[[Account], None], ...] = (training.resume, endpoint_life.resume)
 """Called for each account when it is opened: settles what a stand-in that was killed left half-way."""
