@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from mlplatform.core.codecs import Codec, answer_codec, codec_for
 from mlplatform.errors import BugError, PermissionDeniedError, PlatformError
@@ -17,7 +17,6 @@ from mlplatform.gateway.request_head import RequestHead, read_head
 from mlplatform.serving.capture import Capture
 from mlplatform.serving.inference_id import named_uuid, uuid7
 from mlplatform.serving.key_ring import KeyRing
-from mlplatform.serving.model_server import ModelServer
 from mlplatform.serving.served_model import ServedModel
 
 Scope = MutableMapping[str, Any]
@@ -36,10 +35,18 @@ class ClientGoneError(Exception):
     """The caller hung up before its body was complete."""
 
 
-class Predict:
-    """The ASGI app of the predict routes."""
+class Models(Protocol):
+    """What is served here; both raise as `serving.model_server.ModelServer` does."""
 
-    def __init__(self, models: ModelServer, keys: KeyRing, capture: Capture) -> None:
+    def get(self, route: str) -> ServedModel: ...
+
+    def only(self) -> ServedModel: ...
+
+
+class Predict:
+    """The ASGI app of the predict routes. Without `keys` whoever reaches it may call; without `capture` nothing is kept."""
+
+    def __init__(self, models: Models, keys: KeyRing | None, capture: Capture | None) -> None:
         self._models = models
         self._keys = keys
         self._capture = capture
@@ -70,8 +77,8 @@ class Predict:
         if scope["method"] != "POST":
             raise MethodNotAllowedError(f"{scope['path']} takes POST, found {scope['method']}.")
         served = self._served(scope["path"], head)
-        if not served.spec.public:
-            await self._admit(head, served)
+        if self._keys is not None and not served.spec.public:
+            await self._admit(self._keys, head, served)
         codec = self._codecs.get(head.content_type) or codec_for(head.content_type)
         encoder = codec if head.accept in (None, "*/*") else answer_codec(head.accept, codec)
         body = await _read_body(head, receive, served.max_body_bytes)
@@ -96,14 +103,15 @@ class Predict:
         ]
         if head.custom_attributes is not None:
             headers.append((b"x-amzn-sagemaker-custom-attributes", head.custom_attributes))
-        self._capture.record(
-            served,
-            inference_id=inference_id,
-            request_id=request_id,
-            content_type=head.content_type or "",
-            rows=rows,
-            predictions=predictions,
-        )
+        if self._capture is not None:
+            self._capture.record(
+                served,
+                inference_id=inference_id,
+                request_id=request_id,
+                content_type=head.content_type or "",
+                rows=rows,
+                predictions=predictions,
+            )
         return 200, headers, content
 
     def _served(self, path: str, head: RequestHead) -> ServedModel:
@@ -111,13 +119,14 @@ class Predict:
             return self._models.get(path[len(PREDICT) :].rstrip("/"))
         return self._models.get(head.target_model) if head.target_model else self._models.only()
 
-    async def _admit(self, head: RequestHead, served: ServedModel) -> None:
+    @staticmethod
+    async def _admit(keys: KeyRing, head: RequestHead, served: ServedModel) -> None:
         if head.token is None:
             raise PermissionDeniedError(
                 f"Endpoint '{served.spec.name}' needs an API key, and the request has none.",
                 next_step="Send 'Authorization: Bearer <key>' or 'X-Api-Key: <key>'.",
             )
-        if self._keys.knows(head.token, served.name) or await self._keys.learns(head.token, served.name):
+        if keys.knows(head.token, served.name) or await keys.learns(head.token, served.name):
             return
         raise PermissionDeniedError(
             f"The API key sent is not valid for endpoint '{served.spec.name}' (unknown, expired or revoked).",
