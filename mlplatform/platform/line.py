@@ -47,7 +47,9 @@ def build_features(
         _take(stations, request, run_id)
     features = stations.features(name)
     snapshot = features.build(datetime.now(UTC), parameters, run_id=run_id)
-    check = stations.data_tests(name).check(features.read(snapshot, "train"), run=run_id or snapshot.built_at)
+    tests = stations.data_tests(name)
+    rows = features.read(snapshot, "train", tests.columns())
+    check = tests.check(rows, run=run_id or snapshot.built_at)
     keep_tested(stations, snapshot, check)
     if not check.passed:
         refused(stations, run_id)

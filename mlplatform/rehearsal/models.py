@@ -91,8 +91,8 @@ class ModelRehearsal:
 
     def _test(self, features: FeatureSetSpec) -> Done:
         snapshot = self._snapshots[features.name]
-        rows = self.stations.features(features.name).read(snapshot, "train")
-        check = self.stations.data_tests(features.name).check(rows, run=RUN)
+        tests = self.stations.data_tests(features.name)
+        check = tests.check(self.stations.features(features.name).read(snapshot, "train", tests.columns()), run=RUN)
         found: Mapping[str, int] = check.metadata
         if not check.passed and self.binding:
             raise GateError(

@@ -30,11 +30,26 @@ class DataTests:
         self._features = features
         self._suite = f"{system}/{features.name}"
 
+    def columns(self) -> list[str] | None:
+        """What must be read of the rows: the columns that expectations name; None for all, where one might look at others."""
+        spec = self._features
+        window = [spec.window.column] if spec.window else []
+        known = {spec.target, *(f.name for f in spec.features), *spec.split.key, *window}
+        named: dict[str, None] = {}
+        for expectation in spec.expectations:
+            column = expectation.kwargs.get("column")
+            if not expectation.type.startswith("expect_column_") or "row_condition" in expectation.kwargs:
+                return None
+            if column not in known:
+                return None
+            named[str(column)] = None
+        return list(named) or [spec.target]
+
     def check(self, rows: pa.Table, *, run: str) -> CheckOutcome:
         """One blocking outcome over all expectations; those that only warn are shown, and fail nothing.
 
         Args:
-            rows: the training rows. run: names this run in the Data Docs.
+            rows: the training rows, of them `columns` at least. run: names this run in the Data Docs.
 
         Raises:
             SpecError: an expectation, argument or column that there is not.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,13 +73,17 @@ WarehouseOf = Callable[[], Warehouse]
 
 
 def read_channel(
-    store: ObjectStore, snapshot: FeatureSnapshot, channel: str, warehouse: WarehouseOf | None = None
+    store: ObjectStore,
+    snapshot: FeatureSnapshot,
+    channel: str,
+    warehouse: WarehouseOf | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """All rows of one channel. Raises NotFoundError where its objects, or rows of the warehouse, are gone; StateError where one was
+    """All rows of one channel, or some `columns` of them. Raises NotFoundError where its objects, or rows of the warehouse, are gone; StateError where one was
     changed."""
     import pyarrow as pa
 
-    tables = read_tables(store, snapshot.ref.to_json(), [channel], warehouse=warehouse)
+    tables = read_tables(store, snapshot.ref.to_json(), [channel], columns, warehouse=warehouse)
     if not tables:
         raise NotFoundError(f"Snapshot '{snapshot.ref.id[:12]}…' has no channel '{channel}'.")
     return pa.concat_tables(tables)
@@ -89,7 +93,7 @@ def read_tables(
     store: ObjectStore,
     ref: dict[str, Any],
     channels: list[str],
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
     *,
     warehouse: WarehouseOf | None = None,
 ) -> list[pa.Table]:
@@ -109,7 +113,11 @@ def read_tables(
     tables = []
     for channel, part in read_parts(store, ref):
         if channel in channels:
-            tables.append(pq.read_table(io.BytesIO(read_part(store, ref, part)), columns=columns))
+            tables.append(
+                pq.read_table(
+                    io.BytesIO(read_part(store, ref, part)), columns=None if columns is None else list(columns)
+                )
+            )
     return tables
 
 

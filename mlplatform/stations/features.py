@@ -191,9 +191,9 @@ class Features:
             )
         return found
 
-    def read(self, snapshot: FeatureSnapshot, channel: str = "train") -> pa.Table:
-        """All rows of one channel."""
-        return read_channel(self._store, snapshot, channel, lambda: self._warehouse)
+    def read(self, snapshot: FeatureSnapshot, channel: str = "train", columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of one channel, or some `columns` of them."""
+        return read_channel(self._store, snapshot, channel, lambda: self._warehouse, columns)
 
     def _window(self, given: Mapping[str, Any], now: datetime) -> Window | None:
         unknown = sorted(set(given) - set(PARAMETERS))

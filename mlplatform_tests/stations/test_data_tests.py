@@ -70,3 +70,20 @@ def test_an_expectation_on_a_column_that_is_not_there_is_the_yamls_fault(tmp_pat
     wrong = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "prize"}}
     with pytest.raises(SpecError, match=r"'prices/stock_features', expectation 1 .* no column 'prize'"):
         data_tests(tmp_path, wrong).check(ROWS, run="run_1")
+
+
+@pytest.mark.parametrize(
+    ("expectations", "read"),
+    [
+        ((NOT_NULL, SECTORS, NOT_NULL), ["price", "sector"]),
+        ((), ["price"]),
+        ((NOT_NULL, {"type": "expect_table_column_count_to_equal", "kwargs": {"value": 2}}), None),
+        (({**NOT_NULL, "kwargs": {"column": "prise"}},), None),
+        (({**NOT_NULL, "kwargs": {"column": "price", "row_condition": 'sector == "Energy"'}},), None),
+        (({"type": "expect_column_pair_values_to_be_equal", "kwargs": {"column_A": "price", "column_B": "x"}},), None),
+    ],
+)
+def test_only_columns_that_are_looked_at_need_be_read(
+    tmp_path: Path, expectations: tuple[dict[str, Any], ...], read: list[str] | None
+) -> None:
+    assert data_tests(tmp_path, *expectations).columns() == read
