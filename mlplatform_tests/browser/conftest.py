@@ -25,6 +25,7 @@ ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-backgroun
 PATIENCE_MS = 120_000
 TRAINED_DAYS, STREAMED_DAYS, ALL_DAYS = 260, 65, 455
 """Three windows of 63 days behind the training are streamed and judged."""
+WINDOW_ROWS = 63 * 20
 
 
 def free_port() -> str:
@@ -58,6 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         for windows, last in enumerate(range(TRAINED_DAYS, ALL_DAYS, STREAMED_DAYS), 1):
             _stream(shell, last, last + STREAMED_DAYS)
             until(lambda n=windows: len(stations.evaluations("stock_monitor")) >= n, timeout_s=120)
+        assert {e.rows for e in stations.evaluations("stock_monitor")} == {WINDOW_ROWS}
         _call(shell)
         yield shell
     finally:

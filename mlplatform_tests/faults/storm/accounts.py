@@ -14,6 +14,7 @@ from mlplatform.core.loads.plan import Receipt
 from mlplatform.platform import SystemStations
 from mlplatform_tests.components.site import SYSTEM
 from mlplatform_tests.faults.storm.installation import BASE_DAYS, Installation
+from mlplatform_tests.faults.storm.leaving_out import TEST_SECTOR
 from mlplatform_tests.faults.storm.producing import batch, journal
 
 MODEL = f"{SYSTEM}.stock_model"
@@ -69,7 +70,7 @@ def stream_records(stations: SystemStations) -> Counter[bytes]:
 
 
 def check_table(stations: SystemStations, held: Counter[bytes]) -> dict[str, int]:
-    """Every record of the stream is loaded, quarantined or a duplicate, each once; totals over the stream's receipts."""
+    """Every record of the stream is loaded, quarantined, a duplicate or left out, each once; totals over the stream's receipts."""
     receipts: list[Receipt] = stations.receipts("stock_table", limit=None)
     assert all(r.balanced() for r in receipts)
     streamed = [r for r in receipts if r.shard.startswith("stream/")]
@@ -81,9 +82,12 @@ def check_table(stations: SystemStations, held: Counter[bytes]) -> dict[str, int
 
     good: Counter[tuple[Any, ...]] = Counter()
     bad: Counter[str] = Counter()
+    left_out = 0
     for data, times in held.items():
         row = json.loads(data)
-        if "trading_day" in row and isinstance(row["price"], float):
+        if row["sector"] == TEST_SECTOR:
+            left_out += times
+        elif "trading_day" in row and isinstance(row["price"], float):
             good[row["ticker_symbol"], row["trading_day"]] += times
         else:
             bad[json.dumps(row)] += times
@@ -94,8 +98,9 @@ def check_table(stations: SystemStations, held: Counter[bytes]) -> dict[str, int
     assert good.keys() <= rows.keys(), "rows are lost"
     quarantined = [json.loads(q.raw) for q in stations.quarantine("stock_table").list(limit=100_000)]
     assert Counter(json.dumps({k: v for k, v in row.items() if k != "_sequence"}) for row in quarantined) == bad
-    expected = {"loaded": len(good), "quarantined": bad.total(), "duplicates": good.total() - len(good), "filtered": 0}
-    assert counts == {"arrived": held.total(), **expected}
+    expected = {"loaded": len(good), "quarantined": bad.total(), "duplicates": good.total() - len(good)}
+    assert left_out > 0
+    assert counts == {"arrived": held.total(), "filtered": left_out, **expected}
     return counts
 
 

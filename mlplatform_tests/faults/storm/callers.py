@@ -16,6 +16,9 @@ ANSWER_S = 30.0
 PATIENCE_S = 90.0
 """A request that no retry brought an answer in so long is lost."""
 PACE_S = 0.02
+NOT_NOW = (429, 503, 504)
+"""What may be sent again under its request id, after the seconds that the answer says; as may what follows."""
+BROKEN = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 @dataclass
@@ -62,15 +65,15 @@ class Callers:
             except httpx.TimeoutException as error:
                 self.wrong.append(f"{request_id}: no answer in {ANSWER_S:g} s: {error!r}")
                 continue
-            except httpx.TransportError as error:
+            except BROKEN as error:
                 self.seen[type(error).__name__] += 1
             else:
                 self.seen[str(answer.status_code)] += 1
                 if answer.status_code == 200:
                     self._check(request_id, answer)
                     return
-                if "retry-after" not in answer.headers:
-                    self.wrong.append(f"{request_id}: {answer.status_code} without Retry-After: {answer.text}")
+                if answer.status_code not in NOT_NOW or "retry-after" not in answer.headers:
+                    self.wrong.append(f"{request_id}: {answer.status_code} {answer.headers}: {answer.text}")
                     return
             time.sleep(0.1)
         self.wrong.append(f"{request_id}: not answered in {PATIENCE_S:g} s")

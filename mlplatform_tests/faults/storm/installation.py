@@ -24,6 +24,7 @@ from mlplatform_tests.components.site import SMALL, SYSTEM, Site
 from mlplatform_tests.packages import LINEAR
 
 BASE_DAYS = 90
+LEAVING_OUT = "mlplatform_tests.faults.storm.leaving_out:without_tests"
 AGAIN_S = 0.5
 """The init waits so long before it starts the supervisor again."""
 
@@ -49,7 +50,7 @@ class Installation:
         project = make_project("storm", root / "project")
         shutil.rmtree(project.defs)
         site = Site.make(project.defs.parent)
-        site.edit("stock_stream", delivery={"prefix": f"{SYSTEM}/stream/", "max_age_s": 0.5})
+        site.edit("stock_stream", delivery={"prefix": f"{SYSTEM}/stream/", "max_age_s": 0.5, "transform": LEAVING_OUT})
         site.edit("stock_features", window={"column": "trading_day", "last": 60}, expectations=[])
         site.edit("stock_model", gate={"metric": "r2", "threshold": 0.3, "by": "trading_day"})
         site.edit(

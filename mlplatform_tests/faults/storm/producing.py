@@ -18,13 +18,14 @@ from pathlib import Path
 from mlplatform.platform import open_platform
 from mlplatform_tests.components.site import SYSTEM
 from mlplatform_tests.faults.storm.installation import BASE_DAYS
+from mlplatform_tests.faults.storm.leaving_out import TEST_SECTOR
 from mlplatform_tests.prices import price_rows
 
 JOURNAL = "produced.jsonl"
 
 
 def batch(seed: int, number: int) -> list[bytes]:
-    """A day's records; some do not fit, some come twice."""
+    """A day's records; some do not fit, some come twice, some are to be left out."""
     rng = random.Random(f"{seed}-{number}")
     records = []
     for row in price_rows(BASE_DAYS + number, BASE_DAYS + number + 1).to_pylist():
@@ -34,6 +35,8 @@ def batch(seed: int, number: int) -> list[bytes]:
             row["price"] = "a lot"
         elif chance < 0.1:
             del row["trading_day"]
+        elif chance < 0.15:
+            row["sector"] = TEST_SECTOR
         data = json.dumps(row).encode()
         records += [data] * (2 if chance > 0.9 else 1)
     return records
