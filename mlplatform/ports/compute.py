@@ -56,7 +56,10 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine."""
+    """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine.
+
+    `billable_s`: seconds of each host that are paid for; None where nothing is.
+    """
 
     name: str
     status: JobStatus
@@ -70,6 +73,7 @@ class JobResult:
     started_at: str
     ended_at: str
     peak_memory_mib: float = 0.0
+    billable_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ComputeCapabilities:
-    """What a compute back end offers."""
+    """What a compute back end offers.
+
+    `outlives_runner`: whether a job goes on where the process that runs it dies, to be joined by the next one. `secrets`: where
+    a job finds those it names: in its environment, or by its role, in the store that the profile says.
+    """
 
     max_hosts: int = 1
     memory_limit: bool = True
+    outlives_runner: bool = False
+    secrets: Literal["environment", "role"] = "environment"
 
 
 class Compute(Protocol):

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +20,20 @@ from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.errors import JobError, SpecError, TimedOutError
-from mlplatform.ports.compute import JobSpec
-from mlplatform_tests.conformance.test_compute import _job, store
+from mlplatform.ports.compute import Compute, JobSpec
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform_tests.conformance.computes import (
+    archive_of,
+    backend,
+    compute_of,
+    on_this_machine,
+    sagemaker_server,
+    store,
+)
+from mlplatform_tests.conformance.test_compute import _job
 from mlplatform_tests.conformance.test_compute import _wait_for_log as wait_for_log
 
-__all__ = ["store"]
+__all__ = ["backend", "sagemaker_server", "store"]
 
 HOST = 'import os, pathlib, sys, time; host = os.environ["SM_CURRENT_HOST"]; '
 SCRIPTS = {
@@ -90,7 +98,7 @@ SCRIPTS = {
 
 
 @pytest.fixture
-def compute(tmp_path: Path, store: DirectoryObjectStore) -> SubprocessCompute:
+def compute(backend: str, tmp_path: Path, store: ObjectStore) -> Compute:
     for name, text in SCRIPTS.items():
         folder = tmp_path / "containers" / name
         folder.mkdir(parents=True)
@@ -98,15 +106,15 @@ def compute(tmp_path: Path, store: DirectoryObjectStore) -> SubprocessCompute:
             'FROM python\nLABEL mlplatform.distributed=true\nENTRYPOINT ["python", "job.py"]\n'
         )
         (folder / "job.py").write_text(f"{HOST}\n{textwrap.dedent(text)}")
-    return SubprocessCompute(tmp_path / "jobs", store, containers=[tmp_path / "containers"], grace_s=1.0)
+    return compute_of(backend, tmp_path, store)
 
 
 def _pair(container: str, **changes: Any) -> JobSpec:
     return replace(_job(container), hosts=2, **changes)
 
 
-def _alive(description: dict[str, Any]) -> list[int]:
-    sessions = [host["Session"]["pid"] for host in description["Local"]["Hosts"].values()]
+def _alive(tmp_path: Path) -> list[int]:
+    sessions = [host["Session"]["pid"] for host in on_this_machine(tmp_path, "job-1")["Hosts"].values()]
     assert len(sessions) == 2
     alive = []
     for process in psutil.process_iter():
@@ -116,14 +124,14 @@ def _alive(description: dict[str, Any]) -> list[int]:
     return alive
 
 
-def test_each_host_has_a_tree_of_its_own_and_knows_all(compute: SubprocessCompute, store: DirectoryObjectStore) -> None:
+def test_each_host_has_a_tree_of_its_own_and_knows_all(compute: Compute, store: ObjectStore, tmp_path: Path) -> None:
     lines: list[str] = []
     result = compute.run(_pair("tells"), on_log=lines.append)
     assert result.model_dir is not None
     first = json.loads((result.model_dir / "seen.json").read_text())
-    with store.open("models/job-1/output/model.tar.gz") as stream, tarfile.open(fileobj=stream) as archive:
+    with archive_of(store, "models/job-1/output/model.tar.gz") as archive:
         assert archive.getnames() == ["seen.json"]
-    with store.open("models/job-1/output/output.tar.gz") as stream, tarfile.open(fileobj=stream) as archive:
+    with archive_of(store, "models/job-1/output/output.tar.gz") as archive:
         member = archive.extractfile("data/algo-2/seen.json")
         assert member is not None
         second = json.loads(member.read())
@@ -142,35 +150,37 @@ def test_each_host_has_a_tree_of_its_own_and_knows_all(compute: SubprocessComput
     assert result.log_path.read_text().splitlines() == lines
     described = compute.describe("job-1")
     assert described["ResourceConfig"]["InstanceCount"] == 2
-    assert [host["ExitCode"] for host in described["Local"]["Hosts"].values()] == [0, 0]
+    assert [host["ExitCode"] for host in on_this_machine(tmp_path, "job-1")["Hosts"].values()] == [0, 0]
 
 
-def test_the_host_that_failed_first_is_named_with_its_last_words(compute: SubprocessCompute) -> None:
+def test_the_host_that_failed_first_is_named_with_its_last_words(compute: Compute, tmp_path: Path) -> None:
     with pytest.raises(
         JobError, match=r"AlgorithmError: Host algo-2: Column 'x' is missing\., exit code: 5 Its log is"
     ):
         compute.run(_pair("second_fails"))
-    assert compute.describe("job-1")["Local"]["ExitCode"] == 5
+    assert on_this_machine(tmp_path, "job-1")["ExitCode"] == 5
 
 
-def test_a_host_that_dies_ends_the_whole_job_at_once(compute: SubprocessCompute) -> None:
+def test_a_host_that_dies_ends_the_whole_job_at_once(compute: Compute, tmp_path: Path) -> None:
     with pytest.raises(JobError, match="AlgorithmError: Host algo-2: soon gone, killed by signal 9"):
         compute.run(_pair("second_dies"))
-    assert _alive(compute.describe("job-1")) == []
+    assert _alive(tmp_path) == []
 
 
-def test_each_host_has_the_memory_limit_for_itself(compute: SubprocessCompute) -> None:
+def test_each_host_has_the_memory_limit_for_itself(compute: Compute, tmp_path: Path) -> None:
+    if not compute.capabilities.memory_limit:
+        pytest.skip("it has no limit but the machine's")
     with pytest.raises(JobError, match=r"Host algo-2: It used \d+ MiB of memory; the limit is 100 MiB"):
         compute.run(_pair("second_eats", memory_mib=100))
-    found = compute.describe("job-1")
-    assert found["Local"]["Hosts"]["algo-1"]["PeakMemoryMiB"] < 100 < found["Local"]["PeakMemoryMiB"]
-    assert _alive(found) == []
+    found = on_this_machine(tmp_path, "job-1")
+    assert found["Hosts"]["algo-1"]["PeakMemoryMiB"] < 100 < found["PeakMemoryMiB"]
+    assert _alive(tmp_path) == []
 
 
-def test_a_job_out_of_time_is_stopped_on_every_host(compute: SubprocessCompute) -> None:
+def test_a_job_out_of_time_is_stopped_on_every_host(compute: Compute, tmp_path: Path) -> None:
     with pytest.raises(TimedOutError):
         compute.run(_pair("sleeps", timeout_s=1))
-    assert _alive(compute.describe("job-1")) == []
+    assert _alive(tmp_path) == []
 
 
 RUNNER = """
@@ -185,9 +195,9 @@ compute.run(JobSpec("job-1", "sleeps", {}, (), "models/", hosts=2))
 """
 
 
-def test_resume_after_kill_of_the_runner_leaves_no_process_of_any_host(
-    compute: SubprocessCompute, tmp_path: Path
-) -> None:
+def test_resume_after_kill_of_the_runner_leaves_no_process_of_any_host(compute: Compute, tmp_path: Path) -> None:
+    if compute.capabilities.outlives_runner:
+        pytest.skip("its jobs outlive the runner")
     with subprocess.Popen([sys.executable, "-c", RUNNER, str(tmp_path)]) as runner:
         try:
             for host in ("algo-1", "algo-2"):
@@ -196,11 +206,11 @@ def test_resume_after_kill_of_the_runner_leaves_no_process_of_any_host(
             runner.send_signal(signal.SIGKILL)
     found = compute.describe("job-1")
     assert found["FailureReason"] == "The process that ran it died."
-    assert _alive(found) == []
+    assert _alive(tmp_path) == []
 
 
 def test_checkpoints_are_kept_while_the_job_runs_and_laid_before_the_next_attempt(
-    compute: SubprocessCompute, store: DirectoryObjectStore
+    compute: Compute, store: ObjectStore
 ) -> None:
     job = _pair("counts", checkpoint_prefix="jobs/k/checkpoints/")
     lines: list[str] = []
@@ -215,7 +225,7 @@ def test_checkpoints_are_kept_while_the_job_runs_and_laid_before_the_next_attemp
 
 
 def test_more_hosts_than_a_container_or_this_machine_can_use_are_refused_by_name(
-    compute: SubprocessCompute, tmp_path: Path
+    compute: Compute, tmp_path: Path
 ) -> None:
     (tmp_path / "containers/alone").mkdir()
     (tmp_path / "containers/alone/Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
@@ -228,8 +238,10 @@ def test_more_hosts_than_a_container_or_this_machine_can_use_are_refused_by_name
 
 
 def test_a_job_has_the_secrets_it_names_in_its_environment_and_nowhere_else(
-    tmp_path: Path, store: DirectoryObjectStore
+    tmp_path: Path,
 ) -> None:
+    store = DirectoryObjectStore(tmp_path / "objects")
+    store.put("unload/a/part-0.csv", b"1,2\n")
     folder = tmp_path / "containers/asks"
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
@@ -247,8 +259,10 @@ def test_a_job_has_the_secrets_it_names_in_its_environment_and_nowhere_else(
 
 
 def test_only_a_job_that_reaches_aws_has_the_credentials_of_whoever_runs_it(
-    tmp_path: Path, store: DirectoryObjectStore
+    tmp_path: Path,
 ) -> None:
+    store = DirectoryObjectStore(tmp_path / "objects")
+    store.put("unload/a/part-0.csv", b"1,2\n")
     folder = tmp_path / "containers/asks"
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.adapters.compute.subprocess import SubprocessCompute
-from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.errors import JobError, NotFoundError
+from mlplatform.ports.compute import Compute
+from mlplatform.ports.object_store import ObjectStore
+from mlplatform_tests.conformance.computes import backend, sagemaker_server, store
 from mlplatform_tests.conformance.test_compute import _background as background
 from mlplatform_tests.conformance.test_compute import _job as job
 from mlplatform_tests.conformance.test_compute import _wait_for_log as wait_for_log
-from mlplatform_tests.conformance.test_compute import compute, containers, store
+from mlplatform_tests.conformance.test_compute import compute, containers
 
-__all__ = ["compute", "containers", "store"]
+__all__ = ["backend", "compute", "containers", "sagemaker_server", "store"]
 
 
-def test_a_container_s_digest_follows_its_content_and_no_cache(compute: SubprocessCompute, containers: Path) -> None:
+def test_a_container_s_digest_follows_its_content_and_no_cache(compute: Compute, containers: Path) -> None:
     folder = containers / "leaves"
     first = compute.container_digest("leaves")
     assert first != compute.container_digest("copies")
@@ -37,7 +38,7 @@ def test_a_container_s_digest_follows_its_content_and_no_cache(compute: Subproce
 
 
 def test_a_removed_job_is_forgotten_and_its_name_may_run_again(
-    compute: SubprocessCompute, store: DirectoryObjectStore, tmp_path: Path
+    compute: Compute, store: ObjectStore, tmp_path: Path
 ) -> None:
     compute.run(job("leaves"))
     compute.run(job("leaves", "job-2"))
@@ -49,7 +50,7 @@ def test_a_removed_job_is_forgotten_and_its_name_may_run_again(
     assert compute.run(job("leaves")).status == "Completed"
 
 
-def test_a_job_that_runs_is_stopped_before_it_is_removed(compute: SubprocessCompute, tmp_path: Path) -> None:
+def test_a_job_that_runs_is_stopped_before_it_is_removed(compute: Compute, tmp_path: Path) -> None:
     thread, results = background(compute, job("sleeps"))
     wait_for_log(tmp_path / "jobs/job-1/job.log", "sleeping")
     compute.remove("job-1")

@@ -152,10 +152,10 @@ class Hosts:
         }
 
 
-def check_hosts(job: JobSpec, container: Container) -> None:
+def check_hosts(job: JobSpec, container: Container, *, most: int = MAX_HOSTS, where: str = "this machine") -> None:
     """Raises SpecError where the job asks for more hosts than there are, or than the container can use."""
-    if not 1 <= job.hosts <= MAX_HOSTS:
-        raise SpecError(f"A job on this machine has 1 to {MAX_HOSTS} hosts; job '{job.name}' asks for {job.hosts}.")
+    if not 1 <= job.hosts <= most:
+        raise SpecError(f"A job on {where} has 1 to {most} hosts; job '{job.name}' asks for {job.hosts}.")
     if job.hosts > 1 and not container.distributed:
         raise SpecError(
             f"Container '{job.container}' trains on one host; the model asks for {job.hosts}.",

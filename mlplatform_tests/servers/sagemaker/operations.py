@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mlplatform_tests.servers.sagemaker import endpoint_configs, endpoint_life, endpoints, invocations, models, training
+from mlplatform_tests.servers.sagemaker import (
+    endpoint_configs,
+    endpoint_life,
+    endpoints,
+    invocations,
+    models,
+    tags,
+    training,
+)
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 
 CONTROL: Mapping[str, Operation] = {
     **training.OPERATIONS,
+    **tags.OPERATIONS,
     **models.OPERATIONS,
     **endpoint_configs.OPERATIONS,
     **endpoints.OPERATIONS,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mlplatform.adapters.compute.host_tree import host_names
 from mlplatform.adapters.compute.hosts import MAX_HOSTS
 from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.errors import DataError, NotFoundError, PlatformError
@@ -19,6 +20,7 @@ from mlplatform.ports.compute import Channel, JobSpec
 from mlplatform_tests.servers.sagemaker import images
 from mlplatform_tests.servers.sagemaker.account import REGION, Account
 from mlplatform_tests.servers.sagemaker.buckets import Buckets, key_of
+from mlplatform_tests.servers.sagemaker.logs import TRAINING, JobLogs
 
 KIND = "training-job"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -58,19 +60,35 @@ def run(account: Account, record: dict[str, Any]) -> None:
         return
     store = Buckets({"endpoint_url": account.environment["AWS_ENDPOINT_URL"], "region_name": REGION, **_KEYS})
     compute, job = _prepared(account, store, record)
-    note = _metrics_of(account, record)
+    log = JobLogs(account, TRAINING, name, list(host_names(job.hosts)))
+    metrics = _metrics_of(account, record)
+
+    def note(line: str) -> None:
+        log.say(line)
+        metrics(line)
+
     errors: list[BaseException] = []
     worker = threading.Thread(target=_work, args=(compute, job, note, errors), name=f"run {name}", daemon=True)
     worker.start()
-    seen = "Starting"
+    seen = 1
     while worker.is_alive():
-        with contextlib.suppress(NotFoundError):
-            secondary = compute.describe(name)["SecondaryStatus"]
-            if secondary != seen and secondary not in (*ENDED, "MaxRuntimeExceeded"):
-                seen = secondary
-                _move(account, name, secondary)
+        seen = _follow(account, compute, name, seen)
         worker.join(_LOOK_S)
+    _follow(account, compute, name, seen)
+    log.close()
     _end(account, compute, record, errors[0] if errors else None)
+
+
+def _follow(account: Account, compute: SubprocessCompute, name: str, seen: int) -> int:
+    """Enter what the runner has entered since its first `seen` states, but for its end; how many there are now."""
+    try:
+        steps = [step["Status"] for step in compute.describe(name)["SecondaryStatusTransitions"]]
+    except NotFoundError:
+        return seen  # it has not begun
+    for step in steps[seen:]:
+        if step not in (*ENDED, "MaxRuntimeExceeded"):
+            _move(account, name, step)
+    return len(steps)
 
 
 def ask_to_stop(account: Account, name: str) -> None:

@@ -1,0 +1,105 @@
+"""The pause between two looks at a job: a while that grows, or until SageMaker's own event says that its state changed.
+
+Events (EventBridge rule → SQS queue: source ``aws.sagemaker``, detail type ``SageMaker Training Job State Change``) come at
+least once and in no order, and a queue may be shared: an event is a reason to look, never the news itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.errors import TransientError
+
+FIRST_S = 0.5
+_GROWTH = 1.5
+_LONGEST_RECEIVE_S = 20
+_FOREIGN_S = 1
+"""How long an event of another job is hidden from who waits for it."""
+_STALE_S = 900
+"""After so long nobody waits for an event any more."""
+
+
+class Pause(Protocol):
+    """Waits a while."""
+
+    def wait(self) -> None: ...
+
+
+class Growing:
+    """A sleep that grows up to `longest_s`."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._next_s = min(FIRST_S, longest_s)
+        self._longest_s = longest_s
+
+    def wait(self) -> None:
+        time.sleep(self._next_s)
+        self._next_s = min(self._next_s * _GROWTH, self._longest_s)
+
+
+class Patience:
+    """Bears that AWS is away, throttled or slow, for `seconds` after it last answered."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._answered = time.monotonic()
+
+    @contextlib.contextmanager
+    def bearing(self) -> Iterator[None]:
+        """The block is tried again later where it fails so. Raises TransientError once it has lasted too long."""
+        try:
+            yield
+        except TransientError:
+            if time.monotonic() - self._answered > self._seconds:
+                raise
+        else:
+            self._answered = time.monotonic()
+
+
+class Queue:
+    """Until an event of `job` is in the queue at `url`, at most `longest_s`. `client`: of SQS."""
+
+    def __init__(self, client: Any, url: str, job: str, longest_s: float) -> None:
+        self._client = client
+        self._url = url
+        self._job = job
+        self._longest_s = longest_s
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + self._longest_s
+        while (left := deadline - time.monotonic()) > 0:
+            with aws_mapped(f"Queue '{self._url}'", service="SQS"):
+                found = self._client.receive_message(
+                    QueueUrl=self._url,
+                    WaitTimeSeconds=min(_LONGEST_RECEIVE_S, max(1, round(left))),
+                    MaxNumberOfMessages=10,
+                    AttributeNames=["SentTimestamp"],
+                )
+                ours = [self._is_ours(message) for message in found.get("Messages", ())]
+            if any(ours):
+                return
+
+    def _is_ours(self, message: dict[str, Any]) -> bool:
+        """Whether it is about the job; such a one is taken away, any other is put back unless it is old."""
+        receipt = {"QueueUrl": self._url, "ReceiptHandle": message["ReceiptHandle"]}
+        ours = job_of(message["Body"]) == self._job
+        sent = int(message.get("Attributes", {}).get("SentTimestamp", "0")) / 1000
+        if ours or time.time() - sent > _STALE_S:
+            self._client.delete_message(**receipt)
+        else:
+            self._client.change_message_visibility(**receipt, VisibilityTimeout=_FOREIGN_S)
+        return ours
+
+
+def job_of(body: str) -> str:
+    """The training job that an event is about, "" of any other message."""
+    try:
+        detail = json.loads(body)["detail"]
+        return str(detail["TrainingJobName"])
+    except (ValueError, KeyError, TypeError):
+        return ""
