@@ -17,6 +17,7 @@ SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "directory": ("object_store.directory:DirectorySettings",),
         "s3": ("object_store.s3:S3Settings",),
     },
+    "arrivals": {"sqs": ("arrivals.sqs:SqsSettings",)},
     "stream": {"sqlite": (), "kinesis": ("stream.kinesis:KinesisSettings",)},
     "warehouse": {
         "ducklake": ("warehouse.ducklake_team:TeamSettings",),
@@ -52,6 +53,7 @@ _HEAD = (
     "environment's, `${NAME:-text}` where it may be missing; `$${` is a plain `${`.\n"
 )
 _NOTES = {
+    "sqs": "Without a connection of this port, objects are listed.",
     "ducklake": "Without settings, a catalogue a system under MLPLATFORM_HOME. With them, for a team:",
     "redshift": "One of four shapes, chosen by `access`.",
 }

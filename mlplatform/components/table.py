@@ -66,7 +66,7 @@ class Table(TableSpec, Station):
             opened = platform.open()
             if opened.worker_alive():
                 return dg.SkipReason("The worker loads arrivals.")
-            plans = opened.system(system.name).ingest(self.name).plan()
+            plans = opened.system(system.name).ingest(self.name).plan(noticed=True)
             if not plans:
                 return dg.SkipReason("No new object.")
             # With the guard's position: an object may come to what it once was, and is loaded again.

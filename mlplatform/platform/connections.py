@@ -14,6 +14,7 @@ from mlplatform.spec.home import Home
 from mlplatform.spec.profile import Addresses, Connection
 
 if TYPE_CHECKING:
+    from mlplatform.ports.arrivals import Arrivals
     from mlplatform.ports.asset_events import AssetEvents
     from mlplatform.ports.compute import Compute
     from mlplatform.ports.endpoints import Endpoints
@@ -45,6 +46,23 @@ def object_store(connection: Connection, home: Home) -> ObjectStore:
         return S3ObjectStore(found.bucket, found.prefix, endpoint_url=found.endpoint_url, region=found.region)
 
     return _choose(connection, {"directory": directory, "s3": s3})
+
+
+def arrivals(connection: Connection, objects: Connection) -> Arrivals:
+    """`sqs` (`SqsSettings`): S3's events on the objects of the connection `objects`, in a queue."""
+
+    def sqs() -> Arrivals:
+        from mlplatform.adapters.arrivals.sqs import SqsArrivals, SqsSettings
+        from mlplatform.adapters.object_store.s3 import S3Settings
+
+        if objects.adapter != "s3":
+            raise ProfileError(
+                f"Arrivals by SQS tell of objects in S3, and this profile's are kept by '{objects.adapter}'.",
+                next_step="Keep them in S3, or remove the connection 'arrivals': then they are listed.",
+            )
+        return SqsArrivals(SqsSettings.model_validate(connection.settings), S3Settings.model_validate(objects.settings))
+
+    return _choose(connection, {"sqs": sqs})
 
 
 def stream(connection: Connection, home: Home, system: str, spec: StreamSpec) -> Stream:
@@ -147,18 +165,30 @@ def secrets(connection: Connection, env: Mapping[str, str]) -> Secrets:
 def compute(
     connection: Connection, home: Home, store: ObjectStore, defs: Path, cache: Path, secrets: Callable[[], Secrets]
 ) -> Compute:
-    """`subprocess`: jobs as processes of this machine; containers of the project of `defs` come before the package's."""
+    """`subprocess`: jobs as processes of this machine; `sagemaker` (`SageMakerComputeSettings`): training jobs there.
 
-    def subprocess() -> Compute:
+    Containers of the project of `defs` come before the package's.
+    """
+
+    def folders() -> tuple[Path, ...]:
         from mlplatform.adapters.compute.container import container_folders
-        from mlplatform.adapters.compute.subprocess import SubprocessCompute
 
         project = project_folder(defs)
-        own = [project / "containers"] if project is not None else []
-        folders = (*own, *container_folders())
-        return SubprocessCompute(home.jobs, store, containers=folders, cache=cache, secrets=secrets)
+        return (*([project / "containers"] if project is not None else []), *container_folders())
 
-    return _choose(connection, {"subprocess": subprocess})
+    def subprocess() -> Compute:
+        from mlplatform.adapters.compute.subprocess import SubprocessCompute
+
+        return SubprocessCompute(home.jobs, store, containers=folders(), cache=cache, secrets=secrets)
+
+    def sagemaker() -> Compute:
+        from mlplatform.adapters.compute.sagemaker import SageMakerCompute
+        from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
+
+        settings = SageMakerComputeSettings.model_validate(connection.settings)
+        return SageMakerCompute(settings, home.jobs, store, containers=folders())
+
+    return _choose(connection, {"sagemaker": sagemaker, "subprocess": subprocess})
 
 
 def tracking(connection: Connection, home: Home, addresses: Addresses, *, cache: Path | None = None) -> Tracking:

@@ -112,7 +112,9 @@ class DataStations:
         from mlplatform.stations.ingest import Ingest
 
         warehouse, store = self.warehouse(table.connection), self.platform.store
-        return Ingest(warehouse, store, table, system=self.spec.name, streams=self._streams())
+        return Ingest(
+            warehouse, store, table, system=self.spec.name, streams=self._streams(), inbox=self.platform.inbox
+        )
 
     def _streams(self) -> dict[str, StreamSpec]:
         return {s.name: s for s in self.spec.all(StreamSpec)}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.item_store import Item
 
 COLLECTIONS = (
+    "arrivals_rounds",
     "data_tests",
     "erasures",
     "evaluations",

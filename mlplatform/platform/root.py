@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.secrets import Secrets
     from mlplatform.ports.tracking import Tracking
     from mlplatform.spec.system import SystemSpec
+    from mlplatform.stations.inbox import Inbox
     from mlplatform.stations.lineage import LineageRecord
 
 WORKER_BEAT_S = 30.0
@@ -104,6 +105,17 @@ class Platform:
         from mlplatform.platform.connections import item_store
 
         return item_store(self.profile.connection("items", port="item_store"), self.home)
+
+    @cached_property
+    def inbox(self) -> Inbox | None:
+        """Notices of arrivals, where the profile has a connection `arrivals`."""
+        if "arrivals" not in self.profile.connections:
+            return None
+        from mlplatform.platform.connections import arrivals
+        from mlplatform.stations.inbox import Inbox
+
+        objects = self.profile.connection("objects", port="object_store")
+        return Inbox(arrivals(self.profile.connection("arrivals", port="arrivals"), objects), self.items)
 
     @cached_property
     def secrets(self) -> Secrets:

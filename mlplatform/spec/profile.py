@@ -15,6 +15,7 @@ from mlplatform.spec.yaml_file import YamlFileError, read_documents
 
 Port = Literal[
     "object_store",
+    "arrivals",
     "stream",
     "warehouse",
     "compute",

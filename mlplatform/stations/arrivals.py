@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from mlplatform.errors import StateError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStore
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import SourceSpec
+from mlplatform.stations.inbox import Inbox, Round
 
+VANISHED_S = 60.0
+"""After so long, what a notice told of and is not there was deleted."""
 _BEHIND = "\U0010ffff"
 """Sorts behind every key that continues a folder's name."""
 
@@ -27,12 +31,17 @@ class Arrival:
 class Prefix:
     """Objects under one prefix, with the sources that share it. Landing objects of the table's streams are none of them.
 
-    The first look goes over all; a later one over what sorts behind the last key known, and over one page of the rest in
-    turn, so that a look costs the same however many objects were loaded before.
+    Without notices, the first look goes over all; a later one over what sorts behind the last key known, and over one page
+    of the rest in turn, so that a look costs the same however many objects were loaded before. With them, a look goes over
+    what they tell of, and now and then over a page.
     """
 
     def __init__(self, prefix: str, sources: list[SourceSpec], inner: list[str], landing: list[str]) -> None:
         self.prefix = prefix
+        self._settled: set[str] = set()
+        self._told: dict[str, str] = {}
+        self._page: tuple[Round, str] | None = None
+        self._was_due = False
         self._sources = sources
         self._inner = inner
         self._landing = landing
@@ -56,6 +65,43 @@ class Prefix:
                 break
         self._cursor = last if seen == page else ""
         yield from self._walk(store, newest, None)
+
+    def noticed(self, store: ObjectStore, inbox: Inbox, *, consumer: str, page: int, now: float) -> Iterator[Arrival]:
+        """What notices tell of that was not `settle`d, and a page of the listing where it is due."""
+        self._told, self._page = {}, None
+        hints = [h for h in inbox.hints(self.prefix) if self._foreign_folder(h.notice.key) is None]
+        self._settled &= {h.name for h in hints}
+        there: dict[str, bool] = {}
+        for hint in hints:
+            key = hint.notice.key
+            if hint.name in self._settled:
+                continue
+            if key not in there:
+                info = store.head(key)
+                there[key] = info is not None
+                if info is not None:
+                    yield Arrival(info, self._format(key))
+            if there[key] or now - hint.told_at >= VANISHED_S:
+                self._told[hint.name] = key
+        found = inbox.round(f"{consumer}:{self.prefix}")
+        if inbox.is_due(found):
+            last, seen = "", 0
+            for arrival in self._walk(store, found.after, None):
+                if arrival.info.key not in there:
+                    yield arrival
+                last, seen = arrival.info.key, seen + 1
+                if seen == page:
+                    break
+            self._page = found, last if seen == page else ""
+
+    def settle(self, inbox: Inbox, *, consumer: str, due: set[str]) -> None:
+        """After all of `noticed` was looked at: what is not among the keys `due` needs no second look."""
+        self._settled |= {name for name, key in self._told.items() if key not in due}
+        if self._page is not None and not due:
+            found, last = self._page
+            # A page in which something was due is looked at again; its last look finds nothing.
+            inbox.advance(f"{consumer}:{self.prefix}", found, after=last, busy=self._was_due)
+        self._was_due = bool(due)
 
     def _walk(self, store: ObjectStore, after: str, upto: str | None) -> Iterator[Arrival]:
         while True:
@@ -90,6 +136,28 @@ class Prefix:
     def suffixes(self) -> str:
         """The suffixes of its sources, for people."""
         return ", ".join(source.suffix or "any" for source in self._sources)
+
+
+class Landing:
+    """Whether the landing objects under `prefix` are to be listed: notices told of some, or none did for a while."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._listed: tuple[set[str], float] | None = None
+        self._settled: set[str] = set()
+        self._settled_at = -math.inf
+
+    def is_due(self, inbox: Inbox, clock: float) -> bool:
+        """Whether they are; who asks goes on to list them."""
+        told = {hint.name for hint in inbox.hints(self._prefix)}
+        due = not told <= self._settled or clock - self._settled_at >= inbox.page_s
+        self._listed = (told, clock) if due else None
+        return due
+
+    def settle(self) -> None:
+        """What was listed has nothing that is due by now."""
+        if self._listed is not None:
+            self._settled, self._settled_at = self._listed
 
 
 def prefixes(sources: list[SourceSpec], streams: Mapping[str, StreamSpec]) -> list[Prefix]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlplatform.core.loads.arrivals import decide
@@ -15,7 +15,8 @@ from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.arrivals import Arrival, Prefix, prefixes, ranges, shards
+from mlplatform.stations.arrivals import Arrival, Landing, Prefix, prefixes, ranges, shards
+from mlplatform.stations.inbox import Inbox
 from mlplatform.stations.ledger import Ledger
 
 _PLANS = 500
@@ -32,7 +33,8 @@ class Due:
 
 
 class DueLoads:
-    """Plans the loads of one table. With `claim`, it raises the epoch of every shard it meets, see `Ingest`."""
+    """Plans the loads of one table, `consumer` of the `inbox` if there is one. With `claim`, it raises the epoch of every
+    shard it meets, see `Ingest`."""
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class DueLoads:
         *,
         streams: Mapping[str, StreamSpec],
         claim: bool,
+        inbox: Inbox | None = None,
+        consumer: str = "",
     ) -> None:
         self._warehouse = warehouse
         self._store = store
@@ -54,26 +58,47 @@ class DueLoads:
         self._guards: dict[str, Guard] = {}
         self._made_guard = self._overtaken = False
         self._read_at = -math.inf
+        self._notices = inbox
+        self._consumer = consumer
+        self._landing: dict[str, Landing] = {}
+        self._inbox: Inbox | None = None
+        self._brief = False
 
-    def look(self) -> Due:
-        """See `Ingest.plan`; the table is there.
+    def look(self, *, noticed: bool = False) -> Due:
+        """See `Ingest.plan`; the table is there. `noticed`: rest on notices of arrivals, where there are any.
 
         Plans rest on books that were just read. That nothing is due may rest on books of `REMEMBERED_S` ago: a look when
         nothing arrives then costs a listing, and a loader that looks all the time leaves the processor alone.
         """
+        self._inbox = self._notices if noticed and self._notices is not None and self._notices.pull() else None
         if time.monotonic() - self._read_at < REMEMBERED_S and self._nothing():
+            self._settle([])
             return Due([], complete=True)
         while True:
             # In this order: a guard newer than the ledger would count a load of another loader that the ledger does not show.
             self._guards = self._read_guards()
             self._made_guard = self._overtaken = False
-            self._ledger.refresh()
+            self._read_ledger()
             self._read_at = time.monotonic()
             plans, gaps = self._plans()
             if gaps and not plans:
                 raise gaps[0]
+            if not gaps and not self._overtaken:
+                self._settle(plans)
             if not self._made_guard or not plans:
                 return Due(plans, complete=not gaps and not self._overtaken and len(plans) < _PLANS)
+
+    def look_once(self) -> Due:
+        """What notices tell of, for who looks once: of a long ledger, only the rows that are asked for are read."""
+        if self._notices is None or not self._notices.pull():
+            return self.look()
+        known, self._ledger, self._brief = self._ledger, self._ledger.unread(), True
+        self.forget()
+        try:
+            return self.look(noticed=True)
+        finally:
+            self._ledger, self._brief = known, False
+            self.forget()
 
     def forget(self) -> None:
         """Let the next look read the books: this loader wrote into them."""
@@ -87,6 +112,23 @@ class DueLoads:
         except ConflictError:
             return False
         return found is None and not gaps and not self._overtaken
+
+    def _read_ledger(self) -> None:
+        if self._brief:
+            self._ledger.look_up_shards()
+        else:
+            self._ledger.refresh()
+
+    def _settle(self, plans: Sequence[LoadPlan]) -> None:
+        """What was looked at and is not among `plans` needs no second look."""
+        if self._inbox is None:
+            return
+        due = {plan.key for plan in plans}
+        for prefix in self._prefixes:
+            prefix.settle(self._inbox, consumer=self._consumer, due={k for k in due if k.startswith(prefix.prefix)})
+        if not any(plan.stream for plan in plans):
+            for landing in self._landing.values():
+                landing.settle()
 
     def _plans(self) -> tuple[list[LoadPlan], list[StateError]]:
         """What is due, and the gaps that hold up a shard."""
@@ -106,6 +148,9 @@ class DueLoads:
             if source.stream not in self._streams:
                 raise BugError(f"Ingest of table '{self._spec.name}' was given no stream '{source.stream}'.")
             prefix = self._streams[source.stream].delivery.prefix
+            landing = self._landing.setdefault(prefix, Landing(prefix))
+            if self._inbox is not None and not landing.is_due(self._inbox, time.monotonic()):
+                continue
             for shard in shards(self._store, prefix):
                 try:
                     yield from self._shard_plans(source.stream, prefix, shard)
@@ -143,11 +188,21 @@ class DueLoads:
     def _object_plans(self) -> Iterator[LoadPlan]:
         for prefix in self._prefixes:
             chains: dict[str, Guard] = {}
-            for arrival in prefix.look(self._store, page=_PAGE):
+            for arrival in self._arrivals(prefix):
                 plan = self._object_plan(prefix, arrival, chains)
                 if plan is not None:
                     chains[plan.shard] = Guard(plan.table, plan.shard, plan.upto, plan.epoch)
                     yield plan
+
+    def _arrivals(self, prefix: Prefix) -> Iterable[Arrival]:
+        if self._inbox is None:
+            return prefix.look(self._store, page=_PAGE)
+        found = prefix.noticed(self._store, self._inbox, consumer=self._consumer, page=_PAGE, now=time.time())
+        if not self._brief:
+            return found
+        all_of_them = list(found)
+        self._ledger.look_up([arrival.info.key for arrival in all_of_them])
+        return all_of_them
 
     def _object_plan(self, prefix: Prefix, arrival: Arrival, chains: Mapping[str, Guard]) -> LoadPlan | None:
         info = arrival.info

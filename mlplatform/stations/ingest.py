@@ -18,6 +18,7 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.due_loads import Due, DueLoads
+from mlplatform.stations.inbox import Inbox
 from mlplatform.stations.ledger import Ledger
 from mlplatform.stations.retention import expire_rows
 
@@ -63,6 +64,7 @@ class Ingest:
         system: str,
         streams: Mapping[str, StreamSpec],
         claim: bool = False,
+        inbox: Inbox | None = None,
     ) -> None:
         if table.existing:
             raise ProfileError(f"Table '{table.name}' is loaded by others ('{table.existing}'); it is only read.")
@@ -72,7 +74,16 @@ class Ingest:
         self._spec = table
         self._schema = table.schema_()
         self._ledger = Ledger(warehouse, self._schema.name)
-        self._due = DueLoads(warehouse, store, table, self._ledger, streams=streams, claim=claim)
+        self._due = DueLoads(
+            warehouse,
+            store,
+            table,
+            self._ledger,
+            streams=streams,
+            claim=claim,
+            inbox=inbox,
+            consumer=f"{system}/{table.name}",
+        )
         self._created = False
 
     @property
@@ -85,18 +96,23 @@ class Ingest:
         self._warehouse.create(self._schema)
         self._created = True
 
-    def plan(self) -> list[LoadPlan]:
+    def plan(self, *, noticed: bool = False) -> list[LoadPlan]:
         """What is due, in the order to load it; at most a few hundred plans at a time. Reads only, but for new guard rows.
+
+        `noticed`: what notices of arrivals tell of, where the profile has any, instead of what a listing shows; who looks
+        often does so, and its cost does not grow with the store.
 
         Raises:
             StateError: all that is due lies behind a delivered range that is missing; it holds up its own shard only.
         """
-        return self._look().plans
+        if noticed and not self._created:
+            self.create()
+        return self._due.look_once().plans if noticed else self._look().plans
 
-    def _look(self) -> Due:
+    def _look(self, *, noticed: bool = False) -> Due:
         if not self._created:
             self.create()
-        return self._due.look()
+        return self._due.look(noticed=noticed)
 
     def load(self, plan: LoadPlan) -> Receipt:
         """See `ports.warehouse.Warehouse.load`."""
@@ -106,6 +122,8 @@ class Ingest:
     def run(self, *, for_s: float = math.inf) -> list[Receipt]:
         """Plans and loads all that is due, or for so many seconds (one plan at least); plans again after a conflict.
 
+        Who does so for some seconds comes again, and rests on notices of arrivals where there are any.
+
         Raises:
             ConflictError: another loader claimed the table, or conflicts never end.
             StateError: nothing was loaded, since all that is due lies behind a delivered range that is missing.
@@ -114,7 +132,7 @@ class Ingest:
         conflicts, end = 0, time.monotonic() + for_s
         while True:
             try:
-                due = self._look()
+                due = self._look(noticed=math.isfinite(for_s))
             except StateError:
                 if receipts:
                     return receipts

@@ -27,6 +27,8 @@ from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+FIRST_KEYS, KEYS = 100, 1000
+"""Of a listing's first page and of each further one: who lists behind a key often wants the first few only."""
 PART_BYTES = 8 * 1024 * 1024
 """Memory of a put; S3 takes 10,000 parts, so that an object may have 78 GiB."""
 
@@ -110,7 +112,7 @@ class S3ObjectStore:
         self._client.close()
 
     def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
-        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + prefix, "MaxKeys": FIRST_KEYS}
         if after:
             request["StartAfter"] = self._prefix + after
         while True:
@@ -124,7 +126,7 @@ class S3ObjectStore:
                     )
             if not page.get("IsTruncated"):
                 return
-            request["ContinuationToken"] = page["NextContinuationToken"]
+            request |= {"ContinuationToken": page["NextContinuationToken"], "MaxKeys": KEYS}
 
     def _put_parts(
         self, target: dict[str, Any], first: bytes, source: BinaryIO, condition: dict[str, Any]
