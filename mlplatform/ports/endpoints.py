@@ -128,3 +128,39 @@ class SelfServed(Protocol):
     def desk(self) -> ServingDesk:
         """The desk of this process."""
         ...
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """What an endpoint that serves itself answered to one call, in JSON."""
+
+    body: bytes
+
+
+@runtime_checkable
+class SelfServing(Protocol):
+    """Endpoints that another service serves (SageMaker's): this platform's gateway passes calls on to them."""
+
+    @property
+    def live_s(self) -> float:
+        """How long a deployment may take until it is live."""
+        ...
+
+    @property
+    def captures(self) -> bool:
+        """Whether the service captures calls; else the gateway does."""
+        ...
+
+    def follower(self) -> ServingDesk:
+        """A desk that shows what is live, and listens to nothing that is said to it."""
+        ...
+
+    def invoke(self, endpoint: str, body: bytes, *, request_id: str) -> Invoked:
+        """The answer to one call in JSON; the same request may be sent more than once.
+
+        Raises:
+            DataError: the model's container says that the request does not fit.
+            ThrottledError, UnavailableError, TimedOutError: nobody answers now.
+            JobError: the container failed.
+        """
+        ...

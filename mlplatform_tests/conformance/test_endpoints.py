@@ -15,6 +15,10 @@ import pytest
 from mlplatform.adapters.endpoints import LocalDesk, LocalEndpoints
 from mlplatform.errors import ConflictError, JobError, NotFoundError, TimedOutError
 from mlplatform.ports.endpoints import Deployment, Endpoints, Served, ServingDesk
+from mlplatform_tests.conformance.endpoint_places import SageMakerPlace, sagemaker_place
+from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
+
+__all__ = ["sagemaker_place", "sagemaker_server"]
 
 NAME = "stock_prices/prices"
 
@@ -29,9 +33,24 @@ class World:
     root: Path
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "sagemaker"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    root = tmp_path / "endpoints"
+    if request.param == "sagemaker":
+        place: SageMakerPlace = request.getfixturevalue("sagemaker_place")
+        place.empty_packages(*(f"{generation:064x}" for generation in range(9)))
+        opened = place.open(image="nobody/knows:1")
+        return World(opened, opened.follower(), lambda: place.open(image="nobody/knows:1"), tmp_path)
+    return local_world(tmp_path / "endpoints")
+
+
+@pytest.fixture
+def self_served(tmp_path: Path) -> World:
+    """An adapter whose endpoints this platform's own processes serve. What others serve themselves (SageMaker) says itself how
+    it stands: `adapters/test_sagemaker_endpoints.py`."""
+    return local_world(tmp_path / "endpoints")
+
+
+def local_world(root: Path) -> World:
     return World(LocalEndpoints(root), LocalDesk(root), lambda: LocalEndpoints(root), root)
 
 
@@ -110,40 +129,40 @@ def test_a_name_that_is_none_is_refused(world: World) -> None:
         world.endpoints.desired("../x")
 
 
-def test_the_state_says_that_nobody_serves(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    state = world.endpoints.state(NAME)
+def test_the_state_says_that_nobody_serves(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    state = self_served.endpoints.state(NAME)
     assert (state.status, state.live_generation, state.workers) == ("Updating", 0, 0)
     assert state.message == "nobody serves; generation 1 waits for them."
 
 
-def test_a_worker_that_starts_is_waited_for_but_not_counted(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    world.desk.acknowledge({}, ready=False)
-    assert world.endpoints.state(NAME).workers == 0
-    world.desk.acknowledge({NAME: Served(1)}, ready=True)
-    state = world.endpoints.state(NAME)
+def test_a_worker_that_starts_is_waited_for_but_not_counted(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    self_served.desk.acknowledge({}, ready=False)
+    assert self_served.endpoints.state(NAME).workers == 0
+    self_served.desk.acknowledge({NAME: Served(1)}, ready=True)
+    state = self_served.endpoints.state(NAME)
     assert (state.status, state.live_generation, state.workers, state.message) == ("InService", 1, 1, "")
 
 
-def test_the_state_is_that_of_the_slowest_worker(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    world.endpoints.deploy(deployment(2))
-    world.desk.acknowledge({NAME: Served(2)}, ready=True)
+def test_the_state_is_that_of_the_slowest_worker(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    self_served.endpoints.deploy(deployment(2))
+    self_served.desk.acknowledge({NAME: Served(2)}, ready=True)
     context = multiprocessing.get_context("spawn")
     other = context.Process(
-        target=_serve_generation_1, args=(world.root, ready := context.Event(), go := context.Event())
+        target=_serve_generation_1, args=(self_served.root, ready := context.Event(), go := context.Event())
     )
     other.start()
     try:
         assert ready.wait(30)
-        state = world.endpoints.state(NAME)
+        state = self_served.endpoints.state(NAME)
         assert (state.status, state.live_generation, state.workers) == ("Updating", 1, 2)
         assert state.message == "1 of 2 workers do not answer with generation 2 yet."
     finally:
         go.set()
         other.join(30)
-    assert world.endpoints.state(NAME).status == "InService"
+    assert self_served.endpoints.state(NAME).status == "InService"
 
 
 def _serve_generation_1(root: Path, ready: threading.Event, go: threading.Event) -> None:
@@ -152,70 +171,70 @@ def _serve_generation_1(root: Path, ready: threading.Event, go: threading.Event)
     go.wait(30)
 
 
-def test_a_killed_worker_is_not_counted(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
+def test_a_killed_worker_is_not_counted(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
     code = (
         "import sys, time; from pathlib import Path; from mlplatform.adapters.endpoints import LocalDesk;"
         "from mlplatform.ports.endpoints import Served;"
         f"LocalDesk(Path(sys.argv[1])).acknowledge({{{NAME!r}: Served(1)}}, ready=True); print('up', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(world.root)], stdout=subprocess.PIPE) as worker:
+    with subprocess.Popen([sys.executable, "-c", code, str(self_served.root)], stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"up\n"
-        assert world.endpoints.state(NAME).workers == 1
+        assert self_served.endpoints.state(NAME).workers == 1
         worker.kill()
         worker.wait()
-        assert world.endpoints.state(NAME).workers == 0
+        assert self_served.endpoints.state(NAME).workers == 0
 
 
-def test_a_worker_that_left_is_not_counted(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    world.desk.acknowledge({NAME: Served(1)}, ready=True)
-    world.desk.leave()
-    assert world.endpoints.state(NAME).workers == 0
+def test_a_worker_that_left_is_not_counted(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    self_served.desk.acknowledge({NAME: Served(1)}, ready=True)
+    self_served.desk.leave()
+    assert self_served.endpoints.state(NAME).workers == 0
 
 
-def test_wait_returns_when_every_worker_answers_with_the_generation(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    world.desk.acknowledge({}, ready=False)
-    timer = threading.Timer(0.2, lambda: world.desk.acknowledge({NAME: Served(1)}, ready=True))
+def test_wait_returns_when_every_worker_answers_with_the_generation(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    self_served.desk.acknowledge({}, ready=False)
+    timer = threading.Timer(0.2, lambda: self_served.desk.acknowledge({NAME: Served(1)}, ready=True))
     timer.start()
-    state = world.endpoints.wait(NAME, 1, timeout_s=30)
+    state = self_served.endpoints.wait(NAME, 1, timeout_s=30)
     timer.join()
     assert (state.status, state.live_generation) == ("InService", 1)
 
 
-def test_wait_is_content_with_a_later_generation(world: World) -> None:
+def test_wait_is_content_with_a_later_generation(self_served: World) -> None:
     for generation in (1, 2):
-        world.endpoints.deploy(deployment(generation))
-    world.desk.acknowledge({NAME: Served(2)}, ready=True)
-    assert world.endpoints.wait(NAME, 1, timeout_s=5).live_generation == 2
+        self_served.endpoints.deploy(deployment(generation))
+    self_served.desk.acknowledge({NAME: Served(2)}, ready=True)
+    assert self_served.endpoints.wait(NAME, 1, timeout_s=5).live_generation == 2
 
 
-def test_wait_says_that_nobody_serves(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
+def test_wait_says_that_nobody_serves(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
     with pytest.raises(TimedOutError, match=r"after 0\.1 s: nobody serves; .* Start 'mlplatform serve'"):
-        world.endpoints.wait(NAME, 1, timeout_s=0.1)
+        self_served.endpoints.wait(NAME, 1, timeout_s=0.1)
 
 
-def test_wait_says_why_a_generation_cannot_be_served(world: World) -> None:
+def test_wait_says_why_a_generation_cannot_be_served(self_served: World) -> None:
     for generation in (1, 2):
-        world.endpoints.deploy(deployment(generation))
-    world.desk.acknowledge({NAME: Served(1, failed_generation=2, message="package is damaged.")}, ready=True)
+        self_served.endpoints.deploy(deployment(generation))
+    self_served.desk.acknowledge({NAME: Served(1, failed_generation=2, message="package is damaged.")}, ready=True)
     with pytest.raises(
         JobError, match="Generation 2 of endpoint 'stock_prices/prices' cannot be served: package is damaged"
     ):
-        world.endpoints.wait(NAME, 2, timeout_s=5)
-    state = world.endpoints.state(NAME)
+        self_served.endpoints.wait(NAME, 2, timeout_s=5)
+    state = self_served.endpoints.state(NAME)
     assert (state.status, state.live_generation) == ("Failed", 1)
     assert "generation 1 goes on serving" in state.message
 
 
-def test_a_rollback_on_its_way_is_shown_as_one(world: World) -> None:
-    world.endpoints.deploy(deployment(1))
-    world.endpoints.deploy(deployment(2, version=1, reason="rollback"))
-    world.desk.acknowledge({NAME: Served(1)}, ready=True)
-    assert world.endpoints.state(NAME).status == "RollingBack"
+def test_a_rollback_on_its_way_is_shown_as_one(self_served: World) -> None:
+    self_served.endpoints.deploy(deployment(1))
+    self_served.endpoints.deploy(deployment(2, version=1, reason="rollback"))
+    self_served.desk.acknowledge({NAME: Served(1)}, ready=True)
+    assert self_served.endpoints.state(NAME).status == "RollingBack"
 
 
 def test_a_desk_sees_each_change_once_it_reads(world: World) -> None:
@@ -242,8 +261,8 @@ def test_a_removed_endpoint_is_forgotten_and_may_count_on(world: World) -> None:
     world.endpoints.remove(NAME)
     assert world.endpoints.list() == []
     assert world.endpoints.history(NAME) == []
-    desk = world.endpoints.desk()
-    (world.root / NAME).mkdir()
+    desk = world.desk
+    (world.root / NAME).mkdir(parents=True, exist_ok=True)
     assert desk.desired() == {}
     world.endpoints.deploy(deployment(7))
     assert desk.changed()

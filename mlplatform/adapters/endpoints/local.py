@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -20,16 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlplatform.adapters.endpoints.generations import checked, conflict, follows, nothing_deployed
 from mlplatform.adapters.endpoints.workers import read_reports
 from mlplatform.core.rollout.status import observe, settled
-from mlplatform.errors import ConflictError, JobError, NotFoundError, StateError, TimedOutError
+from mlplatform.errors import JobError, NotFoundError, StateError, TimedOutError
 from mlplatform.ports.endpoints import Deployment, EndpointState
 
 if TYPE_CHECKING:
     from mlplatform.adapters.endpoints.desk import LocalDesk
 
 POLL_S = 0.05
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}")
 
 
 class LocalEndpoints:
@@ -45,14 +44,14 @@ class LocalEndpoints:
     def deploy(self, deployment: Deployment) -> None:
         folder = self._folder(deployment.endpoint)
         current = newest_generation(folder)
-        if deployment.generation < 1 or (current and deployment.generation != current + 1):
-            raise self._conflict(deployment, current)
+        if not follows(deployment, current):
+            raise conflict(deployment, current)
         folder.mkdir(parents=True, exist_ok=True)
         data = json.dumps(deployment.to_json(), sort_keys=True).encode()
         try:
             _link_whole(record_path(folder, deployment.generation), data)
         except FileExistsError as error:
-            raise self._conflict(deployment, newest_generation(folder)) from error
+            raise conflict(deployment, newest_generation(folder)) from error
 
     def desired(self, endpoint: str) -> Deployment | None:
         folder = self._folder(endpoint)
@@ -67,8 +66,7 @@ class LocalEndpoints:
     def state(self, endpoint: str) -> EndpointState:
         desired = self.desired(endpoint)
         if desired is None:
-            message = f"Endpoint '{endpoint}' has no deployment record; deploy a version."
-            return EndpointState(endpoint, None, 0, "Failed", 0, message)
+            return EndpointState(endpoint, None, 0, "Failed", 0, nothing_deployed(endpoint))
         seen = observe(
             desired.generation,
             rolling_back=desired.reason.startswith("rollback"),
@@ -117,16 +115,7 @@ class LocalEndpoints:
         return LocalDesk(self._root)
 
     def _folder(self, endpoint: str) -> Path:
-        if not _NAME.fullmatch(endpoint):
-            raise NotFoundError(f"'{endpoint}' is no endpoint; expected <system>/<endpoint>.")
-        return self._root / endpoint
-
-    def _conflict(self, deployment: Deployment, current: int) -> ConflictError:
-        return ConflictError(
-            f"Endpoint '{deployment.endpoint}' is at generation {current}; generation {deployment.generation} cannot "
-            f"follow it, expected {current + 1}.",
-            next_step="Another deploy came first: look at the endpoint's history and decide anew.",
-        )
+        return self._root / checked(endpoint)
 
 
 def record_path(folder: Path, generation: int) -> Path:

@@ -1,0 +1,209 @@
+"""Endpoints on Amazon SageMaker (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html).
+
+The deployment record is written first, into the item store. What SageMaker is asked for follows from it: the package in S3, a
+model, a configuration, then the endpoint that is made or brought to it. Each step is asked for as long as it is not done, by
+whoever deploys or waits; so a run that was killed anywhere is gone on with by the next, and nothing is made twice.
+
+One SageMaker endpoint an endpoint; its configuration's name says the generation that serves. SageMaker brings a new one up
+beside it (blue/green), and keeps the earlier where that fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlplatform.adapters.endpoints.generations import checked, nothing_deployed
+from mlplatform.adapters.endpoints.sagemaker_api import SageMakerApi
+from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, put_artifact
+from mlplatform.adapters.endpoints.sagemaker_names import endpoint_name
+from mlplatform.adapters.endpoints.sagemaker_records import DeploymentRecords, Progress
+from mlplatform.adapters.endpoints.sagemaker_requests import Plan, plan
+from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
+from mlplatform.adapters.endpoints.sagemaker_state import CHANGING, found_of, has_failed, state_of
+from mlplatform.errors import JobError, NotFoundError, TimedOutError, TransientError
+from mlplatform.ports.endpoints import Deployment, EndpointState, Invoked
+from mlplatform.ports.item_store import ItemStore
+from mlplatform.ports.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
+    from mlplatform.adapters.endpoints.sagemaker_invoker import SageMakerInvoker
+
+KEPT_GENERATIONS = 3
+"""So many models and configurations stay when another generation is live; the records of all do."""
+
+log = logging.getLogger(__name__)
+
+
+class SageMakerEndpoints:
+    """Any number of processes may use it at once.
+
+    `packages`: (model, digest) → directory of the package. `options`: further arguments of ``boto3.client``.
+    """
+
+    def __init__(
+        self,
+        settings: SageMakerEndpointSettings,
+        items: ItemStore,
+        store: ObjectStore,
+        packages: Callable[[str, str], Path],
+        *,
+        options: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.records = DeploymentRecords(items)
+        self._store = store
+        self._packages = packages
+        self._options = options
+        self._api = SageMakerApi(settings, options)
+        self._clock = clock
+        self._sleep = sleep
+        self._invoker: SageMakerInvoker | None = None
+
+    @property
+    def live_s(self) -> float:
+        return self.settings.live_s
+
+    @property
+    def captures(self) -> bool:
+        return self.settings.capture is not None
+
+    def deploy(self, deployment: Deployment) -> None:
+        self.records.add(deployment)
+        try:
+            self._advance(deployment, again=False)
+        except TransientError as error:
+            # Whoever waits asks again.
+            log.warning("endpoint %s generation %d: %s", deployment.endpoint, deployment.generation, error)
+
+    def desired(self, endpoint: str) -> Deployment | None:
+        return self.records.newest(endpoint)
+
+    def history(self, endpoint: str) -> list[Deployment]:
+        return self.records.history(endpoint)
+
+    def state(self, endpoint: str) -> EndpointState:
+        desired = self.desired(endpoint)
+        if desired is None:
+            return EndpointState(endpoint, None, 0, "Failed", 0, nothing_deployed(endpoint))
+        planned = self._plan(desired)
+        found = found_of(planned.name, self._api.endpoint(planned.name))
+        return state_of(desired, planned, found, self.records.progress(endpoint))
+
+    def wait(self, endpoint: str, generation: int, *, timeout_s: float) -> EndpointState:
+        deadline, again, state = self._clock() + timeout_s, True, None
+        while True:
+            try:
+                state, asked = self._looked(endpoint, again=again)
+                again = again and not asked
+                if state.status == "InService" and state.live_generation >= generation:
+                    self._settle(state)
+                    return state
+                if state.status == "Failed" and not asked:
+                    raise JobError(
+                        state.message,
+                        next_step="Deploy another version, roll back, or start this again, which asks SageMaker once more.",
+                    )
+            except TransientError as error:
+                log.warning("endpoint %s: %s", endpoint, error)
+                if self._clock() >= deadline:
+                    raise
+            if self._clock() >= deadline:
+                raise TimedOutError(
+                    f"Endpoint '{endpoint}' does not answer with generation {generation} after {timeout_s:g} s: "
+                    f"{state.message if state else 'SageMaker did not say how it stands.'}",
+                    next_step="SageMaker goes on by itself. Look at the endpoint there, and at its log group "
+                    f"/aws/sagemaker/Endpoints/{endpoint_name(self.settings.name_prefix, endpoint)}; then wait again.",
+                )
+            self._sleep(self.settings.poll_s)
+
+    def list(self) -> list[str]:
+        return list(self.records.endpoints())
+
+    def remove(self, endpoint: str) -> None:
+        name = endpoint_name(self.settings.name_prefix, checked(endpoint))
+        newest = self.desired(endpoint)
+        if newest is None:
+            return
+        self._delete(endpoint, name)
+        if self.settings.scaling is not None:
+            self._api.unscale(name)
+        self._api.delete_parts(name, before=newest.generation + 1)
+        self.records.remove(endpoint)
+
+    def follower(self) -> SageMakerFollower:
+        from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
+
+        return SageMakerFollower(self, clock=self._clock)
+
+    def invoke(self, endpoint: str, body: bytes, *, request_id: str) -> Invoked:
+        if self._invoker is None:
+            from mlplatform.adapters.endpoints.sagemaker_invoker import SageMakerInvoker
+
+            self._invoker = SageMakerInvoker(self.settings, self._options)
+        return self._invoker.invoke(endpoint, body, request_id=request_id)
+
+    def _plan(self, deployment: Deployment) -> Plan:
+        return plan(deployment, artifact_url(self._store, deployment.digest), self.settings)
+
+    def _looked(self, endpoint: str, *, again: bool) -> tuple[EndpointState, bool]:
+        """The state after what is still to be asked for was; and whether something was. `again`: also what failed before."""
+        desired = self.desired(endpoint)
+        if desired is None:
+            raise NotFoundError(nothing_deployed(endpoint))
+        asked = self._advance(desired, again=again)
+        return self.state(endpoint), asked
+
+    def _advance(self, deployment: Deployment, *, again: bool) -> bool:
+        """Ask for the next step to the deployment, if there is one and nothing is on its way; whether it was asked."""
+        planned = self._plan(deployment)
+        found = found_of(planned.name, self._api.endpoint(planned.name))
+        if found is not None and found.status in CHANGING:
+            return False
+        progress = self.records.progress(deployment.endpoint)
+        if found is not None and has_failed(found, planned, progress) and not again:
+            return False
+        if found is None:
+            self._make_parts(deployment, planned)
+            self._api.create_endpoint(planned.create)
+        elif found.status == "Failed":
+            # All that SageMaker lets be done with it; it is made anew when it is gone.
+            self._api.delete_endpoint(planned.name)
+        elif found.config == planned.config["EndpointConfigName"] and found.status == "InService":
+            return False
+        else:
+            self._make_parts(deployment, planned)
+            config = planned.config["EndpointConfigName"]
+            self.records.asks(deployment.endpoint, Progress(config, found.changed_at))
+            self._api.update_endpoint(planned.update)
+        return True
+
+    def _make_parts(self, deployment: Deployment, planned: Plan) -> None:
+        put_artifact(self._store, deployment.digest, self._packages(deployment.model, deployment.digest))
+        self._api.create_model(planned.model)
+        self._api.create_config(planned.config)
+
+    def _settle(self, state: EndpointState) -> None:
+        """What is due when a generation is live: scaling, and no more of old generations than are kept."""
+        name = endpoint_name(self.settings.name_prefix, state.endpoint)
+        if self.settings.scaling is not None:
+            self._api.scale(name, self.settings.scaling)
+        self._api.delete_parts(name, before=state.live_generation - KEPT_GENERATIONS + 1)
+
+    def _delete(self, endpoint: str, name: str) -> None:
+        """Delete the endpoint and wait until it is gone; one that changes is waited for."""
+        deadline, asked = self._clock() + self.settings.live_s, False
+        while self._api.endpoint(name) is not None:
+            asked = asked or self._api.delete_endpoint(name)
+            if self._clock() >= deadline:
+                raise TimedOutError(
+                    f"Endpoint '{endpoint}' is not gone after {self.settings.live_s:g} s: SageMaker still has '{name}'.",
+                    next_step="Remove it again; what is gone already is not asked for twice.",
+                )
+            self._sleep(min(self.settings.poll_s, 1.0))

@@ -1,0 +1,72 @@
+"""A gateway worker's view of endpoints that SageMaker serves: the generation that is live, looked for now and then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from mlplatform.errors import PlatformError
+from mlplatform.ports.endpoints import Deployment, Served
+
+if TYPE_CHECKING:
+    from mlplatform.adapters.endpoints.sagemaker import SageMakerEndpoints
+
+log = logging.getLogger(__name__)
+
+
+class SageMakerFollower:
+    """One a process. SageMaker is asked about an endpoint only while its newest generation is not live."""
+
+    def __init__(self, endpoints: SageMakerEndpoints, *, clock: Callable[[], float]) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+        self._shown: dict[str, Deployment] = {}
+        self._newest: dict[str, Deployment] = {}
+        self._settled: set[str] = set()
+        self._due_at = 0.0
+
+    def changed(self) -> bool:
+        if self._clock() < self._due_at:
+            return False
+        before = dict(self._shown)
+        try:
+            return self._look() != before
+        except PlatformError as error:
+            # What is shown stays; the service that keeps the records is away for now.
+            log.warning("deployment records: %s", error)
+            return False
+
+    def desired(self) -> dict[str, Deployment]:
+        return dict(self._look())
+
+    def acknowledge(self, served: Mapping[str, Served], *, ready: bool) -> None:
+        """Nothing: SageMaker says itself what it serves."""
+
+    def leave(self) -> None:
+        """Nothing."""
+
+    def _look(self) -> dict[str, Deployment]:
+        self._due_at = self._clock() + self._endpoints.settings.follow_s
+        shown = {}
+        for name in self._endpoints.list():
+            newest = self._endpoints.desired(name)
+            if newest is None:
+                continue
+            if newest != self._newest.get(name):
+                self._newest[name] = newest
+                self._settled.discard(name)
+            shown[name] = self._shown[name] if name in self._settled else self._live(name, newest)
+        self._shown = shown
+        self._settled &= shown.keys()
+        return shown
+
+    def _live(self, name: str, newest: Deployment) -> Deployment:
+        """The record of what is live; the newest while nothing is."""
+        state = self._endpoints.state(name)
+        if state.status == "InService" and state.live_generation == newest.generation:
+            self._settled.add(name)
+            return newest
+        if state.live_generation in (0, newest.generation):
+            return newest
+        return self._endpoints.records.get(name, state.live_generation) or newest
