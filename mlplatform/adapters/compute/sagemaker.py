@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,26 @@ class SageMakerCompute:
         containers: Sequence[Path] | None = None,
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
-        from botocore.config import Config
-
         self._settings = settings
         self._store = store
         self._containers = container_folders() if containers is None else tuple(containers)
         self._copies = LocalCopies(root, store)
+        self._options = dict(client_options or {})
+
+    @cached_property
+    def _client(self) -> Any:
+        from botocore.config import Config
+
         patient = {"config": Config(retries={"mode": "adaptive", "total_max_attempts": 10})}
-        self._client = settings.client("sagemaker", {**patient, **(client_options or {})})
-        beside = AwsSettings(region=settings.region)
-        self._logs = beside.client("logs")
-        self._sqs = beside.client("sqs") if settings.events_queue else None
+        return self._settings.client("sagemaker", {**patient, **self._options})
+
+    @cached_property
+    def _logs(self) -> Any:
+        return AwsSettings(region=self._settings.region).client("logs")
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return AwsSettings(region=self._settings.region).client("sqs")
 
     @property
     def capabilities(self) -> ComputeCapabilities:
@@ -254,7 +264,7 @@ class SageMakerCompute:
         return {**told, "FailureReason": reason}
 
     def _pause(self, name: str) -> Pause:
-        if self._sqs is None:
+        if not self._settings.events_queue:
             return Growing(self._settings.poll_s)
         return Queue(self._sqs, self._settings.events_queue, name, self._settings.poll_s)
 

@@ -17,7 +17,7 @@ from mlplatform.adapters.compute.hosts import MAX_HOSTS
 from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.errors import DataError, NotFoundError, PlatformError
 from mlplatform.ports.compute import Channel, JobSpec
-from mlplatform_tests.servers.sagemaker import images
+from mlplatform_tests.servers.sagemaker import events, images
 from mlplatform_tests.servers.sagemaker.account import REGION, Account
 from mlplatform_tests.servers.sagemaker.buckets import Buckets, key_of
 from mlplatform_tests.servers.sagemaker.logs import TRAINING, JobLogs
@@ -252,4 +252,14 @@ def _move(account: Account, name: str, secondary: str, *, status: str = "", reas
             seconds = max(1, round(now - job.get("TrainingStartTime", now)))
             job |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
 
-    account.records.change(KIND, name, change)
+    found = account.records.change(KIND, name, change)
+    events.send(account, events.TRAINING, found["TrainingJobArn"], _told(found))
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    """A job as its events describe it: times are milliseconds since 1970, as text."""
+    shown = {key: value for key, value in record.items() if key != "SecondaryStatusTransitions"}
+    for key in ("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTime"):
+        if key in shown:
+            shown[key] = str(int(shown[key] * 1000))
+    return shown
