@@ -22,6 +22,7 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlplatform.adapters.object_store.file_etag import CHUNK_BYTES, keep_etag, known_etag, settled_etag
+from mlplatform.adapters.object_store.folder_names import FolderNames, keys_between
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
 from mlplatform.adapters.object_store.source import opened
 from mlplatform.errors import ConflictError, DataError, NotFoundError, PermissionDeniedError, UnavailableError
@@ -53,6 +54,7 @@ class DirectoryObjectStore:
         self._real = self.root.resolve()
         self._settle_s = settle_s
         self._incoming = self.root / _INCOMING
+        self._names = FolderNames()
         with _mapped("", self.root):
             _make_folder(self._incoming)
             for left in self._incoming.iterdir():
@@ -145,7 +147,8 @@ class DirectoryObjectStore:
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         """Objects below `folder` ("" or ending in "/"); whole folders before `after` are not looked into."""
         with _mapped(folder, self.root):
-            for key in _entries(self.root / folder, folder, prefix, after):
+            names = self._names.of(f"{self._text}/{folder}")
+            for key in keys_between(names, folder, prefix, after):
                 if key.endswith("/"):
                     yield from self._walk(key, prefix, after)
                 elif info := self._find(key, f"{self._text}/{key}"):
@@ -163,35 +166,6 @@ class DirectoryObjectStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return None if settled is None else _info(key, settled[1], settled[0])
-
-
-def _entries(path: Path, folder: str, prefix: str, after: str) -> list[str]:
-    """Keys in one folder in key order; a folder's ends in "/", with which it takes its place among the files."""
-    keys = []
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                key = folder + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    key += "/"
-                    fits = key.startswith(prefix) or prefix.startswith(key)
-                    fits = fits and (key > after or after.startswith(key))
-                else:
-                    fits = key > after and key.startswith(prefix)
-                if fits and not entry.name.startswith(".") and _is_text(entry.name):
-                    keys.append(key)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    keys.sort()
-    return keys
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _info(key: str, stat: os.stat_result, etag: str) -> ObjectInfo:
