@@ -98,7 +98,8 @@ def train_candidate(
         "mlflow_run": trained.candidate.run_id,
         "mlflow": trained.candidate.run_url,
         "snapshot": snapshot.ref.id,
-        "peak_memory_mib": round(trained.peak_memory_mib, 1),
+        **({"peak_memory_mib": round(trained.peak_memory_mib, 1)} if trained.peak_memory_mib else {}),
+        **({} if trained.billable_s is None else {"billable_s": trained.billable_s}),
         **trained.metrics,
     }
     if trained.leaderboard:

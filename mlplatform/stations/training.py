@@ -51,6 +51,7 @@ class Trained:
     """A staged candidate, the job it came from, and the metrics of both.
 
     `leaderboard`: the models that the job chose from, best first, where its container says so (`evaluation.json`).
+    `billable_s`: seconds that are paid for, of all hosts together; None where nothing is.
     """
 
     candidate: Candidate
@@ -58,6 +59,7 @@ class Trained:
     metrics: dict[str, float]
     peak_memory_mib: float
     leaderboard: tuple[dict[str, Any], ...] = ()
+    billable_s: int | None = None
 
 
 class Training:
@@ -136,7 +138,12 @@ class Training:
             digest=manifest.digest,
         )
         return Trained(
-            candidate, result.name, metrics, result.peak_memory_mib, _leaderboard(result.model_dir, manifest)
+            candidate,
+            result.name,
+            metrics,
+            result.peak_memory_mib,
+            _leaderboard(result.model_dir, manifest),
+            None if result.billable_s is None else result.billable_s * job.hosts,
         )
 
     def _job(self, snapshot: FeatureSnapshot, plan: TrainingPlan, run_id: str) -> JobSpec:
