@@ -30,7 +30,7 @@ from mlplatform.serving.model_server import ModelServer
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from mlplatform.ports.endpoints import Endpoints, ServingDesk
+    from mlplatform.ports.endpoints import Endpoints, SelfServing, ServingDesk
     from mlplatform.ports.item_store import ItemStore
     from mlplatform.ports.runtimes import Runtimes
 
@@ -45,6 +45,7 @@ class GatewayPorts:
         packages: (model, digest) → directory of the model package.
         capture: folder of the capture spools.
         secret: name → secret; asked for `capture_mask_key` where an endpoint masks fields.
+        forward: who serves, where this gateway only passes calls on.
     """
 
     endpoints: Endpoints
@@ -54,6 +55,7 @@ class GatewayPorts:
     items: ItemStore
     capture: Path
     secret: Callable[[str], SecretStr]
+    forward: SelfServing | None = None
 
 
 class Gateway:
@@ -96,7 +98,14 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 def make_gateway(ports: GatewayPorts) -> Gateway:
     """The app of one worker; its lifespan loads the models, follows the records, and drains capture at the end."""
     capture = Capture(ports.capture, secret=ports.secret)
-    models = ModelServer(ports.desk, ports.runtimes, ports.packages, prepare=capture.prepare)
+    captures = ports.forward is None or not ports.forward.captures
+    models = ModelServer(
+        ports.desk,
+        ports.runtimes,
+        ports.packages,
+        prepare=capture.prepare if captures else None,
+        forward=ports.forward,
+    )
     keys = KeyRing(ApiKeys(ports.items))
     ready = asyncio.Event()
 
@@ -155,4 +164,4 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
             render_plugins=[DocsPage(), Schema(models)],
         ),
     )
-    return Gateway(Predict(models, keys, capture), rest)
+    return Gateway(Predict(models, keys, capture if captures else None), rest)

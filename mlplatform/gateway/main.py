@@ -81,16 +81,22 @@ def _socket(fd: int | None, host: str, port: int) -> socket.socket:
 def _ports(env: Mapping[str, str]) -> GatewayPorts:
     from mlplatform.gateway.app import GatewayPorts
     from mlplatform.platform import open_platform
-    from mlplatform.ports.endpoints import SelfServed
+    from mlplatform.ports.endpoints import SelfServed, SelfServing
 
     platform = open_platform(env)
-    if not isinstance(platform.endpoints, SelfServed):
+    endpoints, forward = platform.endpoints, None
+    if isinstance(endpoints, SelfServing):
+        forward, desk = endpoints, endpoints.follower()
+    elif isinstance(endpoints, SelfServed):
+        desk = endpoints.desk()
+    else:
         raise ProfileError(
             f"Profile '{platform.profile.name}' has endpoints that serve themselves; a gateway has nothing to do."
         )
     return GatewayPorts(
         endpoints=platform.endpoints,
-        desk=platform.endpoints.desk(),
+        desk=desk,
+        forward=forward,
         runtimes=platform.runtimes,
         packages=platform.tracking.package,
         items=platform.items,

@@ -84,14 +84,22 @@ class Predict:
         body = await _read_body(head, receive, served.max_body_bytes)
 
         rows = codec.decode(body, served.fields)
-        if served.threads is None:
-            predictions = served.model.predict_rows(rows)
+        if served.forwarded is not None:
+            answer = await served.forwarded.forward(rows, head.request_id or uuid7())
+            served, predictions, inference_id = (
+                served.told_as(answer.deployment),
+                answer.predictions,
+                answer.inference_id,
+            )
+            request_id = head.request_id or inference_id.rpartition(".")[2]
         else:
-            predictions = await served.threads.predict(rows)
-
-        uuid = uuid7() if head.request_id is None else named_uuid(head.request_id, body)
-        request_id = head.request_id or uuid
-        inference_id = served.id_prefix + uuid
+            if served.threads is None:
+                predictions = served.model.predict_rows(rows)
+            else:
+                predictions = await served.threads.predict(rows)
+            uuid = uuid7() if head.request_id is None else named_uuid(head.request_id, body)
+            request_id = head.request_id or uuid
+            inference_id = served.id_prefix + uuid
         envelope = {"inference_id": inference_id, "model": served.envelope}
         content = encoder.encode(served.spec.prediction, predictions, envelope)
         headers = [

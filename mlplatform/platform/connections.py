@@ -203,15 +203,31 @@ def tracking(connection: Connection, home: Home, addresses: Addresses, *, cache:
     return _choose(connection, {"mlflow": mlflow})
 
 
-def endpoints(connection: Connection, home: Home) -> Endpoints:
-    """`local`: served by this machine's gateway."""
+def endpoints(
+    connection: Connection,
+    home: Home,
+    items: Callable[[], ItemStore],
+    store: Callable[[], ObjectStore],
+    packages: Callable[[str, str], Path],
+) -> Endpoints:
+    """`local`: served by this machine's gateway; `sagemaker` (`SageMakerEndpointSettings`): by SageMaker.
+
+    `packages`: (model, digest) → directory of the package.
+    """
 
     def local() -> Endpoints:
         from mlplatform.adapters.endpoints.local import LocalEndpoints
 
         return LocalEndpoints(home.root / "endpoints")
 
-    return _choose(connection, {"local": local})
+    def sagemaker() -> Endpoints:
+        from mlplatform.adapters.endpoints.sagemaker import SageMakerEndpoints
+        from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
+
+        settings = SageMakerEndpointSettings.model_validate(connection.settings)
+        return SageMakerEndpoints(settings, items(), store(), packages)
+
+    return _choose(connection, {"local": local, "sagemaker": sagemaker})
 
 
 def notifications(connection: Connection, home: Home, items: ItemStore, secrets: Secrets) -> Notifications:

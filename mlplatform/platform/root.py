@@ -140,7 +140,14 @@ class Platform:
     def endpoints(self) -> Endpoints:
         from mlplatform.platform.connections import endpoints
 
-        return endpoints(self.profile.connection("endpoints", port="endpoints"), self.home)
+        connection = self.profile.connection("endpoints", port="endpoints")
+        return endpoints(
+            connection,
+            self.home,
+            lambda: self.items,
+            lambda: self.store,
+            lambda model, digest: self.tracking.package(model, digest),
+        )
 
     @cached_property
     def asset_events(self) -> AssetEvents:

@@ -138,7 +138,7 @@ class Invoked:
 
 
 @runtime_checkable
-class SelfServing(Protocol):
+class SelfServing(Endpoints, Protocol):
     """Endpoints that another service serves (SageMaker's): this platform's gateway passes calls on to them."""
 
     @property

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlplatform.core.features.fitted import read_transforms
+from mlplatform.core.packages.manifest import read_package
 from mlplatform.core.rollout import slot as slots
 from mlplatform.errors import ConflictError, NotFoundError, PlatformError, UnavailableError
 from mlplatform.ports.endpoints import Served
+from mlplatform.serving.forwarded_model import ForwardedModel
 from mlplatform.serving.served_model import ServedModel, endpoint_spec, example_row
 
 if TYPE_CHECKING:
-    from mlplatform.ports.endpoints import Deployment, ServingDesk
-    from mlplatform.ports.runtimes import Runtimes
+    from mlplatform.ports.endpoints import Deployment, SelfServing, ServingDesk
+    from mlplatform.ports.runtimes import LoadedModel, Runtimes
 
 POLL_S = 0.1
 RETRY_S = 1.0
@@ -32,7 +34,10 @@ Packages = Callable[[str, str], Path]
 
 
 class ModelServer:
-    """Loads, serves and drops generations; `prepare` is called with each before it serves (capture refuses here)."""
+    """Loads, serves and drops generations; `prepare` is called with each before it serves (capture refuses here).
+
+    With `forward` models are not loaded: that service holds them, and calls go there.
+    """
 
     def __init__(
         self,
@@ -41,11 +46,13 @@ class ModelServer:
         packages: Packages,
         *,
         prepare: Callable[[ServedModel], None] | None = None,
+        forward: SelfServing | None = None,
     ) -> None:
         self._desk = desk
         self._runtimes = runtimes
         self._packages = packages
         self._prepare = prepare
+        self._forward = forward
         self._slots: dict[str, slots.Slot] = {}
         self._deployments: dict[str, Deployment] = {}
         self._models: dict[str, ServedModel] = {}
@@ -162,10 +169,15 @@ class ModelServer:
     def _loaded(self, deployment: Deployment) -> ServedModel:
         package = self._packages(deployment.model, deployment.digest)
         spec = endpoint_spec(deployment)
-        untold = bool(spec.capture.mask or spec.capture.drop)
-        model = self._runtimes.load(package, digest=deployment.digest, masked=untold)
+        model: LoadedModel
+        if self._forward is not None:
+            model = ForwardedModel(deployment, read_package(package, digest=deployment.digest), self._forward)
+        else:
+            untold = bool(spec.capture.mask or spec.capture.drop)
+            model = self._runtimes.load(package, digest=deployment.digest, masked=untold)
         example = example_row(model.manifest.signature.inputs, read_transforms(package))
-        model.predict_rows([example])
+        if self._forward is None:
+            model.predict_rows([example])
         served = ServedModel(deployment, model, spec, example)
         if self._prepare is not None:
             self._prepare(served)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mlplatform.core.codecs import RequestFields
 from mlplatform.errors import StateError
+from mlplatform.serving.forwarded_model import ForwardedModel
 from mlplatform.serving.model_threads import ModelThreads
 from mlplatform.spec.endpoint import EndpointSpec
 
@@ -28,7 +29,8 @@ class ServedModel:
     """A loaded generation; immutable, so that a request that holds it is answered by it alone.
 
     `example` is a row that fits the signature, for the docs and to warm up; `identity` is what each captured line says of
-    the generation, as members of a JSON object. `threads` ask a model that another process holds; None = it is asked here.
+    the generation, as members of a JSON object. `threads` ask a model that another process holds; None = it is asked here. `forwarded`: the model, where another
+    service holds it.
     """
 
     deployment: Deployment
@@ -42,9 +44,11 @@ class ServedModel:
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
     max_body_bytes: int = field(init=False)
     threads: ModelThreads | None = field(init=False)
+    forwarded: ForwardedModel | None = field(init=False)
 
     def __post_init__(self) -> None:
         d, spec = self.deployment, self.spec
+        forwarded = self.model if isinstance(self.model, ForwardedModel) else None
         fixed: dict[str, Any] = {
             "fields": RequestFields(
                 self.manifest.signature.inputs, tuple(spec.keys), spec.max_rows, _untold(spec, self.manifest)
@@ -62,10 +66,17 @@ class ServedModel:
                 (b"x-amzn-invoked-production-variant", VARIANT.encode()),
             ),
             "max_body_bytes": spec.max_body_kib * 1024,
-            "threads": ModelThreads(self.model) if self.manifest.runtime == "process" else None,
+            "threads": ModelThreads(self.model) if self.manifest.runtime == "process" and not forwarded else None,
+            "forwarded": forwarded,
         }
         for name, value in fixed.items():
             object.__setattr__(self, name, value)
+
+    def told_as(self, deployment: Deployment) -> ServedModel:
+        """The same, as another generation of its endpoint: what an answer of that one is told and captured as."""
+        if deployment is self.deployment:
+            return self
+        return ServedModel(deployment, self.model, endpoint_spec(deployment), self.example)
 
     @property
     def name(self) -> str:

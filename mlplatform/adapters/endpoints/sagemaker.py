@@ -100,8 +100,9 @@ class SageMakerEndpoints:
         deadline, again, state = self._clock() + timeout_s, True, None
         while True:
             try:
+                # What had failed before is asked for again, and once.
                 state, asked = self._looked(endpoint, again=again)
-                again = again and not asked
+                again = False
                 if state.status == "InService" and state.live_generation >= generation:
                     self._settle(state)
                     return state
