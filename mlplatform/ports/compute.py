@@ -13,11 +13,20 @@ JobStatus = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 
 @dataclass(frozen=True)
 class Channel:
-    """An input channel: a local directory, or a prefix of the object store, laid under ``input/data/<name>``."""
+    """An input channel: a local directory, or a prefix of the object store, laid under ``input/data/<name>``.
+
+    `sharded`: whether each host gets a share of the objects only, and not all of them.
+    """
 
     name: str
     prefix: str
     content_type: str = "application/x-parquet"
+    sharded: bool = False
+
+    @property
+    def distribution(self) -> str:
+        """SageMaker's S3DataDistributionType."""
+        return "ShardedByS3Key" if self.sharded else "FullyReplicated"
 
 
 @dataclass(frozen=True)

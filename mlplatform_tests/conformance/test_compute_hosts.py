@@ -20,7 +20,7 @@ from mlplatform.adapters.compute.subprocess import SubprocessCompute
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.errors import JobError, SpecError, TimedOutError
-from mlplatform.ports.compute import Compute, JobSpec
+from mlplatform.ports.compute import Channel, Compute, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform_tests.conformance.computes import (
     archive_of,
@@ -151,6 +151,16 @@ def test_each_host_has_a_tree_of_its_own_and_knows_all(compute: Compute, store: 
     described = compute.describe("job-1")
     assert described["ResourceConfig"]["InstanceCount"] == 2
     assert [host["ExitCode"] for host in on_this_machine(tmp_path, "job-1")["Hosts"].values()] == [0, 0]
+
+
+def test_a_sharded_channel_s_objects_are_each_on_one_host(compute: Compute, store: ObjectStore) -> None:
+    for number in range(3):
+        store.put(f"unload/many/part-{number}.csv", b"1,2\n")
+    compute.run(_pair("tells", channels=(Channel("train", "unload/many/", sharded=True),)))
+    with archive_of(store, "models/job-1/output/output.tar.gz") as archive:
+        members = [archive.extractfile(f"data/{path}seen.json") for path in ("", "algo-2/")]
+        seen = [json.loads(member.read()) for member in members if member is not None]
+    assert [found["train"] for found in seen] == [["part-0.csv", "part-2.csv"], ["part-1.csv"]]
 
 
 def test_the_host_that_failed_first_is_named_with_its_last_words(compute: Compute, tmp_path: Path) -> None:

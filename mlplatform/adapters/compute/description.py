@@ -34,7 +34,7 @@ def first_description(job: JobSpec, runner: ProcessId) -> dict[str, Any]:
                 "ContentType": c.content_type,
                 "DataSource": {
                     "S3DataSource": {
-                        "S3DataType": "S3Prefix", "S3Uri": c.prefix, "S3DataDistributionType": "FullyReplicated"
+                        "S3DataType": "S3Prefix", "S3Uri": c.prefix, "S3DataDistributionType": c.distribution
                     }
                 },
             }

@@ -77,7 +77,7 @@ class HostTree:
             c.name: {
                 "ContentType": c.content_type,
                 "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
+                "S3DistributionType": c.distribution,
                 "RecordWrapperType": "None",
             }
             for c in job.channels
@@ -93,25 +93,29 @@ class HostTree:
         for name, content in documents.items():
             (self.config / f"{name}.json").write_text(json.dumps(content, sort_keys=True), "utf-8")
 
-    def lay(self, channel: Channel, store: ObjectStore) -> int:
-        """Copy the channel's objects under the tree; returns how many. Raises DataError where there is none.
+    def lay(self, channel: Channel, store: ObjectStore, hosts: Sequence[str]) -> int:
+        """Copy the channel's objects under the tree, or this host's share of them; returns how many there are in all.
 
         Copies, not links: a job may write where it reads, and an object may be replaced while it runs.
+
+        Raises:
+            DataError: there is none.
         """
         target = self.channel(channel.name)
         target.mkdir(parents=True, exist_ok=True)
+        mine, shares = (hosts.index(self.name), len(hosts)) if channel.sharded else (0, 1)
         count = 0
         if channel.prefix.startswith("/"):
-            for path in sorted(p for p in Path(channel.prefix).rglob("*") if p.is_file()):
-                _copy_file(path, target / path.relative_to(channel.prefix))
-                count += 1
+            for count, path in enumerate(sorted(p for p in Path(channel.prefix).rglob("*") if p.is_file()), 1):
+                if (count - 1) % shares == mine:
+                    _copy_file(path, target / path.relative_to(channel.prefix))
         else:
-            for info in store.list(channel.prefix):
-                destination = target / info.key.removeprefix(channel.prefix)
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                with store.open(info.key) as source, destination.open("wb") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-                count += 1
+            for count, info in enumerate(store.list(channel.prefix), 1):
+                if (count - 1) % shares == mine:
+                    destination = target / info.key.removeprefix(channel.prefix)
+                    destination.parent.mkdir(parents=True, exist_ok=True)
+                    with store.open(info.key) as source, destination.open("wb") as file:
+                        shutil.copyfileobj(source, file, 1 << 20)
         if count == 0:
             raise DataError(
                 f"Channel '{channel.name}' is empty: there is nothing under '{channel.prefix}'.",

@@ -94,7 +94,7 @@ def _channel(channel: Channel, url: Callable[[str], str]) -> dict[str, Any]:
     source = {
         "S3DataType": "S3Prefix",
         "S3Uri": url(channel.prefix),
-        "S3DataDistributionType": "FullyReplicated",
+        "S3DataDistributionType": channel.distribution,
     }
     return {
         "ChannelName": channel.name,

@@ -163,7 +163,7 @@ class SubprocessCompute:
             for host in trees:
                 host.write_config(job, [t.name for t in trees])
                 for channel in job.channels:
-                    host.lay(channel, self._store)
+                    host.lay(channel, self._store, [t.name for t in trees])
                 if job.checkpoint_prefix:
                     kept.restore(host.checkpoints)
             program = self._programs.program(job.container, container, tree, say)

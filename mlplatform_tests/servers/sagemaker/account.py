@@ -51,6 +51,15 @@ class Account:
     def arn(self, kind: str, name: str) -> str:
         return f"arn:aws:sagemaker:{REGION}:{NUMBER}:{kind}/{name}"
 
+    @property
+    def role_variables(self) -> dict[str, str]:
+        """How a job's processes come by the credentials of their role, and where AWS is."""
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/_role/{self.key}",
+            "AWS_ENDPOINT_URL": self.environment["AWS_ENDPOINT_URL"],
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
     def client(self, service: str) -> Any:
         """boto3's client of another service of this account (S3, EventBridge, CloudWatch Logs …)."""
         return _client(service, tuple(sorted(self.environment.items())))

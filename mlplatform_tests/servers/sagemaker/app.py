@@ -17,6 +17,7 @@ from mlplatform_tests.servers.sagemaker.account import Account
 from mlplatform_tests.servers.sagemaker.operations import CONTROL, RESUME, RUNTIME
 
 ADMIN = "/_admin/"
+ROLE = "/_role/"
 
 
 class App(ThreadingHTTPServer):
@@ -88,6 +89,12 @@ class Handler(BaseHTTPRequestHandler):
                 self._say(*answered_rest(request, self.server.done(request)))
             except AwsRefusedError as error:
                 self._say(*refused_rest(error))
+
+    def do_GET(self) -> None:
+        """Credentials of the role of an account's jobs, as containers on AWS ask for them."""
+        key = self.path.removeprefix(ROLE)
+        found = {"AccessKeyId": key, "SecretAccessKey": "test", "Token": "role", "Expiration": "2100-01-01T00:00:00Z"}
+        self._say(200, {"Content-Type": "application/json"}, json.dumps(found).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing: who wants to know what was asked reads `calls`."""

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
 from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
+from mlplatform_tests.servers.sagemaker.account import REGION, Account
 
 SCHEME = "s3://"
 
@@ -16,6 +17,12 @@ SCHEME = "s3://"
 def key_of(uri: str) -> str:
     """The key of ``s3://bucket/key`` here."""
     return uri.removeprefix(SCHEME)
+
+
+def buckets_of(account: Account) -> Buckets:
+    """The account's S3."""
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    return Buckets({"endpoint_url": account.environment["AWS_ENDPOINT_URL"], "region_name": REGION, **keys})
 
 
 class Buckets:

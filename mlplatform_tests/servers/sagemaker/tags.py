@@ -8,7 +8,7 @@ from typing import Any
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.sagemaker import training
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
-from mlplatform_tests.servers.sagemaker.training_run import KIND as TRAINING_JOB
+from mlplatform_tests.servers.sagemaker.training_state import KIND as TRAINING_JOB
 
 _SEARCHED: Mapping[str, tuple[str, Callable[[Account, dict[str, Any]], dict[str, Any]], str]] = {
     "TrainingJob": (TRAINING_JOB, training.describe, "TrainingJobName")

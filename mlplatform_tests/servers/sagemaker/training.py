@@ -10,7 +10,7 @@ from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.sagemaker import training_run
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 from mlplatform_tests.servers.sagemaker.listing import page
-from mlplatform_tests.servers.sagemaker.training_run import ENDED, KIND
+from mlplatform_tests.servers.sagemaker.training_state import ENDED, KIND
 
 _SUMMARY = (
     "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
