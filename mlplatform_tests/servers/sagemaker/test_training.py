@@ -173,10 +173,10 @@ def test_a_spot_job_that_loses_its_machine_goes_on_from_its_checkpoints(
         at = pathlib.Path(json.load(open(os.environ["SM_INPUT_CONFIG_DIR"] + "/checkpointconfig.json"))["LocalPath"])
         if not (at / "first").exists():
             (at / "first").write_text("1")
+            print("written", flush=True)
             time.sleep(600)
         print("goes on")
     """
-    sagemaker_account.expect("interruption")
     made = request(
         image(tmp_path, "spots", textwrap.dedent(program)),
         bucket,
@@ -185,6 +185,8 @@ def test_a_spot_job_that_loses_its_machine_goes_on_from_its_checkpoints(
         CheckpointConfig={"S3Uri": f"s3://{bucket}/kept"},
     )
     client.create_training_job(**made)
+    wait_for(lambda: "written" in log_of(tmp_path))
+    sagemaker_account.expect("interruption")
     found = ended(client)
     assert found["TrainingJobStatus"] == "Completed"
     steps = [step["Status"] for step in found["SecondaryStatusTransitions"]]
