@@ -57,6 +57,7 @@ ALL = (
         Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n)
         for n in ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
     ),
+    Benchmark("arrivals", "benchmarks.arrivals.bench", "tick", 4),
     Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
     Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),

@@ -40,7 +40,7 @@ class Prefix:
         self.prefix = prefix
         self._settled: set[str] = set()
         self._told: dict[str, str] = {}
-        self._page: tuple[Round, str] | None = None
+        self._page: tuple[Round, str, set[str]] | None = None
         self._was_due = False
         self._sources = sources
         self._inner = inner
@@ -85,23 +85,26 @@ class Prefix:
                 self._told[hint.name] = key
         found = inbox.round(f"{consumer}:{self.prefix}")
         if inbox.is_due(found):
-            last, seen = "", 0
+            last, seen = "", set[str]()
             for arrival in self._walk(store, found.after, None):
-                if arrival.info.key not in there:
+                last = arrival.info.key
+                seen.add(last)
+                if last not in there:
                     yield arrival
-                last, seen = arrival.info.key, seen + 1
-                if seen == page:
+                if len(seen) == page:
                     break
-            self._page = found, last if seen == page else ""
+            self._page = found, last if len(seen) == page else "", seen
 
     def settle(self, inbox: Inbox, *, consumer: str, due: set[str]) -> None:
         """After all of `noticed` was looked at: what is not among the keys `due` needs no second look."""
         self._settled |= {name for name, key in self._told.items() if key not in due}
-        if self._page is not None and not due:
-            found, last = self._page
-            # A page in which something was due is looked at again; its last look finds nothing.
-            inbox.advance(f"{consumer}:{self.prefix}", found, after=last, busy=self._was_due)
-        self._was_due = bool(due)
+        if self._page is not None:
+            found, last, seen = self._page
+            is_due = not due.isdisjoint(seen)
+            if not is_due:
+                # A page in which something was due is looked at again; its last look finds nothing.
+                inbox.advance(f"{consumer}:{self.prefix}", found, after=last, busy=self._was_due)
+            self._was_due = is_due
 
     def _walk(self, store: ObjectStore, after: str, upto: str | None) -> Iterator[Arrival]:
         while True:
