@@ -36,8 +36,12 @@ class SageMakerPlace:
     bucket: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex}")
 
     @cached_property
+    def s3(self) -> Any:
+        return boto3.client("s3", **self.ministack.client_options)
+
+    @cached_property
     def store(self) -> S3ObjectStore:
-        boto3.client("s3", **self.ministack.client_options).create_bucket(Bucket=self.bucket)
+        self.s3.create_bucket(Bucket=self.bucket)
         return S3ObjectStore(self.bucket, "lake", client_options=self.ministack.client_options)
 
     @cached_property
@@ -46,7 +50,7 @@ class SageMakerPlace:
 
     def open(self, **settings: Any) -> SageMakerEndpoints:
         """The adapter, as another process would open it; it looks often."""
-        quick = {"poll_s": 0.05, "follow_s": 1e-6, "region": "us-east-1", "image": f"{IMAGES}/serve:1"}
+        quick = {"poll_s": 0.05, "follow_s": 1e-6, "image": f"{IMAGES}/serve:1"}
         return SageMakerEndpoints(
             SageMakerEndpointSettings.model_validate({"role_arn": ROLE, **quick, **settings}),
             SqliteItemStore(self.root / "items.sqlite"),
