@@ -127,7 +127,13 @@ def _staying(stations: SystemStations, subject: Subject) -> Iterator[Place]:
         if table.existing and any(c.name == subject.column for c in table.columns):
             yield Place(f"table {table.existing}", 0, "rows", "others load it, and it is only read")
     for stream in stations.spec.all(StreamSpec):
-        why = f"records stay on the stream for {stream.retention_h:g} hours; one not delivered yet still arrives"
+        ours = stations.stream(stream.name).capabilities.trims
+        kept = (
+            f"{stream.retention_h:g} hours"
+            if ours
+            else f"the service's own retention ({stream.retention_h:g} hours, if made here)"
+        )
+        why = f"records stay on the stream for {kept}; one not delivered yet stays until it is, and still arrives"
         yield Place(f"stream {stream.name}", 0, "records", why)
     yield Place("models", 0, "versions", "what a model learned stays in it until it is trained anew")
     why = "held-out rows with their predictions stay, without columns that are personal"

@@ -63,7 +63,8 @@ def _steps(stations: SystemStations, now: datetime) -> Iterator[Callable[[], obj
 
 
 def _trim(stations: SystemStations, stream: str, now: datetime) -> None:
-    stations.stream(stream).trim(now=now)
+    delivered = {waiting.shard: waiting.last for waiting in stations.delivery(stream).pending()}
+    stations.stream(stream).trim(now=now, delivered=delivered)
 
 
 def _expire_rows(stations: SystemStations, table: str, now: datetime) -> None:

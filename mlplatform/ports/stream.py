@@ -6,7 +6,7 @@ says how they look and what they are called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -106,6 +106,10 @@ class Stream(Protocol):
         """
         ...
 
-    def trim(self, *, now: datetime) -> int:
-        """Remove what is older than the retention; how many records went, 0 where the stream trims by itself."""
+    def trim(self, *, now: datetime, delivered: Mapping[str, str] | None = None) -> int:
+        """Remove what is older than the retention; how many records went, 0 where the stream trims by itself.
+
+        `delivered`: by shard the sequence up to which records are safe elsewhere; what lies behind it stays, however old.
+        A shard that is not named is trimmed by age alone.
+        """
         ...

@@ -29,5 +29,9 @@ class StreamSpec(StationSpec):
 
     partition_key: str = Field(description="The record's field whose value chooses the shard.")
     shards: int = Field(default=1, ge=1, le=256, description="Parts that are each in order; a key's records share one.")
-    retention_h: float = Field(default=168, gt=0, description="Hours a record can be read again.")
+    retention_h: float = Field(
+        default=168,
+        gt=0,
+        description="Hours a record can be read again; one that is not delivered yet stays longer, where the stream allows it.",
+    )
     delivery: DeliverySpec

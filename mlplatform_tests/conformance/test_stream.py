@@ -226,6 +226,20 @@ def test_reader_behind_retention_is_told_how_many_are_gone(make_stream: MakeStre
     assert [r.data for r in stream.read(state.shard, after=tenth)] == [b"10", b"11", b"12", b"13", b"14"]
 
 
+def test_what_is_not_delivered_stays_however_old(make_stream: MakeStream, clock: Clock) -> None:
+    stream = make_stream(shards=1)
+    if not stream.capabilities.trims:
+        pytest.skip("the service trims by age alone")
+    stream.put(records(10))
+    [state] = stream.shards()
+    third = stream.read(state.shard)[2].sequence
+    clock.now += timedelta(hours=30)
+    assert stream.trim(now=clock.now, delivered={state.shard: ""}) == 0
+    assert stream.trim(now=clock.now, delivered={state.shard: third}) == 3
+    assert [r.data for r in stream.read(state.shard)] == [b"%d" % n for n in range(3, 10)]
+    assert stream.trim(now=clock.now, delivered={state.shard: state.newest}) == 7
+
+
 def test_sequences_are_not_used_again_after_all_was_trimmed(make_stream: MakeStream, clock: Clock) -> None:
     stream = make_stream(shards=1)
     stream.put(records(10))

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,8 +74,9 @@ class SqliteStream:
             raise NotFoundError(f"Stream '{self.name}' has no shard '{shard}'; it has: {', '.join(known)}.")
         return self._shard(shard).read(after, limit)
 
-    def trim(self, *, now: datetime) -> int:
-        return sum(self._shard(state.shard).trim(now - self._retention, now) for state in self.shards())
+    def trim(self, *, now: datetime, delivered: Mapping[str, str] | None = None) -> int:
+        safe, before = delivered or {}, now - self._retention
+        return sum(self._shard(s.shard).trim(before, now, safe.get(s.shard, s.newest)) for s in self.shards())
 
     def close(self) -> None:
         """Close the files; the stream opens them again when it is used."""

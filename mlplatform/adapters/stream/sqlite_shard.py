@@ -78,18 +78,21 @@ class SqliteShard:
                 self._check_position(position, oldest, newest)
             return self._read(connection, position, limit)
 
-    def trim(self, before: datetime, now: datetime) -> int:
-        """Remove records that arrived earlier than `before`, some thousands in a transaction; how many.
+    def trim(self, before: datetime, now: datetime, upto: str) -> int:
+        """Remove records up to `upto` that arrived earlier than `before`, some thousands in a transaction; how many.
 
         One that was brought back arrived when it did at first, where that is not later than `now`: else a clock that is set
         back for a moment would take the rest of its time.
         """
+        last = self._number(upto)
         bound_us, now_us = ((at - _EPOCH) // _MICROSECOND for at in (before, now))
         gone = 0
         while self._file.path.exists():
             with self._file.transaction(write=True) as connection:
                 oldest, newest = _ends(connection)
-                keep = _first_at(connection, bound_us, oldest, min(newest + 1, oldest + TRIM_RECORDS))
+                keep = _first_at(
+                    connection, bound_us, oldest, max(oldest, min(newest + 1, last + 1, oldest + TRIM_RECORDS))
+                )
                 keep = _first_fresh(connection, bound_us, now_us, keep)
                 connection.execute("DELETE FROM records WHERE sequence < ?", (keep,))
                 if _knows_first(connection):
