@@ -112,7 +112,7 @@ class KinesisStream:
             raise NotFoundError(f"Stream '{self.name}' has no shard '{shard}'; it has: {', '.join(self._shards)}.")
         return found.read(after, limit)
 
-    def trim(self, *, now: datetime) -> int:  # noqa: ARG002
+    def trim(self, *, now: datetime, delivered: Mapping[str, str] | None = None) -> int:  # noqa: ARG002
         return 0
 
     def close(self) -> None:
