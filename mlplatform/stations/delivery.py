@@ -35,8 +35,8 @@ from mlplatform.errors import ConflictError, NotFoundError, PlatformError, State
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.stream import ShardState, StoredRecord, Stream
 from mlplatform.spec.stream import StreamSpec
+from mlplatform.spec.transformation import load_transformation
 from mlplatform.stations.landing_positions import LandingPositions
-from mlplatform.stations.transformation import load_transformation
 
 _PAGE = 1000
 
