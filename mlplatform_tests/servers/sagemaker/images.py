@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,21 @@ def made_container(
     written = json.dumps([*command, *arguments])
     (folder / "Dockerfile").write_text(f"FROM made\nLABEL mlplatform.distributed=true\nENTRYPOINT {written}\n")
     return root, job
+
+
+def command_of(account: Account, image: str, entrypoint: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:
+    """The folder an image's program runs in, and the command: `entrypoint` where that is given. Its ``python`` is the image's."""
+    name = container_name(image)
+    if name in _SCRIPTS_ONLY:
+        folder, own = account.folder, (sys.executable,)
+    else:
+        found = find_container(name, account.containers)
+        folder, own = found.folder, found.command
+    if not entrypoint:
+        return folder, own
+    python = own[0] if "python" in Path(own[0]).name else sys.executable
+    first = python if entrypoint[0] in ("python", "python3") else entrypoint[0]
+    return folder, (first, *entrypoint[1:])
 
 
 def _unpack(store: Buckets, uri: str, folder: Path) -> None:

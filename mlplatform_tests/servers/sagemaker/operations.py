@@ -10,6 +10,7 @@ from mlplatform_tests.servers.sagemaker import (
     endpoints,
     invocations,
     models,
+    processing,
     tags,
     training,
 )
@@ -17,6 +18,7 @@ from mlplatform_tests.servers.sagemaker.account import Account, Operation
 
 CONTROL: Mapping[str, Operation] = {
     **training.OPERATIONS,
+    **processing.OPERATIONS,
     **tags.OPERATIONS,
     **models.OPERATIONS,
     **endpoint_configs.OPERATIONS,
@@ -25,5 +27,5 @@ CONTROL: Mapping[str, Operation] = {
 """Of the service ``sagemaker``."""
 RUNTIME: Mapping[str, Operation] = invocations.OPERATIONS
 """Of the service ``sagemaker-runtime``."""
-RESUME: tuple[Callable[[Account], None], ...] = (training.resume, endpoint_life.resume)
+RESUME: tuple[Callable[[Account], None], ...] = (training.resume, processing.resume, endpoint_life.resume)
 """Called for each account when it is opened: settles what a stand-in that was killed left half-way."""
