@@ -13,6 +13,7 @@ from mlplatform.errors import NotFoundError
 from mlplatform.platform.code_version import code_version
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
+from mlplatform.ports.endpoints import SelfServing
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.table import TableSpec
@@ -143,9 +144,12 @@ def release(stations: SystemStations, endpoint: str, *, run_id: str, request: st
     newest = _to_serve(stations, endpoint, rollout.model, run_id)
     reason = f"refresh, asked for by {request}" if request else "refresh"
     deployment = rollout.deploy(newest.version, reason, run_id)
-    state = stations.platform.endpoints.state(rollout.name)
-    if state.workers:
-        state = stations.platform.endpoints.wait(rollout.name, deployment.generation, timeout_s=LIVE_S)
+    endpoints = stations.platform.endpoints
+    state = endpoints.state(rollout.name)
+    if isinstance(endpoints, SelfServing):
+        state = endpoints.wait(rollout.name, deployment.generation, timeout_s=endpoints.live_s)
+    elif state.workers:
+        state = endpoints.wait(rollout.name, deployment.generation, timeout_s=LIVE_S)
     if request:
         retrain_of(stations, request).finished(request, "done", message=f"generation {deployment.generation}")
     for notify in stations.notifies():

@@ -145,11 +145,11 @@ class SystemStations(DataStations):
         )
 
     def capture(self, endpoint: str) -> Capture:
-        """Moves what an endpoint's workers spooled to landing objects."""
-        from mlplatform.stations.capture import Capture
+        """Moves what was captured of an endpoint to landing objects."""
+        from mlplatform.platform.captures import capture_of
 
         spec, p = self.spec.get(EndpointSpec, endpoint), self.platform
-        return self._once("capture", endpoint, lambda: Capture(p.store, p.home.capture, spec, system=self.spec.name))
+        return self._once("capture", endpoint, lambda: capture_of(p, self.spec.name, spec))
 
     def capture_ingest(self, endpoint: str) -> Ingest:
         """Loads an endpoint's captured predictions into their table."""

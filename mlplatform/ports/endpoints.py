@@ -151,6 +151,10 @@ class SelfServing(Endpoints, Protocol):
         """Whether the service captures calls; else the gateway does."""
         ...
 
+    def captured_prefix(self, endpoint: str) -> str:
+        """Where in the object store it lays what it captured of an endpoint, as JSON lines in SageMaker's format."""
+        ...
+
     def follower(self) -> ServingDesk:
         """A desk that shows what is live, and listens to nothing that is said to it."""
         ...

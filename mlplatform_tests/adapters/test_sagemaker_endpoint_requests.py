@@ -36,7 +36,7 @@ def settings(**more: Any) -> SageMakerEndpointSettings:
 
 def planned(**more: Any) -> Plan:
     """The plan under settings, each of whose requests SageMaker takes."""
-    found = plan(DEPLOYMENT, ARTIFACT, settings(**more))
+    found = plan(DEPLOYMENT, ARTIFACT, "s3://lake/_captured", settings(**more))
     for operation, request in (
         ("CreateModel", found.model),
         ("CreateEndpointConfig", found.config),
@@ -89,7 +89,7 @@ def test_all_that_can_be_asked() -> None:
         sizes={"stock_prices/prices": {"instance_type": "ml.c5.xlarge", "instance_count": 2}},
         scaling={"minimum": 2, "maximum": 8, "calls_per_minute": 600},
         traffic={"type": "CANARY", "step_percent": 5, "wait_s": 60, "keep_old_s": 30, "alarms": ["too-many-5xx"]},
-        capture={"prefix": "s3://lake/captured", "percent": 50},
+        capture={"percent": 50},
         asynchronous={
             "output": "s3://lake/answers",
             "failures": "s3://lake/failures",
@@ -111,7 +111,7 @@ def test_all_that_can_be_asked() -> None:
     assert found.config["DataCaptureConfig"] == {
         "EnableCapture": True,
         "InitialSamplingPercentage": 50,
-        "DestinationS3Uri": "s3://lake/captured",
+        "DestinationS3Uri": "s3://lake/_captured",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
         "KmsKeyId": "key-1",

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_it_serves_itself(place: SageMakerPlace) -> None:
     assert isinstance(endpoints, SelfServing)
     assert not isinstance(endpoints, SelfServed)
     assert (endpoints.live_s, endpoints.captures) == (3600, False)
-    assert place.open(capture={"prefix": "s3://bucket/captured"}).captures
+    assert place.open(capture={}).captures
 
 
 def test_generations_come_into_service_one_after_the_other(place: SageMakerPlace, digest: str) -> None:
@@ -321,6 +322,14 @@ def test_what_a_call_meets_is_told_to_its_caller(place: SageMakerPlace, digest: 
     assert asked(place.open())[0] == 1
     first, second = (json.loads(endpoints.invoke(NAME, BODY, request_id=i * 100).body) for i in ("a", "a"))
     assert first == second
+
+
+def test_what_sagemaker_would_capture_unmasked_is_refused(place: SageMakerPlace, digest: str) -> None:
+    settings = spec(capture={"mask": ["ticker_symbol"], "drop": ["change"]}).model_dump(mode="json")
+    endpoints = place.open(capture={})
+    with pytest.raises(ProfileError, match="masks or drops ticker_symbol, change in what is captured"):
+        endpoints.deploy(replace(deployment(1, digest), settings=settings))
+    assert endpoints.desired(NAME) is None
 
 
 def test_an_object_store_that_sagemaker_cannot_read_is_refused(place: SageMakerPlace, digest: str) -> None:

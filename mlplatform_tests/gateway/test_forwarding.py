@@ -149,8 +149,7 @@ def test_an_endpoint_that_is_being_made_is_told_as_that(place: SageMakerPlace, p
 
 @pytest.mark.slow
 def test_what_sagemaker_captures_the_gateway_does_not(place: SageMakerPlace, packages: dict[str, Path]) -> None:
-    assert place.store  # makes the bucket
-    endpoints = opened(place, capture={"prefix": f"s3://{place.bucket}/captured"})
+    endpoints = opened(place, capture={})
     deploy(endpoints, 1, min(packages), public=True)
     endpoints.wait(NAME, 1, timeout_s=60)
     with forwarding(place, endpoints) as url, httpx.Client(base_url=url, timeout=60) as client:
@@ -159,7 +158,7 @@ def test_what_sagemaker_captures_the_gateway_does_not(place: SageMakerPlace, pac
     listed: list[Any] = []
 
     def there() -> bool:
-        listed[:] = s3.list_objects_v2(Bucket=place.bucket, Prefix="captured/").get("Contents", [])
+        listed[:] = s3.list_objects_v2(Bucket=place.bucket, Prefix="lake/_captured/").get("Contents", [])
         return bool(listed)
 
     until(there)

@@ -24,7 +24,7 @@ from mlplatform.adapters.endpoints.sagemaker_records import DeploymentRecords, P
 from mlplatform.adapters.endpoints.sagemaker_requests import Plan, plan
 from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
 from mlplatform.adapters.endpoints.sagemaker_state import CHANGING, found_of, has_failed, state_of
-from mlplatform.errors import JobError, NotFoundError, TimedOutError, TransientError
+from mlplatform.errors import JobError, NotFoundError, ProfileError, TimedOutError, TransientError
 from mlplatform.ports.endpoints import Deployment, EndpointState, Invoked
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.object_store import ObjectStore
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 KEPT_GENERATIONS = 3
 """So many models and configurations stay when another generation is live; the records of all do."""
+
+CAPTURED = "_captured"
+"""Where in the object store SageMaker lays what it captures, until it is drained."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,11 @@ class SageMakerEndpoints:
     def captures(self) -> bool:
         return self.settings.capture is not None
 
+    def captured_prefix(self, endpoint: str) -> str:
+        return f"{CAPTURED}/{endpoint_name(self.settings.name_prefix, checked(endpoint))}/"
+
     def deploy(self, deployment: Deployment) -> None:
+        self._check_masks(deployment)
         self.records.add(deployment)
         try:
             self._advance(deployment, again=False)
@@ -150,8 +157,19 @@ class SageMakerEndpoints:
             self._invoker = SageMakerInvoker(self.settings, self._options)
         return self._invoker.invoke(endpoint, body, request_id=request_id)
 
+    def _check_masks(self, deployment: Deployment) -> None:
+        capture = deployment.settings.get("capture", {})
+        hidden = [*capture.get("mask", ()), *capture.get("drop", ())]
+        if self.captures and hidden:
+            raise ProfileError(
+                f"SageMaker captures calls as they are, and endpoint '{deployment.endpoint}' masks or drops "
+                f"{', '.join(hidden)} in what is captured.",
+                next_step="Take 'capture' out of the connection's settings: then the gateway captures, and masks.",
+            )
+
     def _plan(self, deployment: Deployment) -> Plan:
-        return plan(deployment, artifact_url(self._store, deployment.digest), self.settings)
+        artifact, captured = artifact_url(self._store, deployment.digest), self._store.url(CAPTURED)
+        return plan(deployment, artifact, captured, self.settings)
 
     def _looked(self, endpoint: str, *, again: bool) -> tuple[EndpointState, bool]:
         """The state after what is still to be asked for was; and whether something was. `again`: also what failed before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,12 @@ class Plan:
     update: Request
 
 
-def plan(deployment: Deployment, artifact: str, settings: SageMakerEndpointSettings) -> Plan:
-    """`artifact`: the package's ``s3://…/model.tar.gz``."""
+def plan(deployment: Deployment, artifact: str, captured: str, settings: SageMakerEndpointSettings) -> Plan:
+    """`artifact`: the package's ``s3://…/model.tar.gz``; `captured`: the ``s3://`` place of what SageMaker captures."""
     name = endpoint_name(settings.name_prefix, deployment.endpoint)
     model = _model(deployment, artifact, settings)
     model = {"ModelName": part_name(name, deployment.generation, model), **model}
-    config = _config(deployment, model["ModelName"], settings)
+    config = _config(deployment, model["ModelName"], captured, settings)
     config = {"EndpointConfigName": part_name(name, deployment.generation, config), **config}
     both = {"EndpointName": name, "EndpointConfigName": config["EndpointConfigName"]}
     create = {**both, "Tags": _tags(deployment.endpoint, settings)}
@@ -58,7 +59,7 @@ def _model(deployment: Deployment, artifact: str, settings: SageMakerEndpointSet
     return request
 
 
-def _config(deployment: Deployment, model: str, settings: SageMakerEndpointSettings) -> Request:
+def _config(deployment: Deployment, model: str, captured: str, settings: SageMakerEndpointSettings) -> Request:
     size = settings.size_of(deployment.endpoint)
     request: Request = {
         "ProductionVariants": [
@@ -74,11 +75,12 @@ def _config(deployment: Deployment, model: str, settings: SageMakerEndpointSetti
         ],
         "Tags": _tags(deployment.endpoint, settings),
     }
-    if settings.capture is not None:
+    percent = _captured_percent(deployment, settings)
+    if percent:
         request["DataCaptureConfig"] = {
             "EnableCapture": True,
-            "InitialSamplingPercentage": settings.capture.percent,
-            "DestinationS3Uri": settings.capture.prefix,
+            "InitialSamplingPercentage": percent,
+            "DestinationS3Uri": captured,
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             # What is not named here is captured as base64.
             "CaptureContentTypeHeader": {
@@ -92,6 +94,14 @@ def _config(deployment: Deployment, model: str, settings: SageMakerEndpointSetti
     if settings.kms_key is not None:
         request["KmsKeyId"] = settings.kms_key
     return request
+
+
+def _captured_percent(deployment: Deployment, settings: SageMakerEndpointSettings) -> int:
+    """Share of calls that SageMaker captures: of the endpoint's own sample, the settings' part."""
+    if settings.capture is None:
+        return 0
+    sample = float(deployment.settings.get("capture", {}).get("sample", 1.0))
+    return math.ceil(sample * settings.capture.percent)
 
 
 def _asynchronous(wanted: AsyncCalls, kms_key: str | None) -> Request:

@@ -65,9 +65,8 @@ class AsyncCalls(Part):
 
 
 class SageMakerCapture(Part):
-    """SageMaker's own data capture, in the place of the gateway's."""
+    """SageMaker's own data capture, in the place of the gateway's: also of calls that do not come through the gateway."""
 
-    prefix: S3Prefix = Field(description="Where SageMaker lays the files.")
     percent: int = Field(default=100, ge=1, le=100, description="Of calls captured.")
 
 
