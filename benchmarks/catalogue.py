@@ -50,6 +50,7 @@ ALL = (
     Benchmark("drift.evidently", _DRIFT, "evidently", 7),
     Benchmark("start.import", _START, "imports", 0.5),
     Benchmark("start.definitions", _START, "definitions", 1),
+    Benchmark("start.rehearsal", _START, "rehearsal", 1),
     Benchmark("refresh.freshness", _FRESH, "freshness", 2.5),
     Benchmark("refresh.week", "benchmarks.freshness.week", "week", 2),
     Benchmark("refresh.overhead.s1", "benchmarks.overhead.bench", "s1", 3.5),

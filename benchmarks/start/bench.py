@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -75,6 +76,26 @@ def definitions(options: Options) -> list[Row]:
             "start.definitions.modules", "Modules loaded by then", "modules", *series(pairs, "modules"), peer_name=name
         ),
     ]
+
+
+def rehearsal(options: Options) -> list[Row]:
+    """Row ``start.rehearsal``: `mlplatform test` of the shipped system, as a user's own CI runs it."""
+    scratch = options.folder("start-rehearsal")
+    env = environment(scratch, scratch / "home") | {"MLPLATFORM_DEFS": str(ROOT / "mlplatform" / "defs")}
+    command = [sys.executable, "-m", "mlplatform.cli.main", "test", "stock_prices"]
+    seconds = []
+    for number in range(options.rounds() + 1):
+        began = time.perf_counter()
+        done = subprocess.run(command, env=env, cwd=scratch, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
+        if number:  # the first one warms the machine's caches
+            seconds.append(time.perf_counter() - began)
+            options.say(f"mlplatform test: {seconds[-1]:.1f} s")
+    title = "`mlplatform test` of the shipped system: sample rows from stream to a judged window, fresh process"
+    return [row("start.rehearsal", title, "s", Series.of(seconds))]
 
 
 def empty_project(folder: Path) -> str:
