@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlplatform.errors import PlatformError
-from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
+from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError, operation_of
 from mlplatform_tests.servers.sagemaker import events
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 from mlplatform_tests.servers.sagemaker.listing import page
@@ -60,7 +60,9 @@ class JobKind:
         return {f"{self.label}Arn": arn}
 
     def describe(self, account: Account, request: dict[str, Any]) -> dict[str, Any]:
-        return self._shown(account, account.known(self.kind, self.name_of(request)))
+        members: Any = operation_of("sagemaker", f"Describe{self.label}").output_shape
+        found = self._shown(account, account.known(self.kind, self.name_of(request)))
+        return {key: value for key, value in found.items() if key in members.members}
 
     def stop(self, account: Account, request: dict[str, Any]) -> dict[str, Any]:
         found = account.known(self.kind, self.name_of(request))

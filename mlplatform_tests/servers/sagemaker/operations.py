@@ -13,6 +13,7 @@ from mlplatform_tests.servers.sagemaker import (
     processing,
     tags,
     training,
+    transform,
 )
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 
@@ -20,6 +21,7 @@ CONTROL: Mapping[str, Operation] = {
     **training.OPERATIONS,
     **processing.OPERATIONS,
     **tags.OPERATIONS,
+    **transform.OPERATIONS,
     **models.OPERATIONS,
     **endpoint_configs.OPERATIONS,
     **endpoints.OPERATIONS,
@@ -27,5 +29,10 @@ CONTROL: Mapping[str, Operation] = {
 """Of the service ``sagemaker``."""
 RUNTIME: Mapping[str, Operation] = invocations.OPERATIONS
 """Of the service ``sagemaker-runtime``."""
-RESUME: tuple[Callable[[Account], None], ...] = (training.resume, processing.resume, endpoint_life.resume)
+RESUME: tuple[Callable[[Account], None], ...] = (
+    training.resume,
+    processing.resume,
+    transform.resume,
+    endpoint_life.resume,
+)
 """Called for each account when it is opened: settles what a stand-in that was killed left half-way."""
