@@ -14,6 +14,7 @@ from mlplatform_tests.servers.sagemaker import (
     tags,
     training,
     transform,
+    tuning,
 )
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 
@@ -22,6 +23,7 @@ CONTROL: Mapping[str, Operation] = {
     **processing.OPERATIONS,
     **tags.OPERATIONS,
     **transform.OPERATIONS,
+    **tuning.OPERATIONS,
     **models.OPERATIONS,
     **endpoint_configs.OPERATIONS,
     **endpoints.OPERATIONS,
