@@ -30,8 +30,8 @@ SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "snowflake": ("warehouse.snowflake_settings:SnowflakeSettings",),
         "hive": ("warehouse.hive_settings:HiveSettings",),
     },
-    "compute": {"subprocess": ()},
-    "endpoints": {"local": ()},
+    "compute": {"subprocess": (), "sagemaker": ("compute.sagemaker_settings:SageMakerComputeSettings",)},
+    "endpoints": {"local": (), "sagemaker": ("endpoints.sagemaker_settings:SageMakerEndpointSettings",)},
     "tracking": {"mlflow": ()},
     "item_store": {"sqlite": (), "dynamodb": ("item_store.dynamodb:DynamoDbSettings",)},
     "secrets": {

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 
@@ -252,6 +253,20 @@ def test_old_generations_are_swept_and_what_is_removed_is_gone(place: SageMakerP
         assert [v for k, v in found.items() if k != "ResponseMetadata"] == [[]]
     assert endpoints.history(NAME) == []
     assert endpoints.state(NAME).desired is None
+
+
+def test_an_endpoint_is_scaled_by_calls_and_no_longer_when_it_is_gone(place: SageMakerPlace, digest: str) -> None:
+    scaling = boto3.client("application-autoscaling", **place.account.client_options)
+    endpoints = place.open(scaling={"maximum": 4, "calls_per_minute": 500})
+    endpoints.deploy(deployment(1, digest))
+    endpoints.wait(NAME, 1, timeout_s=60)
+    endpoints.wait(NAME, 1, timeout_s=60)
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (target["ResourceId"], target["MaxCapacity"]) == (f"endpoint/{STEM}/variant/main", 4)
+    (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 500
+    endpoints.remove(NAME)
+    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
 def test_a_gateway_follows_what_is_live(place: SageMakerPlace, digest: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mlplatform.adapters.aws.client import AwsSettings
 
-S3Prefix = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9.-]{3,63}(/[^\s]*)?$")]
+_S3 = r"^s3://[a-z0-9.-]{3,63}(/[^\s]*)?$"
 
 
 class Part(BaseModel):
@@ -57,8 +57,8 @@ class Traffic(Part):
 class AsyncCalls(Part):
     """An endpoint that takes asynchronous calls only."""
 
-    output: S3Prefix = Field(description="Where answers are laid.")
-    failures: S3Prefix | None = Field(default=None, description="Where failures are laid.")
+    output: str = Field(pattern=_S3, description="Where answers are laid, as s3://bucket/prefix.")
+    failures: str | None = Field(default=None, pattern=_S3, description="Where failures are laid.")
     at_once: int | None = Field(default=None, ge=1, le=1000, description="Calls an instance is asked at once.")
     success_topic: str | None = Field(default=None, description="ARN of an SNS topic that is told of answers.")
     error_topic: str | None = Field(default=None, description="ARN of an SNS topic that is told of failures.")
@@ -98,7 +98,7 @@ class SageMakerEndpointSettings(AwsSettings):
     scaling: Scaling | None = Field(default=None, description="Without it, instances stay as many as they are.")
     traffic: Traffic = Field(default_factory=Traffic)
     capture: SageMakerCapture | None = Field(
-        default=None, description="Who captures: SageMaker, where it is given; else the gateway."
+        default=None, description="Who captures: SageMaker, where it is given (`{}`); else the gateway."
     )
     asynchronous: AsyncCalls | None = Field(default=None, description="Only for endpoints that no gateway calls.")
     vpc: Vpc | None = None

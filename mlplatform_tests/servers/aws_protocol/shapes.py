@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 
 _CLASSES = {
     r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{Alnum}": r"\w",
-    r"\p{ASCII}": r"[\x00-\x7f]", r"\p{Print}": r"\x20-\x7e", r"\z": r"\Z",
+    r"\p{ASCII}": r"[\x00-\x7f]", r"[\p{Print}]": r"[\x20-\x7e]", r"\p{Print}": r"[\x20-\x7e]", r"\z": r"\Z",
     r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",
     r"\p{M}": r"\W", r"\p{S}": r"\W", r"\p{P}": r"\W", "${": "{",
 }  # fmt: skip

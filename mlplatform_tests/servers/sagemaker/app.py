@@ -13,6 +13,7 @@ from typing import Any
 from mlplatform_tests.servers.aws_protocol.messages import Asked, answered, asked, refused
 from mlplatform_tests.servers.aws_protocol.rest import answered_rest, asked_rest, refused_rest
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
+from mlplatform_tests.servers.sagemaker import scaling
 from mlplatform_tests.servers.sagemaker.account import Account
 from mlplatform_tests.servers.sagemaker.operations import CONTROL, RESUME, RUNTIME
 
@@ -48,7 +49,7 @@ class App(ThreadingHTTPServer):
         """The answer to a request. Raises AwsRefusedError."""
         account = self.account(request.access_key)
         account.faults.meet(request.operation)
-        table = CONTROL if request.service == "sagemaker" else RUNTIME
+        table = _TABLES[request.service]
         if request.operation not in table:
             raise AwsRefusedError("UnknownOperationException", f"The stand-in has no {request.operation}.")
         return table[request.operation](account, dict(request.parameters))
@@ -79,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
             self._say(200, {}, json.dumps(found).encode())
         elif "X-Amz-Target" in headers:
             try:
-                request = asked(headers, body, ("sagemaker",))
+                request = asked(headers, body, _JSON_SERVICES)
                 self._say(200, _JSON, answered(request, self.server.done(request)))
             except AwsRefusedError as error:
                 self._say(error.status, _JSON, refused("sagemaker", error))
@@ -111,4 +112,6 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
 
 
+_TABLES = {"sagemaker": CONTROL, "sagemaker-runtime": RUNTIME, "application-autoscaling": scaling.OPERATIONS}
+_JSON_SERVICES = ("sagemaker", "application-autoscaling")
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}

@@ -7,10 +7,12 @@ fleet), ``stuck`` (nothing goes on until `Faults.mend`), ``alarm`` (one goes off
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from mlplatform_tests.servers.sagemaker import events
 from mlplatform_tests.servers.sagemaker.account import Account
 from mlplatform_tests.servers.sagemaker.fleets import Fleet, NotServedError, Traffic, raised
 
@@ -24,7 +26,9 @@ class _AlarmError(Exception):
 
 def create(account: Account, name: str) -> None:
     """Bring the first fleet up."""
-    pending = account.known(KIND, name)["Pending"]
+    record = account.known(KIND, name)
+    pending = record["Pending"]
+    tell(account, record)
     _while_stuck(account)
     try:
         fleet = raised(account, name, pending["Config"])
@@ -37,7 +41,9 @@ def create(account: Account, name: str) -> None:
 
 def update(account: Account, name: str) -> None:
     """Bring the endpoint to its pending configuration, or leave it as it is."""
-    pending, traffic = account.known(KIND, name)["Pending"], account.serving[name]
+    record = account.known(KIND, name)
+    pending, traffic = record["Pending"], account.serving[name]
+    tell(account, record)
     _while_stuck(account)
     try:
         fleet = raised(account, name, pending["Config"])
@@ -84,7 +90,22 @@ def settled(
         if status in ("InService", "Failed"):
             record.pop("Pending", None)
 
-    account.records.change(KIND, name, change)
+    tell(account, account.records.change(KIND, name, change))
+
+
+def tell(account: Account, record: Mapping[str, Any]) -> None:
+    """Send the event that says how the endpoint stands: its status is written otherwise there, its times in milliseconds."""
+    detail = {
+        "EndpointName": record["EndpointName"],
+        "EndpointArn": record["EndpointArn"],
+        "EndpointConfigName": record["Config"]["EndpointConfigName"],
+        "ProductionVariants": [{"VariantName": v["VariantName"]} for v in record["Config"]["ProductionVariants"]],
+        "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", record["EndpointStatus"]).upper(),
+        "CreationTime": int(record["CreationTime"] * 1000),
+        "LastModifiedTime": int(record["LastModifiedTime"] * 1000),
+        "Tags": {},
+    }
+    events.send(account, events.ENDPOINT, record["EndpointArn"], detail)
 
 
 def resume(account: Account) -> None:

@@ -35,6 +35,7 @@ class SageMakerAccount:
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ENDPOINT_URL_SAGEMAKER": self.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url,
+            "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": self.url,
             "AWS_ACCESS_KEY_ID": self.key,
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
