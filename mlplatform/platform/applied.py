@@ -133,7 +133,7 @@ def apply_specs(platform: Platform, names: Sequence[str] | None = None, *, now: 
         )
     applied = []
     for name in wanted:
-        spec = snapshot(platform.system(name).spec)
+        spec = snapshot(platform.specs[name])
         item = platform.items.get(COLLECTION, name)
         if item is None or item.value["spec"] != spec:
             ever = names_of(spec) | (ever_applied(item.value) if item is not None else Names())

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 
 from mlplatform.errors import NotFoundError, ProfileError
 from mlplatform.platform import connections
+from mlplatform.platform.elsewhere import elsewhere_of
 from mlplatform.platform.locate import make_importable
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.system import SystemSpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.delivered_elsewhere import DeliveredElsewhere, with_elsewhere
 
 if TYPE_CHECKING:
     from mlplatform.core.capture.masking import Masking
@@ -39,7 +41,8 @@ class DataStations:
 
     def __init__(self, platform: Platform, spec: SystemSpec) -> None:
         self.platform = platform
-        self.spec = spec
+        self._elsewhere = elsewhere_of(platform.profile, spec)
+        self.spec = with_elsewhere(spec, self._elsewhere)
         self._made: dict[tuple[str, str], Any] = {}
 
     def _once(self, kind: str, name: str, make: Callable[[], T]) -> T:
@@ -77,10 +80,13 @@ class DataStations:
             lambda: Producer(self.stream(stream), spec, system=self.spec.name, masked=self.spec.is_personal),
         )
 
-    def delivery(self, stream: str) -> Delivery:
-        """Writes a stream to landing objects."""
+    def delivery(self, stream: str) -> Delivery | DeliveredElsewhere:
+        """Writes a stream to landing objects, or sees to it that something else does."""
         from mlplatform.stations.delivery import Delivery
 
+        if stream in self._elsewhere:
+            there = self._elsewhere[stream]
+            return self._once("delivered_elsewhere", stream, lambda: DeliveredElsewhere(there))
         spec, store = self.spec.get(StreamSpec, stream), self.platform.store
         if spec.delivery.transform is not None:
             make_importable(self.platform.defs)

@@ -91,7 +91,8 @@ class SystemStations(DataStations):
     def _backlog(self, table: TableSpec) -> Backlog:
         from mlplatform.stations.backlog import Backlog
 
-        streams = {s.stream: self.stream(s.stream) for s in table.sources if s.stream is not None}
+        own = [s.stream for s in table.sources if s.stream is not None and s.stream not in self._elsewhere]
+        streams = {name: self.stream(name) for name in own}
         return Backlog(self.warehouse(table.connection), self.platform.store, self.ingest(table.name), streams)
 
     def evaluations(self, monitor: str) -> list[Any]:

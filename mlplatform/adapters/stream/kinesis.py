@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import Field
 
 from mlplatform.adapters.aws.client import AwsSettings
+from mlplatform.adapters.stream.firehose import FirehoseSettings
 from mlplatform.adapters.stream.kinesis_api import KinesisApi
 from mlplatform.adapters.stream.kinesis_put import put_all
 from mlplatform.adapters.stream.kinesis_shard import KinesisShard
@@ -52,6 +53,13 @@ class KinesisSettings(AwsSettings):
         gt=0,
         description="Reads of a shard in a second at most; Kinesis answers five, to all readers together.",
     )
+    delivery: FirehoseSettings | None = Field(
+        default=None, description="Who delivers its records to landing objects; none: the worker does."
+    )
+
+    def name(self, system: str, stream: str) -> str:
+        """What a stream of the YAML is called in Kinesis."""
+        return self.names.get(stream, f"{self.prefix}{system}-{stream}")
 
 
 def _utc_now() -> datetime:
@@ -74,7 +82,7 @@ class KinesisStream:
         client_options: Mapping[str, Any] | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self.name = settings.names.get(spec.name, f"{settings.prefix}{system}-{spec.name}")
+        self.name = settings.name(system, spec.name)
         self._spec = spec
         self._create = settings.create
         self._clock = clock
