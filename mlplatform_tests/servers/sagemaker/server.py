@@ -105,6 +105,6 @@ def sagemaker(folder: Path, aws_url: str) -> Iterator[SageMaker]:
     port = free_port()
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     env = {**os.environ, **keys, "AWS_ENDPOINT_URL": aws_url, "AWS_EC2_METADATA_DISABLED": "true"}
-    command = [sys.executable, "-m", "mlplatform_tests.servers.sagemaker", str(port), str(folder)]
+    command = [sys.executable, "-m", "mlplatform_tests.servers.sagemaker", "--port", str(port), "--folder", str(folder)]
     with running(command, ready=lambda: listens(port), log=folder / "sagemaker.log", env=env):
         yield SageMaker(port, aws_url)
