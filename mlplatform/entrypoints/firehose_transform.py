@@ -2,7 +2,7 @@
 
 (https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html) Each record of the event is answered with ``Ok`` and what
 is to be delivered, ``Dropped`` where the transformation left it out, or ``ProcessingFailed`` with its own bytes, which Firehose
-writes below its error prefix. A line that is delivered carries its sequence in the stream, where the event tells it.
+writes below its error prefix. What is delivered is one line with its line break.
 
 Environment: ``MLPLATFORM_TRANSFORM``, the ``package.module:function`` of the stream's YAML; empty = records stay as they are.
 Handler: ``mlplatform.entrypoints.firehose_transform.handler``.
@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlplatform.core.loads.landing import spliced_line, unfit
+from mlplatform.core.loads.landing import one_line, unfit
 from mlplatform.spec.transformation import Transformed, load_transformation
 
 VARIABLE = "MLPLATFORM_TRANSFORM"
@@ -43,14 +43,4 @@ def _answered(record: Mapping[str, Any], transform: Callable[[bytes], Transforme
         return {**told, "result": "Dropped"}
     if result.error or unfit(result.data):
         return {**told, "result": "ProcessingFailed"}
-    line = spliced_line(_sequence(record), result.data) + b"\n"
-    return {**told, "result": "Ok", "data": base64.b64encode(line).decode()}
-
-
-def _sequence(record: Mapping[str, Any]) -> str:
-    """As Kinesis numbered it; Firehose's own name of the record where it came another way."""
-    found = record.get("kinesisRecordMetadata") or {}
-    if not found.get("sequenceNumber"):
-        return str(record["recordId"])
-    within = found.get("subsequenceNumber") or 0
-    return f"{found['sequenceNumber']}.{int(within):06d}" if int(within) else str(found["sequenceNumber"])
+    return {**told, "result": "Ok", "data": base64.b64encode(one_line(result.data) + b"\n").decode()}

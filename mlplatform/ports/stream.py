@@ -22,13 +22,22 @@ class Record:
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record as read: `sequence` sorts as a string within its shard; strings are opaque and may have gaps."""
+    """A record as read: `sequence` sorts as a string within its shard; strings are opaque and may have gaps.
+
+    A producer may have put several as one (an aggregate): they share its sequence, and `within` tells them apart.
+    """
 
     shard: str
     sequence: str
     key: str
     data: bytes
     arrived_at: datetime
+    within: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells the record from all others of its shard, and begins with its sequence."""
+        return f"{self.sequence}.{self.within}" if self.within else self.sequence
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,8 @@ class Stream(Protocol):
     def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
         """Records of `shard` behind sequence `after` ("" = from the oldest kept), in order, at most `limit`.
 
-        There may be fewer (an adapter bounds the bytes of a read); none means that there is none yet.
+        There may be fewer (an adapter bounds the bytes of a read); none means that there is none yet. Records that share a
+        sequence come together, which may be more.
 
         Raises:
             NotFoundError: no such shard.

@@ -239,11 +239,11 @@ class Delivery:
         """A record's line, and what it is. One that cannot be spliced keeps its own bytes, as they were before any transformation."""
         result = self._transform(record.data)
         if result.data is None:
-            return filtered_line(record.sequence), "filtered"
+            return filtered_line(record.name), "filtered"
         reason = result.error or unfit(result.data)
         if reason:
-            return unparsed_line(record.sequence, record.data, reason), "unparsed"
-        return spliced_line(record.sequence, result.data), "record"
+            return unparsed_line(record.name, record.data, reason), "unparsed"
+        return spliced_line(record.name, result.data), "record"
 
     def _read(self, shard: str, after: str, limit: int) -> _Page:
         """Records behind `after`; where retention took some of them, those it left, and how many went."""

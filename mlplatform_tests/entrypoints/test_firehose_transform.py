@@ -20,10 +20,9 @@ def priced(data: bytes) -> bytes | None:
     return json.dumps({**record, "cents": round(record["price"] * 100)}).encode()
 
 
-def event(*records: bytes, **more: Any) -> dict[str, Any]:
+def event(*records: bytes) -> dict[str, Any]:
     told = [
-        {"recordId": f"{number:04d}", "data": base64.b64encode(data).decode(), **more}
-        for number, data in enumerate(records)
+        {"recordId": f"{number:04d}", "data": base64.b64encode(data).decode()} for number, data in enumerate(records)
     ]
     return {"invocationId": "1", "deliveryStreamArn": "arn", "region": "us-east-1", "records": told}
 
@@ -35,20 +34,15 @@ def answered(given: dict[str, Any]) -> list[tuple[str, str, bytes]]:
 def test_records_are_transformed_dropped_or_told_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, f"{__name__}:priced")
     assert answered(event(b'{"price": 1.5}', b"{}", b"no json")) == [
-        ("0000", "Ok", b'{"_sequence":"0000","price": 1.5, "cents": 150}\n'),
+        ("0000", "Ok", b'{"price": 1.5, "cents": 150}\n'),
         ("0001", "Dropped", b"{}"),
         ("0002", "ProcessingFailed", b"no json"),
     ]
 
 
-def test_a_line_carries_its_sequence_in_the_stream_and_within_an_aggregate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_several_lines_is_delivered_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    metadata = {"sequenceNumber": "4960", "subsequenceNumber": "0", "shardId": "s", "partitionKey": "k"}
-    assert answered(event(b'{"a":\n1}', kinesisRecordMetadata=metadata)) == [
-        ("0000", "Ok", b'{"_sequence":"4960","a": 1}\n')
-    ]
-    found = answered(event(b"{}", kinesisRecordMetadata={**metadata, "subsequenceNumber": 3}))
-    assert found == [("0000", "Ok", b'{"_sequence":"4960.000003"}\n')]
+    assert answered(event(b'{"a":\n1}\n')) == [("0000", "Ok", b'{"a": 1}\n')]
 
 
 def test_what_is_no_json_object_is_kept_apart_also_without_a_transformation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
   may stand there twice; tables with a unique key count them as duplicates.
 - **Shards** are Kinesis's own; who changes their number does so there. Closed ones can be read until retention has taken
   their records.
+- **Aggregates** of the Kinesis Producer Library are read as the records in them, which share a sequence and are never parted.
 - **Retention** is the stream's own too; `trim` has nothing to do.
 """
 
@@ -23,7 +24,7 @@ from pydantic import Field
 from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.stream.firehose import FirehoseSettings
 from mlplatform.adapters.stream.kinesis_api import KinesisApi
-from mlplatform.adapters.stream.kinesis_put import put_all
+from mlplatform.adapters.stream.kinesis_put import put_aggregated, put_all
 from mlplatform.adapters.stream.kinesis_shard import KinesisShard
 from mlplatform.adapters.stream.limits import check_put, checked
 from mlplatform.errors import NotFoundError
@@ -52,6 +53,11 @@ class KinesisSettings(AwsSettings):
         default=5,
         gt=0,
         description="Reads of a shard in a second at most; Kinesis answers five, to all readers together.",
+    )
+    aggregate: bool = Field(
+        default=False,
+        description="Whether records of one key that are put together become one of Kinesis's, in the format of its Producer "
+        "Library: cheaper, and more a second. Such records are read in any case.",
     )
     delivery: FirehoseSettings | None = Field(
         default=None, description="Who delivers its records to landing objects; none: the worker does."
@@ -85,6 +91,7 @@ class KinesisStream:
         self.name = settings.name(system, spec.name)
         self._spec = spec
         self._create = settings.create
+        self._aggregate = settings.aggregate
         self._clock = clock
         self._client = settings.client("kinesis", client_options)
         self._api = KinesisApi(self._client, self.name, reads_per_s=settings.reads_per_s)
@@ -101,7 +108,8 @@ class KinesisStream:
             self._make_ready()
         results = [checked(record, self.capabilities) for record in records]
         places = [place for place, result in enumerate(results) if not result.error_code]
-        stored = put_all(self._api, [records[place] for place in places])
+        put = put_aggregated if self._aggregate else put_all
+        stored = put(self._api, [records[place] for place in places])
         for place, result in zip(places, stored, strict=True):
             results[place] = result
         return results

@@ -7,10 +7,11 @@ bytes a second. An iterator is renewed when it has expired, from the last record
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from mlplatform.adapters.stream.kinesis_aggregation import disaggregated
 from mlplatform.adapters.stream.kinesis_api import KinesisApi
 from mlplatform.errors import UnavailableError
 from mlplatform.ports.stream import StoredRecord
@@ -60,9 +61,13 @@ class KinesisCursor:
         self._start = after
 
     def behind(self, after: str, limit: int) -> list[StoredRecord]:
-        """At most `limit` of the records kept that lie behind `after`."""
+        """At most `limit` of the records kept that lie behind `after`, and what shares the last one's sequence."""
         begin = bisect_right(self._records, after, key=lambda record: record.sequence)
-        return self._records[begin : begin + limit]
+        found = self._records[begin : begin + limit]
+        if not found or begin + limit >= len(self._records):
+            return found
+        end = bisect_right(self._records, found[-1].sequence, key=lambda record: record.sequence)
+        return found + self._records[begin + limit : end]
 
     def extend(self) -> bool:
         """Read once; whether more is known to wait."""
@@ -100,12 +105,22 @@ class KinesisCursor:
         for record in records:
             # Kinesis's times may fall back by a little; by them the oldest of what waits is told.
             latest = max(latest, record["ApproximateArrivalTimestamp"].astimezone(UTC))
-            found = StoredRecord(self._shard, record["SequenceNumber"], record["PartitionKey"], record["Data"], latest)
-            self._records.append(found)
-            self._kept_bytes += len(found.data) + RECORD_BYTES
+            for found in self._parts(record, latest):
+                self._records.append(found)
+                self._kept_bytes += len(found.data) + RECORD_BYTES
         if records:
-            self.last = self._records[-1].sequence
+            self.last = records[-1]["SequenceNumber"]
             self._start = records[0]["SequenceNumber"] if self._start is None else self._start
+
+    def _parts(self, record: Mapping[str, Any], arrived_at: datetime) -> Iterator[StoredRecord]:
+        """The record, or those that were put as this one. An empty aggregate is a record that nobody can read."""
+        sequence, key, data = record["SequenceNumber"], record["PartitionKey"], record["Data"]
+        parts = disaggregated(key, data)
+        if not parts:
+            yield StoredRecord(self._shard, sequence, key, data, arrived_at)
+            return
+        for number, part in enumerate(parts):
+            yield StoredRecord(self._shard, sequence, part.key, part.data, arrived_at, f"{number:06d}")
 
     def _too_many(self) -> int:
         """How many of the oldest records are more than is kept; one stays always."""

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 
+from mlplatform.adapters.stream.kinesis_aggregation import aggregated, groups
 from mlplatform.adapters.stream.kinesis_api import KinesisApi
 from mlplatform.errors import PlatformError, ThrottledError, UnavailableError
 from mlplatform.ports.stream import PutResult, Record
@@ -48,4 +49,20 @@ def put_all(api: KinesisApi, records: Sequence[Record]) -> list[PutResult]:
             why = kind(f"Kinesis answered {code}: {answer.get('ErrorMessage', '')}.", next_step="Put it again later.")
             results[place] = PutResult(error_code=why.code, error_message=str(why))
         waiting = refused
+    return results
+
+
+def put_aggregated(api: KinesisApi, records: Sequence[Record]) -> list[PutResult]:
+    """As `put_all`, records of one key as one; they share its outcome. Raises PlatformError as it does."""
+    places = groups(records)
+    one = [
+        records[group[0]]
+        if len(group) == 1
+        else Record(records[group[0]].key, aggregated([records[place] for place in group]))
+        for group in places
+    ]
+    results = [PutResult()] * len(records)
+    for group, result in zip(places, put_all(api, one), strict=True):
+        for place in group:
+            results[place] = result
     return results

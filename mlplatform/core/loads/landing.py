@@ -5,7 +5,8 @@ A landing object holds the records of one shard in ``(last, upto]``, one JSON li
 digits of one width within a shard (SQLite's 20, Kinesis's 56): then keys sort like the sequences. The groups are digits
 of `last`; they keep a folder below some ten thousand entries, so that a directory is listed from any position at once.
 
-A line is the record's own JSON object with `_sequence` spliced in front, or one of these, for what has no such form:
+A line is the record's own JSON object with `_sequence` spliced in front (``<sequence>.<number>`` for each of several
+records that were put as one, and share its sequence: a range holds all of them or none), or one of these, for what has no such form:
 
 - ``{"_sequence": …, "_unparsed": <base64>, "_error": …}``: no JSON object, or one that uses a reserved field, or one the
   transformation failed on; the record's own bytes, for the quarantine. `_error` says why.
@@ -89,9 +90,14 @@ def unfit(data: bytes) -> str:
 
 def spliced_line(sequence: str, data: bytes) -> bytes:
     """The line of a record that is not `unfit`."""
-    # Inside a JSON string a line break is escaped, so that a raw one only stands between tokens.
-    body = data.strip().translate(_BREAKS)[1:].lstrip()
+    body = one_line(data)[1:].lstrip()
     return b'{"_sequence":"%b"%b%b' % (sequence.encode(), b"" if body == b"}" else b",", body)
+
+
+def one_line(data: bytes) -> bytes:
+    """A record that is not `unfit`, without a line break."""
+    # Inside a JSON string a line break is escaped, so that a raw one only stands between tokens.
+    return data.strip().translate(_BREAKS)
 
 
 def unparsed_line(sequence: str, data: bytes, error: str) -> bytes:

@@ -69,7 +69,7 @@ def _classified(job: Job, fields: list[str], checks: list[Check]) -> str:
     pointers = ", ".join(literal("/" + name.replace("~", "~0").replace("/", "~1")) for name in fields)
     known = ", ".join(literal(name) for name in fields)
     failures = ", ".join(f"CASE WHEN NOT ({c.sql}) THEN {i} END" for i, c in enumerate(checks))
-    sequence = _text(fields, SEQUENCE)
+    sequence = _sequence(fields)
     skipped = f"number <= {job.plan.skip_rows}"
     if job.plan.stream and job.plan.last:
         skipped = f"({skipped} OR coalesce({sequence} <= {literal(job.plan.last)}, false))"
@@ -115,12 +115,17 @@ def _checks(job: Job, fields: list[str]) -> list[Check]:
         checks += value_checks(column, typed_value(column, text), text)
     if job.plan.stream:
         upto = literal(job.plan.upto)
-        checks.append(Check(SEQUENCE, "sequence", f"coalesce({_text(fields, SEQUENCE)} <= {upto}, false)"))
+        checks.append(Check(SEQUENCE, "sequence", f"coalesce({_sequence(fields)} <= {upto}, false)"))
     return checks
 
 
 def _text(fields: list[str], name: str) -> str:
     return f"v[{fields.index(name) + 1}]"
+
+
+def _sequence(fields: list[str]) -> str:
+    """SQL of a line's sequence; what follows a dot tells apart records that share it."""
+    return f"split_part({_text(fields, SEQUENCE)}, '.', 1)"
 
 
 def _json(fields: list[str], name: str) -> str:
