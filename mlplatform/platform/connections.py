@@ -184,9 +184,11 @@ def compute(
     def sagemaker() -> Compute:
         from mlplatform.adapters.compute.sagemaker import SageMakerCompute
         from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
+        from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 
         settings = SageMakerComputeSettings.model_validate(connection.settings)
-        return SageMakerCompute(settings, home.jobs, store, containers=folders())
+        local = isinstance(secrets(), EnvironmentSecrets)
+        return SageMakerCompute(settings, home.jobs, store, containers=folders(), local_secrets=local)
 
     return _choose(connection, {"sagemaker": sagemaker, "subprocess": subprocess})
 

@@ -52,7 +52,8 @@ OnLog = Callable[[str], None]
 class SageMakerCompute:
     """Jobs of `settings`, whose objects are in `store` (of S3); copies of what they leave are under `root`.
 
-    `containers`: folders with the sources of the images. `client_options`: further arguments of ``boto3.client``.
+    `containers`: folders with the sources of the images. `local_secrets`: whether the profile's secrets are on this machine,
+    where no job of SageMaker finds them. `client_options`: further arguments of ``boto3.client``.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class SageMakerCompute:
         store: ObjectStore,
         *,
         containers: Sequence[Path] | None = None,
+        local_secrets: bool = False,
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._local_secrets = local_secrets
         self._containers = container_folders() if containers is None else tuple(containers)
         self._copies = LocalCopies(root, store)
         self._options = dict(client_options or {})
@@ -176,6 +179,12 @@ class SageMakerCompute:
             raise ProfileError(
                 f"SageMaker reads channels from S3; the object store is at '{self._store.url('x')[:-1]}'.",
                 next_step="Use an object store of adapter s3.",
+            )
+        if job.secrets and self._local_secrets:
+            raise ProfileError(
+                f"Job '{job.name}' needs the secrets {', '.join(job.secrets)}, which this profile keeps on this machine: "
+                "a job on SageMaker reads them itself, by its role.",
+                next_step="Use a connection of port secrets with adapter ssm or secrets_manager.",
             )
         self._image(job.container)
         # An image without a folder here is somebody else's: what it can do is not known.

@@ -224,3 +224,21 @@ def test_objects_that_are_not_in_s3_are_refused_by_name(sagemaker_account: SageM
     )
     with pytest.raises(ProfileError, match="SageMaker reads channels from S3; the object store is at"):
         compute.run(job("xgboost"))
+
+
+def test_a_profile_s_connection_is_the_adapter_and_secrets_of_this_machine_are_refused_by_name(
+    sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path
+) -> None:
+    from mlplatform.adapters.secrets.environment import EnvironmentSecrets
+    from mlplatform.platform import connections
+    from mlplatform.spec.home import Home
+    from mlplatform.spec.profile import Connection
+
+    connection = Connection(port="compute", adapter="sagemaker", settings=SETTINGS)
+    here = EnvironmentSecrets({})
+    found = connections.compute(connection, Home(tmp_path), store, tmp_path, tmp_path / "cache", lambda: here)
+    with pytest.raises(ProfileError, match=r"needs the secrets db-password.*adapter ssm or secrets_manager"):
+        found.run(job("xgboost", secrets=("db-password",)))
+    wrong = connection.model_copy(update={"settings": {**SETTINGS, "instances": 2}})
+    with pytest.raises(ProfileError, match="instances"):
+        connections.compute(wrong, Home(tmp_path), store, tmp_path, tmp_path / "cache", lambda: here)

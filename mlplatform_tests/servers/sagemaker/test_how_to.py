@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import yaml
 
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
@@ -48,6 +49,7 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
 
 
+@pytest.mark.slow
 def test_the_tests_that_are_shown_pass(tmp_path: Path) -> None:
     for name in ("conftest.py", "test_training.py"):
         (tmp_path / name).write_text(STAND_IN[name])

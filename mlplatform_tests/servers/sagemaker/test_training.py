@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from mlplatform.adapters.compute.process import ProcessId
@@ -84,6 +85,11 @@ def request(image: str, bucket: str, name: str = "job-1", **more: Any) -> dict[s
     }
 
 
+def piped(mode: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://lake/in/"}
+    return {"ChannelName": "train", "InputMode": mode, "DataSource": {"S3DataSource": source}}
+
+
 def ended(client: Any, name: str = "job-1") -> dict[str, Any]:
     deadline = time.monotonic() + 60
     while (found := client.describe_training_job(TrainingJobName=name))["TrainingJobStatus"] in (
@@ -139,6 +145,7 @@ def test_a_name_is_used_once_until_its_job_is_deleted(client: Any, bucket: str, 
         ({"ResourceConfig": {"InstanceType": "ml.m5.giant", "InstanceCount": 1, "VolumeSizeInGB": 1}}, "enum value set"),
         ({"RoleArn": "arn:aws:iam::1:group/abcdefgh"}, "regular expression pattern"),
         ({"HyperParameters": {"k": "v" * 2501}}, "less than or equal to 2500"),
+        ({"InputDataConfig": [piped("Pipe")]}, "knows InputMode File only, not Pipe"),
         ({"AlgorithmSpecification": {"TrainingImage": "x/none:1", "TrainingInputMode": "File"}}, "image x/none:1 not found"),
     ],
 )  # fmt: skip
@@ -241,13 +248,18 @@ def test_jobs_are_listed_by_pages_and_found_by_name_status_and_tag(
 
 
 def test_calls_beyond_the_rate_are_throttled(
-    client: Any, bucket: str, put_rows: None, sagemaker_account: SageMakerAccount, tmp_path: Path
+    bucket: str, put_rows: None, sagemaker_account: SageMakerAccount, tmp_path: Path
 ) -> None:
+    once: Any = Config(retries={"total_max_attempts": 1})
+    client: Any = boto3.client("sagemaker", **sagemaker_account.client_options, config=once)
     uri = image(tmp_path, "writes", PROGRAM)
-    sagemaker_account.limit("CreateTrainingJob", 2.0)
-    for number in range(2):
-        client.create_training_job(**request(uri, bucket, f"job-{number}"))
-    assert sagemaker_account.calls.count("CreateTrainingJob") > 2
+    sagemaker_account.limit("CreateTrainingJob", 0.001)
+    client.create_training_job(**request(uri, bucket))
+    with pytest.raises(ClientError, match=r"ThrottlingException.*Rate exceeded"):
+        client.create_training_job(**request(uri, bucket, "job-2"))
+    sagemaker_account.mend()
+    client.create_training_job(**request(uri, bucket, "job-2"))
+    assert sagemaker_account.calls.count("CreateTrainingJob") == 3
 
 
 def test_resume_after_the_stand_in_was_killed_has_its_jobs_and_fails_what_ran(

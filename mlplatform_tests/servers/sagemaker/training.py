@@ -101,6 +101,10 @@ def _check(account: Account, request: dict[str, Any]) -> None:
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
     if len(names) != len(set(names)):
         raise AwsRefusedError("ValidationException", "Duplicate channel names are not allowed")
+    for channel in request.get("InputDataConfig", ()):
+        _check_channel(channel)
+    if request["AlgorithmSpecification"]["TrainingInputMode"] != "File":
+        raise AwsRefusedError("ValidationException", "The stand-in knows TrainingInputMode File only")
     count = request.get("ResourceConfig", {}).get("InstanceCount", 1)
     kind = request.get("ResourceConfig", {}).get("InstanceType", "")
     if count > training_run.MOST_HOSTS:
@@ -111,6 +115,19 @@ def _check(account: Account, request: dict[str, Any]) -> None:
             "Quotas to request an increase for this quota.",
         )
     training_run.check_image(account, request)
+
+
+def _check_channel(channel: dict[str, Any]) -> None:
+    """Refuse what the stand-in would read otherwise than SageMaker does."""
+    source = channel["DataSource"].get("S3DataSource", {})
+    for what, found, known in (
+        ("S3DataType", source.get("S3DataType"), "S3Prefix"),
+        ("InputMode", channel.get("InputMode", "File"), "File"),
+        ("CompressionType", channel.get("CompressionType", "None"), "None"),
+        ("RecordWrapperType", channel.get("RecordWrapperType", "None"), "None"),
+    ):
+        if found != known:
+            raise AwsRefusedError("ValidationException", f"The stand-in knows {what} {known} only, not {found}")
 
 
 OPERATIONS: Mapping[str, Operation] = {
