@@ -109,5 +109,11 @@ def error_code(error: Exception) -> str:
     return str(answer.get("Code", "")).rpartition("#")[2]
 
 
+def was_retried(error: PlatformError) -> bool:
+    """Whether boto3 had asked before it was answered so: what it asked for may have been done."""
+    answer = getattr(error.__cause__, "response", {})
+    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
+
+
 def _made(kind: type[PlatformError], message: str, steps: Mapping[type[PlatformError], str]) -> PlatformError:
     return kind(f"{message.rstrip('.')}.", next_step=steps.get(kind, ""))

@@ -3,12 +3,16 @@
 S3 has no folders and no rename: a put replaces an object at once, and is seen by every read and listing that starts
 afterwards. Objects above `PART_BYTES` go up in parts, which are one object only once the upload is completed; a process
 that dies before leaves an incomplete upload (let a lifecycle rule of the bucket remove those). The ETag is S3's own.
+
+Where the answer to a conditional put is lost, boto3 asks again, and S3 refuses: the object is there. It bears the put's own
+mark then, and the put is done.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,10 +22,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from pydantic import Field
 
 from mlplatform.adapters.aws.client import AwsSettings, aws_client
+from mlplatform.adapters.aws.errors import was_retried
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
 from mlplatform.adapters.object_store.s3_errors import mapped
 from mlplatform.adapters.object_store.source import opened
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
 
 if TYPE_CHECKING:
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 FIRST_KEYS, KEYS = 100, 1000
 """Of a listing's first page and of each further one: who lists behind a key often wants the first few only."""
+_MARK = "mlplatform-put"
+"""Metadata by which a put that is tried again knows its own object."""
 PART_BYTES = 8 * 1024 * 1024
 """Memory of a put; S3 takes 10,000 parts, so that an object may have 78 GiB."""
 
@@ -68,14 +75,24 @@ class S3ObjectStore:
         check_key(key)
         target: dict[str, Any] = {"Bucket": self._bucket, "Key": self._prefix + key}
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
+        mark = uuid.uuid4().hex
+        marked = {**target, "Metadata": {_MARK: mark}}
         with opened(data) as source:
             first = _part(source)
-            with mapped(self.url(key)):
-                if len(first) < PART_BYTES:
-                    answer: Any = self._client.put_object(**target, Body=first, **condition)
-                    size_bytes = len(first)
-                else:
-                    answer, size_bytes = self._put_parts(target, first, source, condition)
+            try:
+                with mapped(self.url(key)):
+                    if len(first) < PART_BYTES:
+                        answer: Any = self._client.put_object(
+                            **(marked if if_absent else target), Body=first, **condition
+                        )
+                        size_bytes = len(first)
+                    else:
+                        answer, size_bytes = self._put_parts(target, marked, first, source, condition)
+            except (ConflictError, NotFoundError) as error:
+                done = self._done(key, mark) if was_retried(error) else None
+                if done is None:
+                    raise
+                return done
         stamp = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         modified = parsedate_to_datetime(stamp) if stamp else datetime.now(UTC)
         return ObjectInfo(key, size_bytes, _etag(answer), modified)
@@ -88,12 +105,8 @@ class S3ObjectStore:
 
     def head(self, key: str) -> ObjectInfo | None:
         check_key(key)
-        try:
-            with mapped(self.url(key)):
-                answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-        except NotFoundError:
-            return None
-        return ObjectInfo(key, answer["ContentLength"], _etag(answer), answer["LastModified"].astimezone(UTC))
+        found = self._head(key)
+        return None if found is None else _info(key, found)
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
@@ -110,6 +123,18 @@ class S3ObjectStore:
     def close(self) -> None:
         """Close the client's connections."""
         self._client.close()
+
+    def _head(self, key: str) -> Any:
+        try:
+            with mapped(self.url(key)):
+                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+        except NotFoundError:
+            return None
+
+    def _done(self, key: str, mark: str) -> ObjectInfo | None:
+        """The object, if it is the one that was put with `mark`: an answer was lost, and who asked again was refused."""
+        found = self._head(key)
+        return _info(key, found) if found is not None and found.get("Metadata", {}).get(_MARK) == mark else None
 
     def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + prefix, "MaxKeys": FIRST_KEYS}
@@ -129,9 +154,14 @@ class S3ObjectStore:
             request |= {"ContinuationToken": page["NextContinuationToken"], "MaxKeys": KEYS}
 
     def _put_parts(
-        self, target: dict[str, Any], first: bytes, source: BinaryIO, condition: dict[str, Any]
+        self,
+        target: dict[str, Any],
+        marked: dict[str, Any],
+        first: bytes,
+        source: BinaryIO,
+        condition: dict[str, Any],
     ) -> tuple[Any, int]:
-        upload = {**target, "UploadId": self._client.create_multipart_upload(**target)["UploadId"]}
+        upload = {**target, "UploadId": self._client.create_multipart_upload(**marked)["UploadId"]}
         parts: list[dict[str, Any]] = []
         size_bytes = 0
         try:
@@ -168,6 +198,10 @@ class _Body(io.RawIOBase):
     def close(self) -> None:
         self._body.close()
         super().close()
+
+
+def _info(key: str, head: Any) -> ObjectInfo:
+    return ObjectInfo(key, head["ContentLength"], _etag(head), head["LastModified"].astimezone(UTC))
 
 
 def _client(options: Mapping[str, Any]) -> S3Client:

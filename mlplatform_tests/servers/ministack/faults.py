@@ -1,6 +1,6 @@
 """A proxy before a server that speaks AWS's protocols: it passes requests on, but for the faults a test asks of it.
 
-Operations are AWS's (``PutRecords``); a fault is used up once it has been told `times` times. `calls` has every operation
+Operations are AWS's (``PutRecords``), S3's too (``PutObject``); a fault is used up once it has been told `times` times. `calls` has every operation
 asked, as it was asked: a retry is a call of its own.
 """
 
@@ -12,7 +12,7 @@ import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +21,8 @@ _XML = (
     "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     "<RequestId>0</RequestId></ErrorResponse>"
 )
-_OF_A_CONNECTION = ("connection", "keep-alive", "transfer-encoding", "content-length")
+_S3_XML = "<Error><Code>{code}</Code><Message>{message}</Message><RequestId>0</RequestId></Error>"
+_OF_A_CONNECTION = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server")
 
 
 @dataclass
@@ -118,9 +119,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Proxy
     protocol_version = "HTTP/1.1"
 
+    def handle_one_request(self) -> None:
+        # A client that gave up is gone.
+        with contextlib.suppress(ConnectionResetError):
+            super().handle_one_request()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.server.faults.take(_operation(self.headers.get("X-Amz-Target", ""), body))
+        fault = self.server.faults.take(_operation(self.command, self.path, self.headers, body))
         if fault is None or fault.lost or fault.slow_s:
             time.sleep(fault.slow_s if fault else 0)
             status, headers, answer = self._passed_on(body)
@@ -134,8 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
             said = {"__type": fault.code, "message": fault.message}
             self._say(fault.status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(said).encode())
         else:
-            said_xml = _XML.format(code=fault.code, message=fault.message)
+            form = _S3_XML if _is_s3(self.headers) else _XML
+            said_xml = form.format(code=fault.code, message=fault.message)
             self._say(fault.status, {"Content-Type": "text/xml"}, said_xml.encode())
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -143,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
         try:
-            connection.request("POST", self.path, body, dict(self.headers.items()))
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
@@ -154,14 +163,29 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             if name.lower() not in _OF_A_CONNECTION:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        # The answer to HEAD tells the length of a body that does not come.
+        length = next((value for name, value in headers.items() if name.lower() == "content-length"), "0")
+        self.send_header("Content-Length", length if self.command == "HEAD" else str(len(body)))
         self.end_headers()
         # A client that did not wait is gone.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.wfile.write(body)
+            self.wfile.write(b"" if self.command == "HEAD" else body)
 
 
-def _operation(target: str, body: bytes) -> str:
-    if target:
-        return target.rpartition(".")[2]
-    return urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+def _operation(method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
+    if headers.get("X-Amz-Target"):
+        return headers["X-Amz-Target"].rpartition(".")[2]
+    if not _is_s3(headers):
+        return urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+    asked = set(urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True))
+    if "uploadId" in asked or "uploads" in asked:
+        parts = {"PUT": "UploadPart", "DELETE": "AbortMultipartUpload", "GET": "ListMultipartUploads"}
+        posted = "CompleteMultipartUpload" if "uploadId" in asked else "CreateMultipartUpload"
+        return parts.get(method, posted)
+    kinds = {"GET": "ListObjectsV2" if "list-type" in asked else "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
+    return kinds.get(method, "DeleteObject")
+
+
+def _is_s3(headers: Mapping[str, str]) -> bool:
+    """S3 has no operations in its requests, but methods and paths; and signs for itself."""
+    return "/s3/aws4_request" in headers.get("Authorization", "")
