@@ -20,6 +20,7 @@ from mlplatform.errors import (
     PermissionDeniedError,
     ProfileError,
     ThrottledError,
+    TimedOutError,
     UnavailableError,
 )
 from mlplatform.ports.compute import JobResult, JobSpec
@@ -120,6 +121,16 @@ def test_no_capacity_is_an_error_that_may_pass(compute: SageMakerCompute, sagema
     with pytest.raises(UnavailableError, match=r"Job 'job-1' is Failed: CapacityError.*another instance_type"):
         compute.run(job())
     assert compute.run(job(name="job-1-a2")).status == "Completed"
+
+
+def test_a_spot_job_that_waits_in_vain_has_timed_out(
+    sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path, compute: SageMakerCompute
+) -> None:
+    sagemaker_account.expect("no spot capacity")
+    spot = adapter(sagemaker_account, tmp_path, store, spot=True, spot_wait_s=30)
+    with pytest.raises(TimedOutError, match="It waited for spot capacity and ran longer than 3630 s"):
+        spot.run(job())
+    assert compute.describe("job-1")["SecondaryStatus"] == "MaxWaitTimeExceeded"
 
 
 def test_resume_after_credentials_expired_joins_the_job_that_ran_on(

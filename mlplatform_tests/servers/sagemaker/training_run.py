@@ -1,7 +1,8 @@
 """A training job at work: the platform's own runner on this machine, in SageMaker's words.
 
 The runner's description is followed, and each of its changes becomes one of the job's. Misfortunes: ``capacity`` (there is
-no machine), ``interruption`` (a spot job loses its machines while it trains, and begins anew from its checkpoints).
+no machine), ``interruption`` (a spot job loses its machines while it trains, and begins anew from its checkpoints), ``no spot
+capacity`` (a spot job waits for a machine in vain).
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ def run(account: Account, record: dict[str, Any]) -> None:
     if account.faults.takes("capacity"):
         move(account, name, "Failed", status="Failed", reason=_NO_CAPACITY)
         return
+    spot = bool(record.get("EnableManagedSpotTraining"))
+    if spot and account.faults.takes("no spot capacity"):
+        move(account, name, "MaxWaitTimeExceeded", status="Stopped")
+        return
     store = buckets_of(account)
     try:
         compute, job = _prepared(account, store, record)
@@ -62,7 +67,6 @@ def run(account: Account, record: dict[str, Any]) -> None:
         move(account, name, "Failed", status="Failed", reason=f"ClientError: {error.message}")
         return
     log = JobLogs(account, TRAINING, name, list(host_names(job.hosts)))
-    spot = bool(record.get("EnableManagedSpotTraining"))
     note = _noted(account, record, log)
     while True:
         error, interrupted = _attempt(account, compute, job, note, spot=spot)
