@@ -43,6 +43,7 @@ SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "apprise": ("notifications.apprise:AppriseSettings",),
         "sns": ("notifications.sns:SnsSettings",),
     },
+    "metrics": {"cloudwatch": ("metrics.cloudwatch:CloudWatchSettings",)},
     "asset_events": {"dagster": ()},
 }
 """Adapters by port, the embedded one first, each with the models of its settings; several where one of them is chosen."""
@@ -53,6 +54,7 @@ _HEAD = (
     "environment's, `${NAME:-text}` where it may be missing; `$${` is a plain `${`.\n"
 )
 _NOTES = {
+    "cloudwatch": "Without a connection of this port, none are told.",
     "sqs": "Without a connection of this port, objects are listed.",
     "ducklake": "Without settings, a catalogue a system under MLPLATFORM_HOME. With them, for a team:",
     "redshift": "One of four shapes, chosen by `access`.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints
     from mlplatform.ports.expectations import Expectations
     from mlplatform.ports.item_store import ItemStore
+    from mlplatform.ports.metrics import Metrics
     from mlplatform.ports.notifications import Notifications
     from mlplatform.ports.object_store import ObjectStore
     from mlplatform.ports.secrets import Secrets
@@ -249,6 +250,17 @@ def notifications(connection: Connection, home: Home, items: ItemStore, secrets:
     return _choose(connection, {"apprise": apprise, "sns": sns})
 
 
+def metrics(connection: Connection) -> Metrics:
+    """`cloudwatch` (`CloudWatchSettings`)."""
+
+    def cloudwatch() -> Metrics:
+        from mlplatform.adapters.metrics.cloudwatch import CloudWatchMetrics, CloudWatchSettings
+
+        return CloudWatchMetrics(CloudWatchSettings.model_validate(connection.settings))
+
+    return _choose(connection, {"cloudwatch": cloudwatch})
+
+
 def asset_events(connection: Connection, home: Home, defs: Path) -> AssetEvents:
     """`dagster`: the instance under the home."""
 
@@ -276,15 +288,7 @@ def _choose(connection: Connection, adapters: Mapping[str, Callable[[], T]]) -> 
     try:
         return make()
     except (TypeError, ValidationError) as error:
+        wrong = [e["loc"][0] for e in error.errors() if e["loc"]] if isinstance(error, ValidationError) else []
         raise ProfileError(
-            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}{_read_from(connection, error)}."
+            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}{connection.origins(wrong)}."
         ) from error
-
-
-def _read_from(connection: Connection, error: TypeError | ValidationError) -> str:
-    """Which of the wrong settings stand in the environment, and there as what."""
-    wrong = (
-        [str(each["loc"][0]) for each in error.errors() if each["loc"]] if isinstance(error, ValidationError) else []
-    )
-    found = [f"{path} is {origin}" for path in dict.fromkeys(wrong) if (origin := connection.origin(path))]
-    return f"; in the environment, {', '.join(found)}" if found else ""

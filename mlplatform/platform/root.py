@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints
     from mlplatform.ports.expectations import Expectations
     from mlplatform.ports.item_store import ItemStore
+    from mlplatform.ports.metrics import Metrics
     from mlplatform.ports.object_store import ObjectStore
     from mlplatform.ports.runtimes import Runtimes
     from mlplatform.ports.secrets import Secrets
@@ -116,6 +117,15 @@ class Platform:
 
         objects = self.profile.connection("objects", port="object_store")
         return Inbox(arrivals(self.profile.connection("arrivals", port="arrivals"), objects), self.items)
+
+    @cached_property
+    def metrics(self) -> Metrics | None:
+        """Where numbers about what runs are told, where the profile has a connection `metrics`."""
+        if "metrics" not in self.profile.connections:
+            return None
+        from mlplatform.platform.connections import metrics
+
+        return metrics(self.profile.connection("metrics", port="metrics"))
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ Port = Literal[
     "item_store",
     "secrets",
     "notifications",
+    "metrics",
     "asset_events",
 ]
 
@@ -43,9 +44,11 @@ class Connection(Strict):
     )
     _read: Resolved | None = PrivateAttr(default=None)
 
-    def origin(self, path: str) -> str:
-        """The variables of the environment that a setting came from, for messages; "" where it stands in the profile."""
-        return " and ".join(self._read.origins.get(path, ())) if self._read is not None else ""
+    def origins(self, settings: Iterable[object]) -> str:
+        """Where in the environment some of the settings stand, to be put behind a message; "" where they stand in the profile."""
+        read = self._read.origins if self._read is not None else {}
+        found = [f"{name} is {' and '.join(read[name])}" for name in dict.fromkeys(map(str, settings)) if name in read]
+        return f"; in the environment, {', '.join(found)}" if found else ""
 
     def unset(self) -> list[str]:
         """What settings need of the environment, and is not there, for people."""

@@ -23,6 +23,7 @@ from mlplatform.stations.evaluation import Evaluation
 from mlplatform.stations.steady_clock import SteadyClock
 from mlplatform.worker.clock_hands import ClockHands
 from mlplatform.worker.lane import Lane, Task
+from mlplatform.worker.meter import Meter
 from mlplatform.worker.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     try:
         platform = open_platform(environment)
         clock = SteadyClock(platform.home.clock)
-        reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s)
+        meter = Meter(platform.metrics)
+        reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s, counted=meter.note)
         # A warehouse connection serves one thread: each lane opens its own.
         lanes = [
             Lane(
@@ -164,7 +166,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     log.info("working on %s", ", ".join(platform.specs) or "no system")
     hands = ClockHands(platform, clock)
     while not stop.is_set():
-        _beat(platform, lanes, hands.look())
+        meter.beat(_beat(platform, lanes, hands.look()))
         reporter.flush()
         stop.wait(BEAT_S)
     for lane in lanes:
@@ -175,11 +177,13 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     return 0
 
 
-def _beat(platform: Platform, lanes: list[Lane], trouble: str) -> None:
+def _beat(platform: Platform, lanes: list[Lane], trouble: str) -> int:
+    """Write down that the worker lives, with its troubles; how many they are."""
     troubles = {t.name: t.last_error for lane in lanes for t in lane.tasks if t.last_error}
     if trouble:
         troubles["housekeeping"] = trouble
     platform.items.put("workers", "worker", {"pid": os.getpid(), "beat_at": time.time(), "troubles": troubles})
+    return len(troubles)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,14 @@ class Reporter:
     events: Callable[[], AssetEvents]
     every_s: float
     clock: Callable[[], float] = time.monotonic
+    counted: Callable[[tuple[str, ...], Mapping[str, Any]], None] = lambda _asset, _metadata: None
     _waiting: dict[tuple[str, ...], _Waiting] = field(default_factory=dict)
     _reported: dict[tuple[str, ...], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, asset: tuple[str, ...], metadata: Mapping[str, Any], checks: Sequence[CheckOutcome]) -> None:
         """Keep the newest state of `asset` for the next report."""
+        self.counted(asset, metadata)
         with self._lock:
             self._waiting[asset] = _Waiting(metadata, checks)
 
