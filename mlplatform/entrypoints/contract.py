@@ -8,6 +8,7 @@ Which hosts there are `resourceconfig.json` says; where checkpoints are kept, `c
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -130,7 +131,9 @@ def _machines(config: Path, env: Mapping[str, str]) -> Machines:
     if current not in names:
         raise DataError(f"The job's '{path.name}' has current_host '{current}', which is none of its hosts.")
     local = content.get("network_interface_name") == "lo"
-    port, cpus = int(env.get("SM_MASTER_PORT") or MASTER_PORT), int(env.get("SM_NUM_CPUS") or 1)
+    port = int(env.get("SM_MASTER_PORT") or MASTER_PORT)
+    # Hosts of one machine are told their share. A machine of its own is all there is for its host.
+    cpus = int(env.get("SM_NUM_CPUS") or (1 if local else os.cpu_count() or 1))
     return Machines(names, current, local, port, cpus)
 
 
