@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlplatform.errors import StateError
+from mlplatform.errors import PlatformError, StateError
 
 if TYPE_CHECKING:
     from mlplatform.ports.endpoints import Endpoints
@@ -60,8 +60,10 @@ def endpoint_views(endpoints: Endpoints) -> list[EndpointView]:
         route = f"/predict/{name.partition('/')[2]}"
         try:
             state = endpoints.state(name)
-        except StateError as error:
-            views.append(EndpointView(name, route, "Failed", 0, 0, "", 0, "", "", 0, str(error)))
+        except PlatformError as error:
+            # A damaged record is an operator's; a service that is away says nothing of the endpoint.
+            status = "Failed" if isinstance(error, StateError) else "Unknown"
+            views.append(EndpointView(name, route, status, 0, 0, "", 0, "", "", 0, str(error)))
             continue
         d = state.desired
         if d is None:  # removed since it was listed

@@ -55,7 +55,9 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
         if r.open
     ]
     troubles += [
-        f"endpoint {e['endpoint']}: {e['message']}" for e in endpoints if e["status"] == "Failed" and e["version"]
+        f"endpoint {e['endpoint']}: {e['message']}"
+        for e in endpoints
+        if e["status"] == "Unknown" or (e["status"] == "Failed" and e["version"])
     ]
     return Status(not troubles, programs, streams, tables, endpoints, requests, troubles)
 
@@ -91,7 +93,19 @@ def _tables(stations: SystemStations) -> Iterator[dict[str, Any]]:
 
 def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
     for spec in stations.spec.all(EndpointSpec):
-        state = stations.platform.endpoints.state(f"{stations.spec.name}/{spec.name}")
+        name = f"{stations.spec.name}/{spec.name}"
+        try:
+            state = stations.platform.endpoints.state(name)
+        except PlatformError as error:
+            yield {
+                "endpoint": name,
+                "status": "Unknown",
+                "generation": 0,
+                "version": None,
+                "workers": 0,
+                "message": str(error),
+            }
+            continue
         yield {
             "endpoint": state.endpoint,
             "status": state.status if state.desired else "NoModel",

@@ -10,6 +10,8 @@ A call whose answer does not say which generation gave it (CSV, an error) cannot
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.stations.capture import Capture, Drained
 
 VARIANT = "main"
+LOOK_S = 10.0
+"""Pause between two listings of what was captured; SageMaker writes files minutes late, and listings are paid."""
+
 log = logging.getLogger(__name__)
 
 
@@ -42,16 +47,22 @@ class ServiceCapture(Capture):
         prefix: str,
         history: Callable[[], list[Deployment]],
         fields: Callable[[Deployment], RequestFields],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, spool, spec, system=system)
         self._captured = prefix
         self._history = history
         self._fields = fields
+        self._clock = clock
+        self._due_at = -math.inf
         self._known: dict[int, tuple[Deployment, RequestFields]] = {}
 
     def drain(self) -> Drained:
-        """Move every file, and what was spooled."""
-        moved = [super().drain(), *(self._take(info.key) for info in list(self._store.list(self._captured)))]
+        """Move every file, and what was spooled; files are looked for every `LOOK_S` seconds at most."""
+        moved = [super().drain()]
+        if self._clock() >= self._due_at:
+            moved += [self._take(info.key) for info in list(self._store.list(self._captured))]
+            self._due_at = self._clock() + LOOK_S
         return Drained(*(sum(getattr(d, name) for d in moved) for name in ("objects", "requests", "rows", "gap")))
 
     def _take(self, key: str) -> Drained:

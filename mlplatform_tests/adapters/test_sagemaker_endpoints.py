@@ -25,6 +25,7 @@ from mlplatform.errors import (
     TimedOutError,
     UnavailableError,
 )
+from mlplatform.gateway.state import endpoint_views
 from mlplatform.ports.endpoints import Deployment, EndpointState, SelfServed, SelfServing
 from mlplatform_tests.conformance.endpoint_places import SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
@@ -160,6 +161,38 @@ def test_a_package_that_cannot_be_served_leaves_what_served(place: SageMakerPlac
     assert made_calls(place)["UpdateEndpoint"] == 2
     endpoints.deploy(deployment(3, digest, reason="rollback"))
     assert endpoints.wait(NAME, 3, timeout_s=60).live_generation == 3
+
+
+def test_an_alarm_while_traffic_moves_brings_the_earlier_generation_back(place: SageMakerPlace, digest: str) -> None:
+    endpoints = place.open(traffic={"type": "CANARY", "step_percent": 10, "wait_s": 0, "alarms": ["too-many-5xx"]})
+    endpoints.deploy(deployment(1, digest))
+    endpoints.wait(NAME, 1, timeout_s=60)
+    place.account.expect("alarm")
+    endpoints.deploy(deployment(2, digest))
+    assert failed(endpoints).live_generation == 1
+    assert asked(endpoints)[0] == 1
+    assert endpoints.wait(NAME, 2, timeout_s=60).live_generation == 2
+
+
+def test_an_endpoint_that_does_not_change_is_asked_about_now_and_then(place: SageMakerPlace, digest: str) -> None:
+    endpoints = place.open(follow_s=60)
+    endpoints.deploy(deployment(1, digest))
+    endpoints.wait(NAME, 1, timeout_s=60)
+    described = place.account.calls.count("DescribeEndpoint")
+    assert {endpoints.state(NAME).status for _ in range(5)} == {"InService"}
+    assert place.account.calls.count("DescribeEndpoint") == described
+    place.account.expect("stuck")
+    endpoints.deploy(deployment(2, digest))
+    assert endpoints.state(NAME).status == "Updating"
+
+
+def test_a_gateway_whose_role_may_not_look_shows_the_endpoint_as_unknown(place: SageMakerPlace, digest: str) -> None:
+    endpoints = once(place)
+    endpoints.deploy(deployment(1, digest))
+    place.account.refuse("DescribeEndpoint", "AccessDeniedException", status=403)
+    (view,) = endpoint_views(endpoints)
+    assert (view.endpoint, view.status) == (NAME, "Unknown")
+    assert "answered AccessDeniedException to DescribeEndpoint" in view.message
 
 
 def test_an_endpoint_that_found_no_machine_is_made_anew_by_who_waits_again(place: SageMakerPlace, digest: str) -> None:
@@ -352,7 +385,11 @@ def test_an_object_store_that_sagemaker_cannot_read_is_refused(place: SageMakerP
 
     found = place.open()
     endpoints = SageMakerEndpoints(
-        found.settings, found.records._items, DirectoryObjectStore(place.root / "objects"), place.package
+        found.settings,
+        found.records._items,
+        DirectoryObjectStore(place.root / "objects"),
+        place.package,
+        options=place.account.client_options,
     )
     with pytest.raises(ProfileError, match="SageMaker reads models from S3"):
         endpoints.deploy(deployment(1, digest))

@@ -14,7 +14,7 @@ from mlplatform.core.codecs import RequestFields
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.stations.capture import Drained
-from mlplatform.stations.service_capture import ServiceCapture
+from mlplatform.stations.service_capture import LOOK_S, ServiceCapture
 from mlplatform_tests.packages import INPUTS
 
 SPEC = EndpointSpec(name="prices", model="stock_model", prediction="price", keys=["trading_day"])
@@ -42,8 +42,23 @@ def store(tmp_path: Path) -> DirectoryObjectStore:
     return DirectoryObjectStore(tmp_path / "store")
 
 
+class Clock:
+    """Seconds, set by the test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def capture(store: DirectoryObjectStore, tmp_path: Path) -> ServiceCapture:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def capture(store: DirectoryObjectStore, tmp_path: Path, clock: Clock) -> ServiceCapture:
     return ServiceCapture(
         store,
         tmp_path / "spool",
@@ -52,6 +67,7 @@ def capture(store: DirectoryObjectStore, tmp_path: Path) -> ServiceCapture:
         prefix=PREFIX,
         history=lambda: [deployment(1), deployment(2)],
         fields=lambda _: RequestFields(INPUTS, ("trading_day",)),
+        clock=clock,
     )
 
 
@@ -147,12 +163,22 @@ def test_what_can_be_no_row_is_a_gap(store: DirectoryObjectStore, capture: Servi
 
 
 def test_a_drain_that_was_killed_before_it_deleted_doubles_nothing(
-    store: DirectoryObjectStore, capture: ServiceCapture
+    store: DirectoryObjectStore, capture: ServiceCapture, clock: Clock
 ) -> None:
     put(store, line(json.dumps(ROW)))
     capture.drain()
     before = landed(store)
     put(store, line(json.dumps(ROW)))
-    capture.drain()
+    clock.now += LOOK_S
+    assert capture.drain().requests == 1
     assert landed(store) == before
     assert len(before) == 1
+
+
+def test_files_are_looked_for_now_and_then(store: DirectoryObjectStore, capture: ServiceCapture, clock: Clock) -> None:
+    assert capture.drain() == Drained()
+    put(store, line(json.dumps(ROW)))
+    clock.now += LOOK_S - 1
+    assert capture.drain() == Drained()
+    clock.now += 1
+    assert capture.drain().requests == 1

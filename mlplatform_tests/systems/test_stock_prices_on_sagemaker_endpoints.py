@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 
 from mlplatform.platform import Platform, SystemStations, open_platform
 from mlplatform.platform.line import build_features, load_capture, register_candidate, release, train_candidate
+from mlplatform.platform.status import platform_status
 from mlplatform_tests.components.site import PACKAGE, SMALL, SYSTEM
 from mlplatform_tests.conformance.endpoint_places import IMAGES, ROLE, SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
@@ -71,7 +73,7 @@ def write_profile(place: SageMakerPlace, **settings: Any) -> None:
         "endpoints": {
             "port": "endpoints",
             "adapter": "sagemaker",
-            "settings": {"role_arn": ROLE, "image": f"{IMAGES}/serve:1", "poll_s": 0.1, "follow_s": 0.1, **settings},
+            "settings": {"role_arn": ROLE, "image": f"{IMAGES}/serve:1", "poll_s": 0.1, "follow_s": 0.01, **settings},
         },
     }
     (place.root / "profiles").mkdir()
@@ -126,6 +128,11 @@ def test_it_is_released_called_captured_and_removed(
         assert {row["inference_id"]: row["prediction"] for row in rows} == by_id
         trace = platform.trace(answers[0]["inference_id"])
         assert trace.version == 1
+        sagemaker_place.account.refuse("DescribeEndpoint", "AccessDeniedException", status=403)
+        [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
+        assert (shown["endpoint"], shown["status"]) == (f"{SYSTEM}/{SYSTEM}", "Unknown")
+        [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
+        assert (shown["status"], shown["workers"]) == ("InService", 1)
         rollout = stations.rollout(SYSTEM)
         assert rollout.apply_settings() == platform.endpoints.desired(rollout.name)
         platform.endpoints.remove(rollout.name)

@@ -68,6 +68,7 @@ class SageMakerEndpoints:
         self._clock = clock
         self._sleep = sleep
         self._invoker: SageMakerInvoker | None = None
+        self._seen: dict[str, tuple[float, EndpointState]] = {}
 
     @property
     def live_s(self) -> float:
@@ -99,9 +100,11 @@ class SageMakerEndpoints:
         desired = self.desired(endpoint)
         if desired is None:
             return EndpointState(endpoint, None, 0, "Failed", 0, nothing_deployed(endpoint))
-        planned = self._plan(desired)
-        found = found_of(planned.name, self._api.endpoint(planned.name))
-        return state_of(desired, planned, found, self.records.progress(endpoint))
+        # Monitors ask twice a second, and SageMaker would have them wait.
+        seen_at, seen = self._seen.get(endpoint) or (0.0, None)
+        if seen is not None and seen.desired == desired and self._clock() - seen_at < self.settings.follow_s:
+            return seen
+        return self._state(desired)
 
     def wait(self, endpoint: str, generation: int, *, timeout_s: float) -> EndpointState:
         deadline, again, state = self._clock() + timeout_s, True, None
@@ -144,6 +147,7 @@ class SageMakerEndpoints:
             self._api.unscale(name)
         self._api.delete_parts(name, before=newest.generation + 1)
         self.records.remove(endpoint)
+        self._seen.pop(endpoint, None)
 
     def follower(self) -> SageMakerFollower:
         from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
@@ -171,13 +175,23 @@ class SageMakerEndpoints:
         artifact, captured = artifact_url(self._store, deployment.digest), self._store.url(CAPTURED)
         return plan(deployment, artifact, captured, self.settings)
 
+    def _state(self, desired: Deployment) -> EndpointState:
+        planned = self._plan(desired)
+        found = found_of(planned.name, self._api.endpoint(planned.name))
+        state = state_of(desired, planned, found, self.records.progress(desired.endpoint))
+        if state.status == "InService":
+            self._seen[desired.endpoint] = (self._clock(), state)
+        else:
+            self._seen.pop(desired.endpoint, None)
+        return state
+
     def _looked(self, endpoint: str, *, again: bool) -> tuple[EndpointState, bool]:
         """The state after what is still to be asked for was; and whether something was. `again`: also what failed before."""
         desired = self.desired(endpoint)
         if desired is None:
             raise NotFoundError(nothing_deployed(endpoint))
         asked = self._advance(desired, again=again)
-        return self.state(endpoint), asked
+        return self._state(desired), asked
 
     def _advance(self, deployment: Deployment, *, again: bool) -> bool:
         """Ask for the next step to the deployment, if there is one and nothing is on its way; whether it was asked."""

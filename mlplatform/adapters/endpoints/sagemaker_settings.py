@@ -110,7 +110,9 @@ class SageMakerEndpointSettings(AwsSettings):
     live_s: float = Field(default=3600, gt=0, description="A deployment is waited for so long.")
     answer_s: float = Field(default=60, gt=0, le=60, description="The gateway waits so long for an answer.")
     poll_s: float = Field(default=5, gt=0, description="Pause between two looks at an endpoint that changes.")
-    follow_s: float = Field(default=5, gt=0, description="The gateway looks for new records so often.")
+    follow_s: float = Field(
+        default=5, gt=0, description="Who follows an endpoint that does not change, looks so often."
+    )
 
     def size_of(self, endpoint: str) -> Sizing:
         """What `endpoint` (``<system>/<endpoint>``) runs on."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -90,13 +89,13 @@ class Serving:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
         self.s3.put_object(Bucket=self.bucket, Key=f"{name}/model.tar.gz", Body=packed.getvalue())
-        container: dict[str, Any] = {
-            "Image": "111122223333.dkr.ecr.us-east-1.amazonaws.com/echo:1",
-            "ModelDataUrl": f"s3://{self.bucket}/{name}/model.tar.gz",
-        }
-        if environment:
-            container["Environment"] = dict(environment)
+        container = {**self.container(name), "Environment": dict(environment or {})}
         self.control.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+
+    def container(self, name: str) -> dict[str, Any]:
+        """The image with the file of the model called `name`."""
+        image = "111122223333.dkr.ecr.us-east-1.amazonaws.com/echo:1"
+        return {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{name}/model.tar.gz"}
 
     def config(self, name: str, models: Mapping[str, float], **more: Any) -> None:
         """A configuration with a variant for each model, named after it, with its weight."""
@@ -140,8 +139,3 @@ class Serving:
                 return {key: self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
             assert time.monotonic() < deadline, prefix
             time.sleep(0.05)
-
-
-def folder_of(account: SageMakerAccount, endpoint: str) -> Path:
-    """Where the endpoint's containers run."""
-    return account.folder / "endpoints" / endpoint

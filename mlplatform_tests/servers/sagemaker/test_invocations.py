@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from mlplatform_tests.servers.sagemaker.serving import Serving
+from mlplatform_tests.servers.sagemaker.serving import ROLE, Serving
 
 
 def capture(serving: Serving, **more: Any) -> dict[str, Any]:
@@ -132,6 +132,38 @@ def test_a_call_by_way_of_s3_that_fails_says_so_there(serving: Serving, why: str
     ((key, data),) = serving.objects("failed/").items()
     assert told["FailureLocation"].endswith(key)
     assert (b"as it was asked to" if why == "refused" else b"none") in data
+
+
+def test_containers_one_behind_the_other_pass_a_call_on(serving: Serving) -> None:
+    for name in ("first", "second"):
+        serving.model(name, name, {"LEVEL": f"of {name}"})
+    chain = [serving.container(name) for name in ("first", "second")]
+    serving.control.create_model(ModelName="both", Containers=chain, ExecutionRoleArn=ROLE)
+    serving.config("echo-1", {"both": 1.0})
+    serving.control.create_endpoint(EndpointName="echo", EndpointConfigName="echo-1")
+    serving.settled()
+    outer = json.loads(serving.runtime.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read())
+    inner = json.loads(outer["body"])
+    assert (outer["model"], inner["model"], inner["body"]) == ("second", "first", "x")
+
+
+def test_an_update_by_canary_gives_the_new_fleet_a_part_of_the_calls_first(serving: Serving) -> None:
+    serving.served({"first": 1.0})
+    serving.model("second", "second")
+    serving.config("echo-2", {"second": 1.0})
+    routing = {
+        "Type": "CANARY",
+        "WaitIntervalInSeconds": 1,
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+    }
+    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
+    serving.control.update_endpoint(EndpointName="echo", EndpointConfigName="echo-2", DeploymentConfig=policy)
+    seen = []
+    while serving.control.describe_endpoint(EndpointName="echo")["EndpointStatus"] == "Updating":
+        seen.append(serving.runtime.invoke_endpoint(EndpointName="echo", Body=b"x")["InvokedProductionVariant"])
+    assert set(seen) == {"first", "second"}
+    assert seen.index("second") < len(seen) - 1 - seen[::-1].index("first")
+    assert serving.runtime.invoke_endpoint(EndpointName="echo", Body=b"x")["InvokedProductionVariant"] == "second"
 
 
 def test_an_endpoint_that_is_stuck_stays_so_until_it_is_mended(serving: Serving) -> None:
