@@ -219,7 +219,7 @@ class SageMakerCompute:
         """The job's last description, and one that has the metrics its log told."""
         noted: dict[str, Any] = {"FinalMetricDataList": []}
         made = datetime.fromisoformat(self._described(job.name)["CreationTime"])
-        log, path = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
+        log, keep = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
         pause, away = self._pause(job.name), Patience(self._settings.patience_s)
         while True:
             with away.bearing():
@@ -230,8 +230,7 @@ class SageMakerCompute:
                 # Looked at before the log: what is said until then is in there.
                 for told, line in log.lines():
                     note_metric(noted, line)
-                    with path.open("a", encoding="utf-8") as file:
-                        file.write(f"{told}\n")
+                    keep(told)
                     say(told)
                 if described["TrainingJobStatus"] in ENDED:
                     return described, noted

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from mlplatform.adapters.compute.tree import JobTree
@@ -28,12 +29,19 @@ class LocalCopies:
     def tree(self, job: str) -> JobTree:
         return JobTree(self._root / job)
 
-    def log(self, job: str) -> Path:
-        """Where the job's log is written, made empty."""
-        path = self.tree(job).log
+    def log(self, job: str) -> Callable[[str], None]:
+        """Writes lines of the job's log; an earlier copy stays until the first one comes: CloudWatch may have forgotten it."""
+        path, mode = self.tree(job).log, "w"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-        return path
+        path.touch()
+
+        def write(line: str) -> None:
+            nonlocal mode
+            with path.open(mode, encoding="utf-8") as file:
+                file.write(f"{line}\n")
+            mode = "a"
+
+        return write
 
     def model(self, job: str, key: str) -> Path | None:
         """The model's folder, fetched once from `key`; None where the job left none."""

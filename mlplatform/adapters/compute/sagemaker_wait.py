@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mlplatform.adapters.aws.errors import aws_mapped
-from mlplatform.errors import TransientError
+from mlplatform.errors import NotFoundError, PermissionDeniedError, PlatformError, TransientError
 
 FIRST_S = 0.5
 _GROWTH = 1.5
@@ -22,6 +22,15 @@ _FOREIGN_S = 1
 """How long an event of another job is hidden from who waits for it."""
 _STALE_S = 900
 """After so long nobody waits for an event any more."""
+
+_KINDS: dict[str, type[PlatformError]] = {
+    "AWS.SimpleQueueService.NonExistentQueue": NotFoundError,
+    "QueueDoesNotExist": NotFoundError,
+}
+_STEPS: dict[type[PlatformError], str] = {
+    NotFoundError: "Make it, or take events_queue out of the compute connection: then jobs are looked at from time to time.",
+    PermissionDeniedError: "Allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on it.",
+}
 
 
 class Pause(Protocol):
@@ -71,18 +80,27 @@ class Queue:
         self._longest_s = longest_s
 
     def wait(self) -> None:
+        """Raises NotFoundError or PermissionDeniedError about the queue; where it is away, time passes instead."""
         deadline = time.monotonic() + self._longest_s
         while (left := deadline - time.monotonic()) > 0:
-            with aws_mapped(f"Queue '{self._url}'", service="SQS"):
-                found = self._client.receive_message(
-                    QueueUrl=self._url,
-                    WaitTimeSeconds=min(_LONGEST_RECEIVE_S, max(1, round(left))),
-                    MaxNumberOfMessages=10,
-                    AttributeNames=["SentTimestamp"],
-                )
-                ours = [self._is_ours(message) for message in found.get("Messages", ())]
-            if any(ours):
+            try:
+                if self._received(left):
+                    return
+            except TransientError:
+                time.sleep(min(FIRST_S, left))
                 return
+
+    def _received(self, left_s: float) -> bool:
+        """Whether an event of the job came, within `left_s` or so."""
+        with aws_mapped(f"Queue '{self._url}'", service="SQS", kinds=_KINDS, steps=_STEPS):
+            found = self._client.receive_message(
+                QueueUrl=self._url,
+                WaitTimeSeconds=min(_LONGEST_RECEIVE_S, max(1, round(left_s))),
+                MaxNumberOfMessages=10,
+                AttributeNames=["SentTimestamp"],
+            )
+            ours = [self._is_ours(message) for message in found.get("Messages", ())]
+            return any(ours)
 
     def _is_ours(self, message: dict[str, Any]) -> bool:
         """Whether it is about the job; such a one is taken away, any other is put back unless it is old."""

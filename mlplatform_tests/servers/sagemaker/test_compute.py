@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from mlplatform.adapters.compute.sagemaker import SageMakerCompute
+from mlplatform.adapters.compute.sagemaker_logs import GROUP
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
 from mlplatform.errors import (
@@ -211,6 +213,21 @@ def test_a_model_that_is_gone_from_the_store_is_no_model(compute: SageMakerCompu
     store.delete("models/job-1/output/model.tar.gz")
     compute._copies = LocalCopies(compute._copies._root / "elsewhere", store)
     assert compute.run(job()).model_dir is None
+
+
+def test_a_log_that_cloudwatch_has_forgotten_stays_on_this_machine(
+    compute: SageMakerCompute, ministack_server: Ministack
+) -> None:
+    first = compute.run(job())
+    logs: Any = boto3.client("logs", **ministack_server.client_options)
+    for stream in logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="job-1/")["logStreams"]:
+        logs.delete_log_stream(logGroupName=GROUP, logStreamName=stream["logStreamName"])
+    lines: list[str] = []
+    again = compute.run(job(), on_log=lines.append)
+    assert lines == []
+    assert again.log_path == first.log_path
+    assert again.log_path is not None
+    assert again.log_path.read_text() == "done\n"
 
 
 def test_a_slow_answer_is_waited_for(compute: SageMakerCompute, sagemaker_account: SageMakerAccount) -> None:

@@ -12,7 +12,9 @@ import boto3
 import pytest
 
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
+from mlplatform.errors import NotFoundError
 from mlplatform_tests.conformance.computes import bucket_store
+from mlplatform_tests.servers.ministack.faults import faults_before
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.events import fits
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
@@ -87,6 +89,35 @@ def test_events_that_come_twice_and_those_of_other_jobs_change_nothing(
     sagemaker_account.expect("event twice", times=20)
     waits = adapter(sagemaker_account, tmp_path, store, events_queue=queue, poll_s=5.0)
     assert waits.run(job()).status == "Completed"
+
+
+@pytest.mark.usefixtures("compute")
+def test_a_queue_that_is_away_is_not_waited_for(
+    sagemaker_account: SageMakerAccount,
+    store: S3ObjectStore,
+    tmp_path: Path,
+    queue: str,
+    ministack_server: Ministack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with faults_before(ministack_server.port) as faults:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", faults.client_options["endpoint_url"])
+        # Each look asks five times, with pauses between.
+        faults.refuse("ReceiveMessage", "ServiceUnavailable", status=503, times=5)
+        waits = adapter(sagemaker_account, tmp_path, store, events_queue=queue, poll_s=2.0)
+        assert waits.run(job()).status == "Completed"
+        assert faults.calls.count("ReceiveMessage") >= 5
+
+
+@pytest.mark.usefixtures("compute")
+def test_a_queue_that_is_not_there_is_named_and_the_job_runs_on(
+    sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path, queue: str
+) -> None:
+    waits = adapter(sagemaker_account, tmp_path, store, events_queue=f"{queue}-none")
+    with pytest.raises(NotFoundError, match=r"Queue '.*-none'.*take events_queue out"):
+        waits.run(job("gated", environment={"GATE": str(tmp_path / "gate")}))
+    (tmp_path / "gate").touch()
+    assert adapter(sagemaker_account, tmp_path, store).run(job("gated")).status == "Completed"
 
 
 @pytest.mark.parametrize(
