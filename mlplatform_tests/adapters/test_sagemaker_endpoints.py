@@ -163,6 +163,7 @@ def test_a_package_that_cannot_be_served_leaves_what_served(place: SageMakerPlac
     assert endpoints.wait(NAME, 3, timeout_s=60).live_generation == 3
 
 
+@pytest.mark.slow
 def test_an_alarm_while_traffic_moves_brings_the_earlier_generation_back(place: SageMakerPlace, digest: str) -> None:
     endpoints = place.open(traffic={"type": "CANARY", "step_percent": 10, "wait_s": 0, "alarms": ["too-many-5xx"]})
     endpoints.deploy(deployment(1, digest))
@@ -195,6 +196,7 @@ def test_a_gateway_whose_role_may_not_look_shows_the_endpoint_as_unknown(place: 
     assert "answered AccessDeniedException to DescribeEndpoint" in view.message
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_found_no_machine_is_made_anew_by_who_waits_again(place: SageMakerPlace, digest: str) -> None:
     endpoints = place.open()
     place.account.expect("capacity")
@@ -208,6 +210,7 @@ def test_an_endpoint_that_found_no_machine_is_made_anew_by_who_waits_again(place
     assert place.open().wait(NAME, 1, timeout_s=60).live_generation == 1
 
 
+@pytest.mark.slow
 def test_one_that_is_stuck_is_told_as_late_and_goes_on_by_itself(place: SageMakerPlace, digest: str) -> None:
     endpoints = place.open()
     place.account.expect("stuck")
@@ -220,7 +223,7 @@ def test_one_that_is_stuck_is_told_as_late_and_goes_on_by_itself(place: SageMake
     assert made_calls(place)["CreateEndpoint"] == 1
 
 
-@pytest.mark.parametrize("call", MAKE[:3])
+@pytest.mark.parametrize("call", [*(pytest.param(call, marks=pytest.mark.slow) for call in MAKE[:2]), "CreateEndpoint"])
 @pytest.mark.parametrize("code", ["ThrottlingException", pytest.param("InternalFailure", marks=pytest.mark.slow)])
 def test_a_deploy_that_broke_off_is_gone_on_with_and_nothing_is_made_twice(
     place: SageMakerPlace, digest: str, call: str, code: str
@@ -234,6 +237,7 @@ def test_a_deploy_that_broke_off_is_gone_on_with_and_nothing_is_made_twice(
     assert [len(found) for found in listed] == [1, 1]
 
 
+@pytest.mark.slow
 def test_who_waits_outlasts_a_service_that_is_away(place: SageMakerPlace, digest: str) -> None:
     endpoints = once(place)
     endpoints.deploy(deployment(1, digest))
@@ -244,6 +248,7 @@ def test_who_waits_outlasts_a_service_that_is_away(place: SageMakerPlace, digest
         endpoints.wait(NAME, 1, timeout_s=0.2)
 
 
+@pytest.mark.slow
 def test_a_refusal_names_the_action_and_the_next_step(place: SageMakerPlace, digest: str) -> None:
     told = "User: arn:aws:iam::1:user/u is not authorized to perform: sagemaker:CreateModel on resource: arn:aws:x"
     place.account.refuse("CreateModel", "AccessDeniedException", message=told)
@@ -253,6 +258,7 @@ def test_a_refusal_names_the_action_and_the_next_step(place: SageMakerPlace, dig
     assert place.open().wait(NAME, 1, timeout_s=60).live_generation == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_went_missing_is_put_again(place: SageMakerPlace, digest: str) -> None:
     endpoints = place.open()
     place.account.expect("stuck")
@@ -288,6 +294,7 @@ def test_old_generations_are_swept_and_what_is_removed_is_gone(place: SageMakerP
     assert endpoints.state(NAME).desired is None
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_scaled_by_calls_and_no_longer_when_it_is_gone(place: SageMakerPlace, digest: str) -> None:
     scaling = boto3.client("application-autoscaling", **place.account.client_options)
     endpoints = place.open(scaling={"maximum": 4, "calls_per_minute": 500})
@@ -321,6 +328,7 @@ def test_a_gateway_follows_what_is_live(place: SageMakerPlace, digest: str) -> N
     assert place.account.calls.count("DescribeEndpoint") == described
 
 
+@pytest.mark.slow
 def test_calls_are_answered_through_an_update(place: SageMakerPlace, digest: str) -> None:
     endpoints = place.open()
     endpoints.deploy(deployment(1, digest))

@@ -43,7 +43,9 @@ def test_an_update_answers_without_a_break(serving: Serving) -> None:
     assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "echo-2")
 
 
-@pytest.mark.parametrize("how", ["a broken model", "no machine", "an alarm"])
+@pytest.mark.parametrize(
+    "how", ["a broken model", *(pytest.param(how, marks=pytest.mark.slow) for how in ("no machine", "an alarm"))]
+)
 def test_an_update_that_fails_leaves_what_served(serving: Serving, how: str) -> None:
     serving.served({"first": 1.0})
     serving.model("second", "broken" if how == "a broken model" else "second")

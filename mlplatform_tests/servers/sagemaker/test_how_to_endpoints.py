@@ -30,6 +30,7 @@ def actions() -> set[str]:
     return {a for s in statements for a in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])}
 
 
+@pytest.mark.slow
 def test_the_settings_that_are_shown_serve_and_the_actions_that_are_shown_suffice(
     sagemaker_place: SageMakerPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
