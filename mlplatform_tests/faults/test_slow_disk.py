@@ -1,19 +1,29 @@
-"""A disk whose every flush takes long: calls are answered all the same, and what they leave is written or counted."""
+"""A disk whose every flush takes long: calls are answered all the same, what they leave is written or counted, rows are loaded once."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.csv as pacsv
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.core.capture.spool import OPEN
+from mlplatform.core.loads.plan import Receipt
+from mlplatform.errors import NotFoundError
+from mlplatform.platform import SystemStations
 from mlplatform.stations.capture import Capture
+from mlplatform_tests.cli.commands import Shell, make_shell
 from mlplatform_tests.gateway.site import ROW, Site, spec
+from mlplatform_tests.prices import price_rows
+from mlplatform_tests.serving.until import until
 
 FLUSH_S = 0.2
 CALLS = 100
@@ -75,6 +85,49 @@ def test_what_a_kill_takes_while_the_disk_is_slow_is_counted(slow: dict[str, str
     assert drained.requests + drained.gap == made + LAST_CALLS
     assert drained.requests > 0
     assert drained.gap > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_rows_are_loaded_once_though_the_worker_is_killed_while_the_disk_is_slow(
+    slow: dict[str, str], tmp_path: Path
+) -> None:
+    shell = make_shell(tmp_path)
+    # A worker's first start makes databases, with hundreds of flushes.
+    shell.more = {"LD_PRELOAD": slow["LD_PRELOAD"], "SLOW_FLUSH_S": str(FLUSH_S / 4)}
+    stations = shell.platform().system("stock_prices")
+    for first in range(0, 30, 10):
+        days = tmp_path / f"{first}.csv"
+        pacsv.write_csv(price_rows(first, first + 10), days)
+        put = shell.process("put", "stock_prices/stock_stream", str(days))
+        assert put.code == 0, put.err
+        before = len(receipts(stations))
+        with killed_at_last(shell):
+            until(lambda before=before: len(receipts(stations)) > before, timeout_s=240)
+    with killed_at_last(shell):
+        until(lambda: sum(r.arrived for r in receipts(stations)) == 600, timeout_s=240)
+    assert {r.balanced() for r in receipts(stations)} == {True}
+    counts = "SELECT count(*) AS n, count(DISTINCT (ticker_symbol, trading_day)) AS keys FROM stock_table"
+    assert stations.warehouse().query(counts).to_pylist() == [{"n": 600, "keys": 600}]
+
+
+@contextmanager
+def killed_at_last(shell: Shell) -> Iterator[None]:
+    """A worker on the shell's home, killed when the block ends."""
+    process = subprocess.Popen([sys.executable, "-m", "mlplatform.worker.main"], env=shell.env)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def receipts(stations: SystemStations) -> list[Receipt]:
+    """What became of the objects so far; none before there is a table."""
+    try:
+        return stations.receipts("stock_table", limit=None)
+    except NotFoundError:
+        return []
 
 
 def written(folder: Path) -> int:
