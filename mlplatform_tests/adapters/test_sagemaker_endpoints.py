@@ -286,7 +286,14 @@ def test_old_generations_are_swept_and_what_is_removed_is_gone(place: SageMakerP
         endpoints.wait(NAME, generation, timeout_s=60)
     models = [m["ModelName"] for m in place.control.list_models()["Models"]]
     assert sorted(generation_of(STEM, name) for name in models) == [3, 4, 5]
+    place.store.put(f"{endpoints.captured_prefix(NAME)}main/2026/03/02/09/10-11-123-7e1f.jsonl", b"{}")
+    other = replace(deployment(1, "1" * 64), endpoint="fraud/scores")
+    place.empty_packages("1" * 64)
+    endpoints.deploy(other)
     endpoints.remove(NAME)
+    assert [info.key for info in place.store.list("")] == [f"_models/{'1' * 64}/model.tar.gz"]
+    endpoints.remove("fraud/scores")
+    assert list(place.store.list("")) == []
     for listed in ("list_models", "list_endpoint_configs", "list_endpoints"):
         found = getattr(place.control, listed)()
         assert [v for k, v in found.items() if k != "ResponseMetadata"] == [[]]

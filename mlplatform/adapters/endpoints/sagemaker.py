@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.endpoints.generations import checked, nothing_deployed
 from mlplatform.adapters.endpoints.sagemaker_api import SageMakerApi
-from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, put_artifact
+from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, delete_artifact, put_artifact
 from mlplatform.adapters.endpoints.sagemaker_names import endpoint_name
 from mlplatform.adapters.endpoints.sagemaker_records import DeploymentRecords, Progress
 from mlplatform.adapters.endpoints.sagemaker_requests import Plan, plan
@@ -146,6 +146,7 @@ class SageMakerEndpoints:
         if self.settings.scaling is not None:
             self._api.unscale(name)
         self._api.delete_parts(name, before=newest.generation + 1)
+        self._delete_objects(endpoint)
         self.records.remove(endpoint)
         self._seen.pop(endpoint, None)
 
@@ -228,6 +229,15 @@ class SageMakerEndpoints:
         if self.settings.scaling is not None:
             self._api.scale(name, self.settings.scaling)
         self._api.delete_parts(name, before=state.live_generation - KEPT_GENERATIONS + 1)
+
+    def _delete_objects(self, endpoint: str) -> None:
+        """Delete its packages in S3, but for those that another endpoint served too, and captures that nobody drained."""
+        ours = {d.digest for d in self.history(endpoint)}
+        others = (d.digest for other in self.list() if other != endpoint for d in self.history(other))
+        for digest in ours.difference(others):
+            delete_artifact(self._store, digest)
+        for info in list(self._store.list(self.captured_prefix(endpoint))):
+            self._store.delete(info.key)
 
     def _delete(self, endpoint: str, name: str) -> None:
         """Delete the endpoint and wait until it is gone; one that changes is waited for."""

@@ -41,6 +41,11 @@ def put_artifact(store: ObjectStore, digest: str, package: Path) -> None:
             store.put(key, file, if_absent=True)
 
 
+def delete_artifact(store: ObjectStore, digest: str) -> None:
+    """Take the package away; no error where it is not there."""
+    store.delete(_key(digest))
+
+
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = ""
