@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyarrow.csv as pacsv
@@ -101,9 +102,9 @@ def test_rows_are_loaded_once_though_the_worker_is_killed_while_the_disk_is_slow
         pacsv.write_csv(price_rows(first, first + 10), days)
         put = shell.process("put", "stock_prices/stock_stream", str(days))
         assert put.code == 0, put.err
-        before = len(receipts(stations))
+        loaded = len(receipts(stations)) + 1
         with killed_at_last(shell):
-            until(lambda before=before: len(receipts(stations)) > before, timeout_s=240)
+            until(partial(at_least, stations, loaded), timeout_s=240)
     with killed_at_last(shell):
         until(lambda: sum(r.arrived for r in receipts(stations)) == 600, timeout_s=240)
     assert {r.balanced() for r in receipts(stations)} == {True}
@@ -120,6 +121,10 @@ def killed_at_last(shell: Shell) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def at_least(stations: SystemStations, count: int) -> bool:
+    return len(receipts(stations)) >= count
 
 
 def receipts(stations: SystemStations) -> list[Receipt]:
