@@ -73,6 +73,8 @@ def aws(
         "MLPLATFORM_BUCKET": unique,
         "MLPLATFORM_STREAMS": f"{unique}-",
         "MLPLATFORM_TABLE": unique,
+        "MLPLATFORM_QUEUE": unique,
+        "MLPLATFORM_NAMESPACE": unique,
         "MLPLATFORM_PARAMETERS": f"/{unique}/",
         "MLPLATFORM_TOPIC": topic.arn,
         "MLPLATFORM_REDSHIFT_WORKGROUP": WORKGROUP,

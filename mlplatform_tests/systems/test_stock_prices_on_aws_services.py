@@ -5,16 +5,24 @@ Jobs, endpoints and the tracker stay on this machine.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
+import pyarrow.csv as pacsv
 import pytest
 
 from mlplatform.platform import open_platform
+from mlplatform_tests.prices import price_rows
+from mlplatform_tests.servers.process import running
 from mlplatform_tests.systems.aws_profile import (
     SYSTEM,
     AwsProject,
@@ -58,6 +66,35 @@ def test_records_reach_the_table_and_people_the_word(aws: AwsProject) -> None:
     ]
     assert not home.items.exists()
     assert not home.streams.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_worker_loads_what_s3_tells_of_and_tells_cloudwatch(aws: AwsProject, tmp_path: Path) -> None:
+    with closing(open_platform(aws.env)) as platform:
+        stations = platform.system(SYSTEM)
+        stations.prepare()
+        platform.asset_events.prepare()
+        ingest = stations.ingest("stock_table")
+        worker = [sys.executable, "-m", "mlplatform.worker.main"]
+        with running(worker, ready=platform.worker_alive, log=tmp_path / "worker.log", env={**os.environ, **aws.env}):
+            file = io.BytesIO()
+            pacsv.write_csv(price_rows(0, 10), file)
+            platform.store.put("stock_prices/base/days.csv", file.getvalue())
+            stations.producer("stock_stream").put([tick(number) for number in range(50)])
+            wait_for(lambda: ingest.status().loaded == 250, "250 rows")
+            assert list(platform.items.list("arrivals"))
+            client = boto3.client("cloudwatch")
+            wait_for(lambda: client.list_metrics(Namespace=aws.bucket)["Metrics"] != [], "metrics")
+            client.close()
+    assert "no notices of arrivals" not in (tmp_path / "worker.log").read_text()
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < end, f"there are no {what}"
+        time.sleep(0.5)
 
 
 @pytest.mark.slow
