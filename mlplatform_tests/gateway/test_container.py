@@ -132,3 +132,19 @@ def test_what_cannot_be_served_ends_with_the_reason(
     done = subprocess.run(COMMAND, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code
     assert message in done.stderr
+
+
+def test_it_needs_no_package_that_its_image_does_not_have(package: tuple[Path, str]) -> None:
+    # The program in this environment, where these cannot be imported.
+    code = (
+        "import pathlib, sys\n"
+        "for name in ('anyio', 'boto3', 'dagster', 'httpx', 'litestar', 'pandas', 'psutil', 'pyarrow', 'sqlglot', 'yaml'):\n"
+        "    sys.modules[name] = None\n"
+        "from mlplatform.adapters.runtimes import PackageRuntimes\n"
+        "from mlplatform.gateway.container import Container, load\n"
+        "Container(load(pathlib.Path(sys.argv[1]), {}, PackageRuntimes()))\n"
+        "print('served')\n"
+    )
+    command = [sys.executable, "-c", code, str(package[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "served\n", done.stderr
