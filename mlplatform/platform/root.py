@@ -70,9 +70,10 @@ class Platform:
         for stations in self._systems.values():
             stations.close()
         self._systems.clear()
-        opened = self.__dict__.pop("items", None)
-        if isinstance(opened, Closing):
-            opened.close()
+        for name in ("inbox", "metrics", "items"):
+            opened = self.__dict__.pop(name, None)
+            if isinstance(opened, Closing):
+                opened.close()
 
     def trace(self, inference_id: str) -> LineageRecord:
         """Where a prediction came from. See `stations.lineage.Lineage.trace`."""

@@ -47,3 +47,7 @@ class Arrivals(Protocol):
     def done(self, receipts: Sequence[str]) -> None:
         """These need not come again."""
         ...
+
+    def close(self) -> None:
+        """Give back what is open."""
+        ...

@@ -108,6 +108,10 @@ class Inbox:
         """Whether the next page is to be listed; also where its time lies farther ahead than a clock that was right would say."""
         return not 0 < found.due_at - self._now() <= self.page_s
 
+    def close(self) -> None:
+        """Give back what the queue's adapter holds open."""
+        self._arrivals.close()
+
     def _take(self) -> None:
         found = self._arrivals.receive()
         for start in range(0, len(found.notices), _PER_ITEM):
