@@ -19,6 +19,9 @@ from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import datetime
+
     from mlplatform.ports.notifications import Notifications
     from mlplatform.ports.warehouse import Warehouse
     from mlplatform.stations.backlog import Backlog
@@ -85,8 +88,12 @@ class SystemStations(DataStations):
             system=self.spec.name,
             query_sql=self.spec.query(features),
             personal=self.spec.personal(features),
-            waiting=(lambda _: ()) if table.existing else self._backlog(table).sources,
+            waiting=self._waiting(table),
         )
+
+    def _waiting(self, table: TableSpec) -> Callable[[datetime], Collection[str]]:
+        """See `Backlog.sources`; of a table that others load, nothing is known to wait."""
+        return (lambda _: ()) if table.existing else self._backlog(table).sources
 
     def _backlog(self, table: TableSpec) -> Backlog:
         from mlplatform.stations.backlog import Backlog
@@ -129,6 +136,7 @@ class SystemStations(DataStations):
             refresh=next((r for r in self.spec.all(RefreshSpec) if r.station == station), None),
             spec_version=fingerprint(self.spec),
             doubt=p.clock_doubt,
+            waiting=self._waiting(table),
         )
 
     def retrains(self) -> list[Retrain]:

@@ -7,7 +7,7 @@ writes and the other finds the request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,9 @@ COLLECTION = "retrain_requests"
 SETTLED = timedelta(seconds=5)
 """The first training waits until no row was loaded for so long, so that it does not start on half of the history …"""
 PATIENCE = timedelta(seconds=60)
-"""… or until rows have been arriving for so long."""
+"""… or until rows have been arriving for so long, when all that came by then is loaded …"""
+GIVEN_UP = timedelta(hours=1)
+"""… or has waited for so long: something that cannot be loaded is told elsewhere, and holds up no training for ever."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Retrain:
         monitors: those of the system that watch this endpoint.
         refresh: says whether the first data start a training; None = they do not.
         doubt: why the clock is not to be believed now, or "": no request is taken for lost then.
+        waiting: sources of the table with something that came by a time and is not loaded: the first training waits for it.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Retrain:
         refresh: RefreshSpec | None = None,
         spec_version: str = "",
         doubt: Callable[[], str] = str,
+        waiting: Callable[[datetime], Collection[str]] = lambda _: (),
     ) -> None:
         self._items = items
         self._warehouse = warehouse
@@ -72,6 +76,7 @@ class Retrain:
         self._refresh = refresh
         self._spec_version = spec_version
         self._doubt = doubt
+        self._waiting = waiting
 
     def decide(self, now: datetime) -> Decided:
         """Make a request where one is due. Safe to call as often as one likes, from several processes.
@@ -137,8 +142,7 @@ class Retrain:
                 None,
                 f"table '{self._table.name}' has {rows} rows; the first training waits for {self._refresh.first_rows}",
             )
-        # Times of the future are from before the clock was set back.
-        if oldest and newest and abs(now - newest) < SETTLED and abs(now - oldest) < PATIENCE:
+        if oldest and newest and self._still_loading(oldest, newest, now):
             return Decided(None, f"rows of table '{self._table.name}' are still being loaded")
         requests = self.requests()
         policies = [_policy(m.retrain) for m in self._monitors] or [_policy(RetrainSpec())]
@@ -148,6 +152,15 @@ class Retrain:
             return Decided(None, f"there is no model yet, but {blocked}")
         why = f"first training: table '{self._table.name}' has {rows} rows"
         return self._ask(requests, why, "", (), now, basis=basis)
+
+    def _still_loading(self, oldest: datetime, newest: datetime, now: datetime) -> bool:
+        """Whether more of the history is to be expected in a table whose first and last load began then."""
+        # Times of the future are from before the clock was set back.
+        begun = abs(now - oldest)
+        if abs(now - newest) < SETTLED and begun < PATIENCE:
+            return True
+        # A slow load does not show in the rows before it ends.
+        return begun < GIVEN_UP and bool(self._waiting(min(now, oldest + PATIENCE)))
 
     def _arrived(self) -> tuple[int, datetime | None, datetime | None]:
         """Rows of the table, and when the first and the last were loaded (unknown where others load it)."""

@@ -125,6 +125,7 @@ class World:
             monitors=[monitor],
             refresh=self.system.all(RefreshSpec)[0],
             doubt=lambda: doubt,
+            waiting=self.waiting,
         )
 
     def load(

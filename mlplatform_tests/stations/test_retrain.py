@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from mlplatform.core.drift.windows import Window
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.stations.evaluation import Evaluation, Evaluations
+from mlplatform.stations.retrain import PATIENCE
 from mlplatform_tests.stations.monitored import SYSTEM, World, later, make_days, now, open_world, records
 
 DIGEST = "d" * 64
@@ -169,6 +171,31 @@ def test_rows_that_never_stop_arriving_do_not_put_the_first_training_off_for_eve
     world.load(records(make_days(334, 1)))
     assert world.retrain().decide(started + timedelta(seconds=4)).request is None
     assert world.retrain().decide(started + timedelta(seconds=61)).request is not None
+
+
+def test_the_first_training_waits_for_a_history_that_is_loaded_slowly(world: World) -> None:
+    asked: list[datetime] = []
+    held = {"objects/base/"}
+
+    def waiting(by: datetime) -> Collection[str]:
+        asked.append(by)
+        return held
+
+    world.waiting = waiting
+    before = now()
+    world.load(records(make_days(0, 334)))
+    retrain = world.retrain()
+    assert retrain.decide(later(600)).reason == "rows of table 'stock_table' are still being loaded"
+    assert before + PATIENCE <= asked[-1] <= now() + PATIENCE
+    held.clear()
+    assert retrain.decide(later(601)).request is not None
+
+
+def test_what_can_never_be_loaded_does_not_put_the_first_training_off_for_ever(world: World) -> None:
+    world.waiting = lambda _: {"objects/base/"}
+    world.load(records(make_days(0, 334)))
+    assert world.retrain().decide(later(3590)).request is None
+    assert world.retrain().decide(later(3601)).request is not None
 
 
 def test_a_failed_first_training_waits_for_the_cool_down(world: World) -> None:
