@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -41,6 +42,11 @@ BYTES = st.lists(st.binary(max_size=12), max_size=8)
 NUMBER = count()
 LEAN = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FULL = settings(LEAN, max_examples=100)
+
+
+def at_length(test: Callable[..., None]) -> Callable[..., None]:
+    """A hundred examples: minutes on a busy machine."""
+    return pytest.mark.slow(pytest.mark.timeout(900)(test))
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +126,13 @@ test_overlapping_plans_in_any_order_leave_the_distinct_keys = LEAN(
     )
 )
 
-test_any_csv_is_accounted_for_at_length = pytest.mark.slow(
+test_any_csv_is_accounted_for_at_length = at_length(
     FULL(given(RECORDS, BYTES, st.sampled_from(["\n", "\r\n"]))(any_csv_is_accounted_for))
 )
-test_any_delivery_is_accounted_for_at_length = pytest.mark.slow(
+test_any_delivery_is_accounted_for_at_length = at_length(
     FULL(given(BYTES, st.lists(st.integers(0, 5), max_size=10))(any_delivery_is_accounted_for))
 )
-test_overlapping_plans_in_any_order_leave_the_distinct_keys_at_length = pytest.mark.slow(
+test_overlapping_plans_in_any_order_leave_the_distinct_keys_at_length = at_length(
     FULL(
         given(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 6)), min_size=1, max_size=6))(
             overlapping_plans_in_any_order_leave_the_distinct_keys

@@ -20,7 +20,7 @@ SUITE = REPOSITORY / "mlplatform_tests" / "conformance"
     ("suites", "least"),
     [
         pytest.param("test_warehouse_loads.py", 20, id="short"),
-        pytest.param("test_warehouse_*.py", 95, id="whole", marks=pytest.mark.slow),
+        pytest.param("test_warehouse_*.py", 95, id="whole", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
 def test_the_suite_passes_over_the_adapter_of_the_page(tmp_path: Path, suites: str, least: int) -> None:
@@ -48,7 +48,7 @@ def test_the_suite_passes_over_the_adapter_of_the_page(tmp_path: Path, suites: s
         env={**os.environ, name: value, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -46,8 +46,12 @@ class Storm:
         }
 
     def rage(self, victims: Sequence[str]) -> None:
-        """Kill one after another at random moments."""
+        """Kill one after another at random moments; whom a busy machine had not started in time, once more at the end."""
         began = self.begin()
+        self._kill(victims, began)
+        self._kill([k.victim for k in self.kills if not k.pid], began)
+
+    def _kill(self, victims: Sequence[str], began: float) -> None:
         for victim in victims:
             time.sleep(self.rng.uniform(0.2, 2.5))
             self._tend()  # one that was killed last may not have been gone yet
@@ -73,7 +77,7 @@ class Storm:
         """Stop producer and operator; wait until everything that was put is loaded, and runs and programs are as they should be."""
         for process in self._working.values():
             process.send_signal(signal.SIGTERM)
-        ended = {process.wait(30) for process in self._working.values()}
+        ended = {process.wait(CALM_S) for process in self._working.values()}
         assert ended <= {0, -signal.SIGTERM}  # the latter where one had only just started
         self.callers.stop()
         self._wait_ready()
