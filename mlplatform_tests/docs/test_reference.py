@@ -49,7 +49,13 @@ def test_errors_have_the_numbers_of_the_table() -> None:
 
 def test_the_pages_are_written_where_one_says(tmp_path: Path) -> None:
     assert main([str(tmp_path / "new")]) == 0
-    assert {p.name for p in (tmp_path / "new").iterdir()} == {"yaml.md", "connections.md", "cli.md", "errors.md", "schema"}
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {
+        "yaml.md",
+        "connections.md",
+        "cli.md",
+        "errors.md",
+        "schema",
+    }
     assert main([]) == 2
 
 
