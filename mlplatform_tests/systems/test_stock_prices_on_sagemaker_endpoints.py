@@ -18,6 +18,7 @@ import yaml
 from mlplatform.platform import Platform, SystemStations, open_platform
 from mlplatform.platform.line import build_features, load_capture, register_candidate, release, train_candidate
 from mlplatform.platform.status import platform_status
+from mlplatform.worker.main import serving
 from mlplatform_tests.components.site import PACKAGE, SMALL, SYSTEM
 from mlplatform_tests.conformance.endpoint_places import IMAGES, ROLE, SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
@@ -135,6 +136,8 @@ def test_it_is_released_called_captured_and_removed(
         assert (shown["status"], shown["workers"]) == ("InService", 1)
         rollout = stations.rollout(SYSTEM)
         assert rollout.apply_settings() == platform.endpoints.desired(rollout.name)
+        [task] = serving(platform)
+        assert (task.name, task.work()) == (f"serve {SYSTEM}/{SYSTEM}", False)
         platform.endpoints.remove(rollout.name)
         assert sagemaker_place.control.list_endpoints()["Endpoints"] == []
 
