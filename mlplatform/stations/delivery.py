@@ -246,8 +246,20 @@ class Delivery:
         return spliced_line(record.name, result.data), "record"
 
     def _read(self, shard: str, after: str, limit: int) -> _Page:
-        """Records behind `after`; where retention took some of them, those it left, and how many went."""
+        """Records behind `after`; where retention took some of them, those it left, and how many went.
+
+        Raises:
+            StateError: what is there does not lie behind `after`: who went on with it would fall back.
+        """
         try:
-            return _Page(self._stream.read(shard, after=after, limit=limit))
+            page = _Page(self._stream.read(shard, after=after, limit=limit))
         except StateError as error:
-            return _Page(self._stream.read(shard, limit=limit), error.message)
+            page = _Page(self._stream.read(shard, limit=limit), error.message)
+        if page.records and page.records[0].sequence <= after:
+            raise StateError(
+                f"{self._what}: of shard '{shard}' the records behind sequence {after} were asked for, and those from "
+                f"{page.records[0].sequence} on came. {page.lost}".rstrip(),
+                next_step="Nothing was delivered, and delivery is tried again. If it stays so, restart the worker; then "
+                "compare the stream with the newest landing object of the shard.",
+            )
+        return page
