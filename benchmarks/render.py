@@ -31,6 +31,10 @@ FAMILIES = {
         "Refresh",
         "The loop itself: how fresh a table is, and what a refresh costs beside the same work as one plain script.",
     ),
+    "arrivals": (
+        "Arrivals",
+        "A look for what arrived, by S3's notices, where a hundred thousand objects lie and where a hundred do; ministack stands in for S3 and SQS.",
+    ),
     "start": ("Starting", "Fresh processes, compiled bytecode."),
     "loop": ("Scale", "Many systems on one machine, and one large table."),
 }

@@ -140,7 +140,8 @@ def test_a_job_that_is_ended_takes_its_query_along(case: Case, server: Warehouse
     assert case.source is not None
     source, query = tmp_path / "source.json", tmp_path / "query.json"
     source.write_text(json.dumps(case.source.document()))
-    query.write_text(json.dumps(Pull(case.slow, ("n",), ("n",), 1, *standing(case.warehouse, case.slow)).to_json()))
+    stands = standing(case.warehouse, case.slow)
+    query.write_text(json.dumps(Pull(case.slow, ("n",), ("n",), 1, stands.version, stands.loads).to_json()))
     command = [sys.executable, "-m", "mlplatform.platform.reader", "rows", str(source), "0", "1", str(query)]
     env = {**os.environ, **case.source.env}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:

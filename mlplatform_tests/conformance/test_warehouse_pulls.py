@@ -29,7 +29,8 @@ def _load(case: Case, key: str, first: int, last: int) -> None:
 
 
 def _pull(case: Case, rows: int, sql: str = SQL) -> Pull:
-    return Pull(sql, ("ticker", "day"), ("day", "ticker"), rows, *standing(case.warehouse, sql))
+    stands = standing(case.warehouse, sql)
+    return Pull(sql, ("ticker", "day"), ("day", "ticker"), rows, stands.version, stands.loads)
 
 
 def test_shares_are_disjoint_and_together_all_rows(case: Case) -> None:

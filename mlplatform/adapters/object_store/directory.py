@@ -83,7 +83,7 @@ class DirectoryObjectStore:
     def open(self, key: str) -> BinaryIO:
         path = self._path(key)
         if self.head(key) is not None:
-            with contextlib.suppress(FileNotFoundError), _mapped(key, self.root):
+            with _mapped(key, self.root), contextlib.suppress(FileNotFoundError):  # deleted since
                 return path.open("rb")
         raise NotFoundError(f"There is no object '{key}' in '{self.root}'.")
 
