@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from mlplatform.core.features.fitted import read_transforms
 from mlplatform.core.packages.manifest import read_package
 from mlplatform.core.rollout.variables import of_variables
 from mlplatform.errors import NotFoundError, PlatformError, ProfileError, StateError, exit_code
+from mlplatform.gateway.main import run
 from mlplatform.gateway.predict import INVOCATIONS, Predict, Receive, Scope, Send
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.serving.served_model import ServedModel, endpoint_spec, example_row
@@ -153,32 +152,7 @@ def _serve(env: Mapping[str, str], host: str) -> None:
     logging.getLogger(__name__).info(
         "serves %s generation %d, version %d", served.name, served.deployment.generation, served.deployment.version
     )
-    _run(Container(served), listen(host, int(port)))
-
-
-def _run(app: Container, listening: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
-        timeout_keep_alive=75,
-    )
-    server = uvicorn.Server(config)
-
-    def end(*_: object) -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    server.run(sockets=[listening])
+    run(Container(served), listen(host, int(port)), lifespan="off", drain_s=DRAIN_S)
 
 
 if __name__ == "__main__":

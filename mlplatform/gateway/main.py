@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlplatform.errors import PlatformError, ProfileError, exit_code
 
@@ -42,23 +42,27 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 def serve(ports: GatewayPorts, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM or SIGINT; then no new connection, what is in flight ends, capture is written."""
-    import uvicorn
-
     from mlplatform.gateway.app import make_gateway
 
     sys.setswitchinterval(SWITCH_S)
+    run(make_gateway(ports), listening, lifespan="on", drain_s=DRAIN_S)
+
+
+def run(app: Any, listening: socket.socket, *, lifespan: Literal["on", "off"], drain_s: int) -> None:
+    """Serve an ASGI app on `listening` until SIGTERM or SIGINT; what is in flight then may take `drain_s` seconds."""
+    import uvicorn
 
     config = uvicorn.Config(
-        make_gateway(ports),
+        app,
         http="httptools",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        lifespan="on",
+        lifespan=lifespan,
         access_log=False,
         proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=drain_s,
         timeout_keep_alive=75,
     )
     server = uvicorn.Server(config)
