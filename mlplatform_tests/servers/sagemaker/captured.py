@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlplatform_tests.servers.sagemaker.account import Account
-from mlplatform_tests.servers.sagemaker.buckets import key_of
+from mlplatform_tests.servers.sagemaker.buckets import buckets_of, key_of
 from mlplatform_tests.servers.sagemaker.model_server import Answered
-from mlplatform_tests.servers.sagemaker.models import buckets
 
 BUFFER_S = 0.3
 _DICE = random.Random()
@@ -65,7 +64,7 @@ def _flush(account: Account, prefix: str) -> None:
         lines = account.captured.pop(prefix)
     now = datetime.now(UTC)
     key = f"{prefix}/{now:%Y/%m/%d/%H}/{now:%M-%S}-{now.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
-    buckets(account).put(key, "".join(f"{line}\n" for line in lines).encode())
+    buckets_of(account).put(key, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _part(mode: str, content_type: str, body: bytes, types: Mapping[str, Any]) -> dict[str, str]:

@@ -11,12 +11,11 @@ from typing import Any
 from mlplatform.errors import PlatformError
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.sagemaker.account import NUMBER, REGION, Account, Operation
-from mlplatform_tests.servers.sagemaker.buckets import key_of
+from mlplatform_tests.servers.sagemaker.buckets import buckets_of, key_of
 from mlplatform_tests.servers.sagemaker.captured import captured
 from mlplatform_tests.servers.sagemaker.endpoint_life import KIND
 from mlplatform_tests.servers.sagemaker.fleets import Fleet, Traffic
 from mlplatform_tests.servers.sagemaker.model_server import LONGEST_ANSWER_S, Answered
-from mlplatform_tests.servers.sagemaker.models import buckets
 
 MOST_BYTES = 6_291_456
 _DICE = random.Random()
@@ -115,7 +114,7 @@ def _invoke_later(account: Account, given: dict[str, Any]) -> dict[str, Any]:
 
 def _answer_later(account: Account, name: str, given: dict[str, Any], told: Mapping[str, str]) -> None:
     record, traffic = in_service(account, name, asynchronous=True)
-    fleet, store = traffic.chosen(), buckets(account)
+    fleet, store = traffic.chosen(), buckets_of(account)
     variant, location = fleet.choose(_DICE), given.get("InputLocation", "")
     try:
         body = store.open(key_of(location)).read() if location else given["Body"]

@@ -23,9 +23,8 @@ from mlplatform.errors import NotFoundError, PlatformError
 from mlplatform.spec.home import cache_path
 from mlplatform_tests.servers.process import free_port
 from mlplatform_tests.servers.sagemaker.account import REGION, Account
-from mlplatform_tests.servers.sagemaker.buckets import key_of
+from mlplatform_tests.servers.sagemaker.buckets import buckets_of, key_of
 from mlplatform_tests.servers.sagemaker.images import container_name
-from mlplatform_tests.servers.sagemaker.models import buckets
 
 LONGEST_ANSWER_S = 60.0
 _LOOK_S = 0.05
@@ -129,7 +128,10 @@ class ModelServer:
 
     def _unpack(self, url: str, target: Path) -> None:
         try:
-            with buckets(self._account).open(key_of(url)) as stream, tarfile.open(fileobj=stream, mode="r|gz") as found:
+            with (
+                buckets_of(self._account).open(key_of(url)) as stream,
+                tarfile.open(fileobj=stream, mode="r|gz") as found,
+            ):
                 found.extractall(target, filter="data")
         except (NotFoundError, tarfile.TarError) as error:
             raise NotServedError(

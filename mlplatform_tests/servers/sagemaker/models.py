@@ -8,8 +8,8 @@ from typing import Any
 
 from mlplatform.errors import PlatformError
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
-from mlplatform_tests.servers.sagemaker.account import REGION, Account, Operation
-from mlplatform_tests.servers.sagemaker.buckets import Buckets, key_of
+from mlplatform_tests.servers.sagemaker.account import Account, Operation
+from mlplatform_tests.servers.sagemaker.buckets import buckets_of, key_of
 from mlplatform_tests.servers.sagemaker.listing import page
 
 KIND = "model"
@@ -26,12 +26,6 @@ def known_model(account: Account, name: str) -> dict[str, Any]:
 def containers_of(model: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The model's containers, in the order in which a request goes through them."""
     return list(model.get("Containers") or [model.get("PrimaryContainer", {})])
-
-
-def buckets(account: Account) -> Buckets:
-    """The account's S3."""
-    place = {"endpoint_url": account.environment["AWS_ENDPOINT_URL"], "region_name": REGION}
-    return Buckets({**place, "aws_access_key_id": "test", "aws_secret_access_key": "test"})
 
 
 def _create(account: Account, given: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +46,7 @@ def _create(account: Account, given: dict[str, Any]) -> dict[str, Any]:
 
 def _there(account: Account, url: str) -> bool:
     try:
-        return next(buckets(account).list(key_of(url)), None) is not None
+        return next(buckets_of(account).list(key_of(url)), None) is not None
     except PlatformError:
         return False
 
