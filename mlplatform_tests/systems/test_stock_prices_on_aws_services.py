@@ -1,7 +1,5 @@
-"""The shipped system under the shipped profile `aws`: S3, Kinesis, DynamoDB, Parameter Store, SNS, and Redshift by its Data API.
-
-Jobs, endpoints and the tracker stay on this machine.
-"""
+"""The shipped system under the shipped profile `aws`: S3, Kinesis, DynamoDB, Parameter Store, SNS, Redshift by its Data API, and
+SageMaker's jobs and endpoints."""
 
 from __future__ import annotations
 
@@ -30,10 +28,11 @@ from mlplatform_tests.systems.aws_profile import (
     ministack_server,
     redshift_data_api,
     redshift_server,
+    sagemaker_server,
 )
 from mlplatform_tests.systems.demo import whole_loop
 
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server"]
+__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
 
 
 def tick(number: int) -> bytes:
