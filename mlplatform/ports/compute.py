@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -86,6 +86,17 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class RunningJob:
+    """A job that has not ended, and what it occupies: `hosts` of `machine` (``local``: this one) since it was made."""
+
+    name: str
+    status: str
+    since: str
+    machine: str
+    hosts: int
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A container that the next job starts without delay.
 
@@ -157,4 +168,8 @@ class Compute(Protocol):
 
     def list(self) -> list[str]:
         """Names of all jobs, newest first."""
+        ...
+
+    def running(self) -> Sequence[RunningJob]:
+        """Those of them that have not ended, newest first."""
         ...

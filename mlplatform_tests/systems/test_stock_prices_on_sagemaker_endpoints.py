@@ -132,7 +132,7 @@ def test_it_is_released_called_captured_and_removed(
         [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
         assert (shown["endpoint"], shown["status"]) == (f"{SYSTEM}/{SYSTEM}", "Unknown")
         [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
-        assert (shown["status"], shown["workers"]) == ("InService", 1)
+        assert (shown["status"], shown["workers"], shown["machine"]) == ("InService", 1, "ml.m5.large")
         rollout = stations.rollout(SYSTEM)
         assert rollout.apply_settings() == platform.endpoints.desired(rollout.name)
         platform.endpoints.remove(rollout.name)
