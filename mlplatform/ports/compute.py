@@ -113,13 +113,15 @@ class ComputeCapabilities:
     """What a compute back end offers.
 
     `outlives_runner`: whether a job goes on where the process that runs it dies, to be joined by the next one. `secrets`: where
-    a job finds those it names: in its environment, or by its role, in the store that the profile says.
+    a job finds those it names: in its environment, or by its role, in the store that the profile says. `shared`: whether
+    installations with object stores of their own see each other's jobs, whose names must then differ.
     """
 
     max_hosts: int = 1
     memory_limit: bool = True
     outlives_runner: bool = False
     secrets: Literal["environment", "role"] = "environment"
+    shared: bool = False
 
 
 class Compute(Protocol):

@@ -92,7 +92,11 @@ class SageMakerCompute:
     @property
     def capabilities(self) -> ComputeCapabilities:
         return ComputeCapabilities(
-            max_hosts=self._settings.max_instances, memory_limit=False, outlives_runner=True, secrets="role"
+            max_hosts=self._settings.max_instances,
+            memory_limit=False,
+            outlives_runner=True,
+            secrets="role",
+            shared=True,
         )
 
     def run(self, job: JobSpec, *, on_log: OnLog | None = None) -> JobResult:
