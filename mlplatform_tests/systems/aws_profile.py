@@ -98,7 +98,7 @@ def aws(
         "MLPLATFORM_SERVING_ROLE": "arn:aws:iam::111122223333:role/serving",
         "MLPLATFORM_SERVING_IMAGE": f"{IMAGES}/serve:1",
     }
-    yield AwsProject({**env, **names, **_project(tmp_path)}, tmp_path, unique, topic, account)
+    yield AwsProject({**env, **names, **project(tmp_path)}, tmp_path, unique, topic, account)
     topic.close()
     delete_endpoints(account)
 
@@ -113,7 +113,7 @@ def delete_endpoints(account: SageMakerAccount) -> None:
     client.close()
 
 
-def _project(folder: Path) -> dict[str, str]:
+def project(folder: Path) -> dict[str, str]:
     """A project of the shipped system alone; the environment that chooses it."""
     package = folder / "shop"
     shutil.copytree(PACKAGE / "defs" / SYSTEM, package / "defs" / SYSTEM)

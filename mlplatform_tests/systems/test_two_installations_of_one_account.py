@@ -34,10 +34,14 @@ def test_none_takes_the_others_job(
     # boto3 keeps a session, which read the environment when it was made.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     assert sagemaker_place.store
-    digests = [trained(installation(tmp_path / stage, sagemaker_place, stage)) for stage in ("test", "prod")]
-    assert digests[0] == digests[1]
+    first, second = (trained(installation(tmp_path / stage, sagemaker_place, stage)) for stage in ("test", "prod"))
+    assert first[1] == second[1]
     jobs = sagemaker_place.control.list_training_jobs()["TrainingJobSummaries"]
-    assert [job["TrainingJobStatus"] for job in jobs] == ["Completed", "Completed"]
+    assert {job["TrainingJobName"]: job["TrainingJobStatus"] for job in jobs} == {
+        first[0]: "Completed",
+        second[0]: "Completed",
+    }
+    assert first[0] != second[0]
 
 
 def installation(root: Path, place: SageMakerPlace, stage: str) -> dict[str, str]:
@@ -59,8 +63,8 @@ def installation(root: Path, place: SageMakerPlace, stage: str) -> dict[str, str
     return env
 
 
-def trained(env: Mapping[str, str]) -> str:
-    """The candidate's digest."""
+def trained(env: Mapping[str, str]) -> tuple[str, float]:
+    """The candidate's job and metric."""
     with closing(open_platform(env)) as platform:
         stations = platform.system(SYSTEM)
         stations.prepare()
@@ -69,8 +73,5 @@ def trained(env: Mapping[str, str]) -> str:
         platform.store.put(f"{SYSTEM}/base/days.csv", file.getvalue())
         stations.ingest("stock_table").run()
         build_features(stations, "stock_features", parameters={}, run_id="run-1", request=None)
-        return str(
-            train_candidate(stations, "stock_model", run_id="run-1", request=None, on_log=lambda _: None).metadata[
-                "digest"
-            ]
-        )
+        step = train_candidate(stations, "stock_model", run_id="run-1", request=None, on_log=lambda _: None)
+        return str(step.metadata["training_job"]), float(step.metadata["r2"])
