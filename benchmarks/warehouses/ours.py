@@ -94,8 +94,8 @@ class Ours:
             for channel in ("spec", "training"):
                 (folder / channel).mkdir()
             sql = SELECT + table + where
-            version, positions = standing(self._warehouse, sql)
-            pull = Pull(sql, ORDER, ORDER, expected, version, sum(positions.values()))
+            stands = standing(self._warehouse, sql)
+            pull = Pull(sql, ORDER, ORDER, expected, stands.version, stands.loads)
             (folder / "training" / FILE).write_text(json.dumps(pull.to_json()))
             (folder / "spec" / WAREHOUSE).write_text(json.dumps(self._place.source()))
             folders[name] = str(folder)

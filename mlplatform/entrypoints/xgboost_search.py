@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.packages.manifest import Task
@@ -31,6 +31,8 @@ DEFAULTS = {
     "seed": "0",
     "early_stopping_rounds": "25",
 }
+RANGES = {"eta": SearchRange(0.03, 0.3, log=True), "max_depth": SearchRange(3, 8)}
+"""What a search without ranges of its own tries: what matters most on any table."""
 INTEGERS = frozenset(
     {"num_round", "max_depth", "nthread", "seed", "early_stopping_rounds", "max_bin", "max_leaves", "max_cat_to_onehot"}
 )
@@ -169,8 +171,10 @@ def search(
         return float(found["value"])
 
     attempt(parameters)
-    if plan.search.trials and plan.search.ranges:
-        _ask(plan.search, plan.higher_is_better, parameters, attempt, hosts)
+    if plan.search.trials:
+        _ask(
+            replace(plan.search, ranges=plan.search.ranges or RANGES), plan.higher_is_better, parameters, attempt, hosts
+        )
     sign = 1 if plan.higher_is_better else -1
     best, trained = max(done, key=lambda d: sign * d[1].value if d[1].value == d[1].value else -float("inf"))
     trials = tuple({"parameters": p, "rounds": t.rounds, plan.metric: t.value} for p, t in done)

@@ -34,7 +34,10 @@ class SearchSpec(Strict):
 
     trials: int = Field(default=8, ge=0, description="Settings tried; 0 = none.")
     timeout_s: float = Field(default=120, gt=0, description="Seconds after which no further trial begins.")
-    ranges: dict[str, RangeSpec] = Field(default_factory=dict, description="By hyperparameter.")
+    ranges: dict[str, RangeSpec] = Field(
+        default_factory=dict,
+        description="By hyperparameter; none: what the container searches by itself, of XGBoost eta and max_depth.",
+    )
     seed: int = Field(default=0, description="Of the sampler.")
 
 
@@ -87,6 +90,9 @@ class ModelSpec(StationSpec):
     hyperparameters: dict[str, str | int | float] = Field(
         default_factory=dict, description="Passed to the container; the search starts from them."
     )
-    search: SearchSpec = Field(default_factory=lambda: SearchSpec(trials=0))
+    search: SearchSpec = Field(
+        default_factory=lambda: SearchSpec(trials=0),
+        description="Without it, the hyperparameters given are the only ones.",
+    )
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
     gate: GateSpec

@@ -50,6 +50,7 @@ class _Found:
 
     id: str
     engine_version: str | None
+    ledger_position: int
     positions: Mapping[str, int]
     rows: dict[ChannelName, int]
     parts: Mapping[ChannelName, tuple[Part, ...]] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Features:
         ref = SnapshotRef(
             id=found.id,
             manifest=f"{self._prefix}/{build}/manifest.json",
-            ledger_position=sum(found.positions.values()),
+            ledger_position=found.ledger_position,
             engine_version=found.engine_version,
             rows=sum(found.rows.values()),
         )
@@ -161,6 +162,7 @@ class Features:
         return _Found(
             snapshot_id("\n".join(queries.values()), every, first.ledger_position),
             first.engine_version,
+            first.ledger_position,
             first.positions,
             {channel: sum(part.rows for part in parts[channel]) for channel in CHANNELS},
             parts=parts,
@@ -168,14 +170,17 @@ class Features:
 
     def _point(self, queries: Mapping[ChannelName, str], prefixes: Mapping[ChannelName, str]) -> _Found:
         """Nothing is moved: what is written down is where the rows are, at one state of the tables."""
-        version, positions = standing(self._warehouse, self._query)
+        stands = standing(self._warehouse, self._query)
+        version = stands.version
         rows = {channel: self._count(sql, version) for channel, sql in queries.items()}
         key, order = tuple(self._spec.split.key), tuple(self._order())
-        pulls = {c: Pull(sql, key, order, rows[c], version, sum(positions.values())) for c, sql in queries.items()}
+        pulls = {c: Pull(sql, key, order, rows[c], version, stands.loads) for c, sql in queries.items()}
         for channel, pull in pulls.items():
             self._store.put(f"{prefixes[channel]}{FILE}", json.dumps(pull.to_json(), indent=1).encode())
         content = json.dumps([pull.to_json() for pull in pulls.values()], sort_keys=True)
-        return _Found(hashlib.sha256(content.encode()).hexdigest(), version, positions, rows, pulls=pulls)
+        return _Found(
+            hashlib.sha256(content.encode()).hexdigest(), version, stands.loads, stands.positions, rows, pulls=pulls
+        )
 
     def _count(self, sql: str, version: str | None = None) -> int:
         return int(self._warehouse.query(count_query(sql), at=version).column("n")[0].as_py())

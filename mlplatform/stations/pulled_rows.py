@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlplatform.core.features.pull import Pull
@@ -16,13 +17,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def standing(warehouse: Warehouse, sql: str) -> tuple[str | None, dict[str, int]]:
-    """The engine's newest snapshot, None where it keeps none; and of the tables that `sql` names, the position of the newest
-    ledger row that brought rows."""
+@dataclass(frozen=True)
+class Standing:
+    """How the tables stand that a query names: the engine's newest snapshot, None where it keeps none; how many loads brought
+    rows; and each table's position in the ledger of the newest of these."""
+
+    version: str | None
+    loads: int
+    positions: Mapping[str, int]
+
+
+def standing(warehouse: Warehouse, sql: str) -> Standing:
+    """How the tables that `sql` names stand now."""
     version = None
     if warehouse.capabilities.snapshots and isinstance(warehouse, Versioned):
         version = warehouse.versions()[-1].version
-    return version, _positions(warehouse, sql, version)
+    return _standing(warehouse, sql, version)
 
 
 def pull(
@@ -50,11 +60,11 @@ def check_standing(warehouse: Warehouse, wanted: Pull) -> None:
     """Raises NotFoundError where tables without snapshots were loaded since the build."""
     if wanted.engine_version is not None:
         return
-    found = sum(_positions(warehouse, wanted.sql, None).values())
+    found = _standing(warehouse, wanted.sql, None).loads
     if found != wanted.ledger_position:
         raise NotFoundError(
-            "The rows are gone as they were: the warehouse keeps no snapshots, and the query's tables stood at position "
-            f"{wanted.ledger_position} of the ledger when the feature set was built; now they stand at {found}.",
+            "The rows are gone as they were: the warehouse keeps no snapshots, and the query's tables had seen "
+            f"{wanted.ledger_position} loads when the feature set was built; now they have seen {found}.",
             next_step="Build the feature set again.",
         )
 
@@ -68,12 +78,13 @@ def check_count(wanted: Pull, rows: int) -> None:
         )
 
 
-def _positions(warehouse: Warehouse, sql: str, version: str | None) -> dict[str, int]:
-    newest = "SELECT table_name, MAX(position) AS newest FROM _ledger WHERE loaded > 0 GROUP BY table_name"
+def _standing(warehouse: Warehouse, sql: str, version: str | None) -> Standing:
+    seen = "SELECT table_name, COUNT(*) AS n, MAX(position) AS newest FROM _ledger WHERE loaded > 0 GROUP BY table_name"
     try:
-        found = warehouse.query(newest, at=version).to_pylist()
+        found = warehouse.query(seen, at=version).to_pylist()
     except NotFoundError:
-        return {}  # Where every table is loaded by others, nobody made the books.
+        found = []  # Where every table is loaded by others, nobody made the books.
     named = set(re.findall(r"\w+", sql.lower()))
-    tables = {str(row["table_name"]): int(row["newest"]) for row in found}
-    return {table: newest for table, newest in tables.items() if table.lower() in named}
+    rows = [row for row in found if str(row["table_name"]).lower() in named]
+    positions = {str(row["table_name"]): int(row["newest"]) for row in rows}
+    return Standing(version, sum(int(row["n"]) for row in rows), positions)

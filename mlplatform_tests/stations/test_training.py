@@ -134,6 +134,15 @@ def test_a_search_tries_the_given_values_first_and_ends_with_the_best(line: Line
     assert float(read_package(package).parameters["eta"]) >= 0.1
 
 
+def test_a_search_without_ranges_tries_what_matters_most(line: Line, snapshot: FeatureSnapshot) -> None:
+    line.model_spec["hyperparameters"] = {"num_round": 10, "nthread": 1}
+    line.model_spec["search"] = {"trials": 2}
+    package = line.tracking.package("stock_prices.stock_model", line.train(snapshot).candidate.digest)
+    tried = [t["parameters"] for t in json.loads((package / "evaluation.json").read_text())["trials"]]
+    assert len({(t["eta"], t["max_depth"]) for t in tried}) == 3
+    assert all(0.03 <= float(t["eta"]) <= 0.3 and 3 <= int(t["max_depth"]) <= 8 for t in tried[1:])
+
+
 def test_a_hyperparameter_that_there_is_not_fails_the_job_with_a_hint(line: Line, snapshot: FeatureSnapshot) -> None:
     line.model_spec["hyperparameters"] = {"max_dept": 6}
     with pytest.raises(

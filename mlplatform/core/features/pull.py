@@ -22,7 +22,7 @@ class Pull:
         sql: all of them, in DuckDB's dialect. key: what hosts share them by. order: columns they are sorted by.
         rows: how many there were.
         engine_version: the engine's own snapshot to read at, where it keeps such.
-        ledger_position: where it does not: the tables' newest positions in the ledger, summed; with another, the rows may be others.
+        ledger_position: where it does not: how many loads had brought rows; with others, the rows may be others.
     """
 
     sql: str

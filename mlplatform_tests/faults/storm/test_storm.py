@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False, 
         assert not storm.installation.processes(), "processes are left"
         # A stop ends runs that are going on, as a kill does: the next start finds and tells them.
         storm.start_and_stop()
-        said = {
+        said: dict[str, Any] = {
             "table": accounts.check_table(
                 storm.installation.site.stations, accounts.check_stream(storm.installation, seed)
             ),
@@ -60,6 +61,7 @@ def storm_of(root: Path, kinds: Sequence[str], count: int, *, ui: bool = False, 
             "captured, gap": accounts.check_captured(storm.installation, storm.callers.answered),
             "runs": dict(accounts.check_runs(storm.installation)),
         }
+        assert said["table"]["filtered"] > 0
         assert sum(k.pid > 0 for k in storm.kills) == count, "there was nobody to kill"
         assert not storm.callers.wrong
         assert len(set(storm.callers.answered.values())) > 1, "one generation answered all"
