@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import boto3
 import pytest
@@ -35,3 +36,10 @@ def _on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 def unique(_on_aws: None) -> str:
     """Part of the names of all that a test makes."""
     return f"mlplatform-test-{uuid.uuid4().hex[:8]}"
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Out of `make test`: its report has no use for all that is skipped."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
