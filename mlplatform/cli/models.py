@@ -11,6 +11,7 @@ from typing import Any
 
 from cyclopts import App
 
+from mlplatform.cli.deployed import deployed
 from mlplatform.cli.groups import MODELS
 from mlplatform.cli.output import Count, Json, plain, read_bytes, show
 from mlplatform.cli.table_name import split_name
@@ -135,13 +136,14 @@ def promote(endpoint: str, version: int, *, allow_signature_change: bool = False
     from mlplatform.spec.model import ModelSpec
 
     system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
-    stations = open_platform().system(system)
+    platform = open_platform()
+    stations = platform.system(system)
     if any(m.name == name for m in stations.spec.all(ModelSpec)):
         found = stations.registry(name).appoint(version)
         show(found, as_json=json, text=f"Version {found.version} of {found.model} is its champion.")
         return 0
     done = stations.rollout(name).promote(version, allow_signature_change=allow_signature_change)
-    show(done, as_json=json, text=f"Generation {done.generation} of {endpoint} serves version {done.version}.")
+    show(done, as_json=json, text=deployed(platform.endpoints, done))
     return 0
 
 
@@ -158,8 +160,9 @@ def rollback(endpoint: str, *, to: int | None = None, json: Json = False) -> int
     from mlplatform.platform import open_platform
 
     system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
-    done = open_platform().system(system).rollout(name).rollback(to=to)
-    show(done, as_json=json, text=f"Generation {done.generation} of {endpoint} serves version {done.version}.")
+    platform = open_platform()
+    done = platform.system(system).rollout(name).rollback(to=to)
+    show(done, as_json=json, text=deployed(platform.endpoints, done))
     return 0
 
 

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 
 def capture_of(platform: Platform, system: str, spec: EndpointSpec) -> Capture:
-    """Moves what was captured of the system's endpoint `spec` to landing objects."""
+    """Moves what was captured of the system's endpoint `spec` to landing objects.
+
+    Where another service serves, what it captured is looked for also while the gateway is the one to capture: the profile may
+    have said otherwise before, and the service goes on until the endpoint's next deployment.
+    """
     endpoints, spool = platform.endpoints, platform.home.capture
-    if not isinstance(endpoints, SelfServing) or not endpoints.captures:
+    if not isinstance(endpoints, SelfServing):
         return Capture(platform.store, spool, spec, system=system)
-    from mlplatform.stations.service_capture import ServiceCapture
+    from mlplatform.stations.service_capture import LEFT_LOOK_S, LOOK_S, ServiceCapture
 
     name = f"{system}/{spec.name}"
 
@@ -36,4 +40,5 @@ def capture_of(platform: Platform, system: str, spec: EndpointSpec) -> Capture:
         prefix=endpoints.captured_prefix(name),
         history=lambda: endpoints.history(name),
         fields=fields,
+        look_s=LOOK_S if endpoints.captures else LEFT_LOOK_S,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from mlplatform.errors import NotFoundError, ProfileError
@@ -82,11 +83,14 @@ class DataStations:
 
     def delivery(self, stream: str) -> Delivery | DeliveredElsewhere:
         """Writes a stream to landing objects, or sees to it that something else does."""
+        if stream not in self._elsewhere:
+            return self._own_delivery(stream)
+        there, ours = self._elsewhere[stream], partial(self._own_delivery, stream)
+        return self._once("delivered_elsewhere", stream, lambda: DeliveredElsewhere(there, ours))
+
+    def _own_delivery(self, stream: str) -> Delivery:
         from mlplatform.stations.delivery import Delivery
 
-        if stream in self._elsewhere:
-            there = self._elsewhere[stream]
-            return self._once("delivered_elsewhere", stream, lambda: DeliveredElsewhere(there))
         spec, store = self.spec.get(StreamSpec, stream), self.platform.store
         if spec.delivery.transform is not None:
             make_importable(self.platform.defs)

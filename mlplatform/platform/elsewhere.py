@@ -30,7 +30,7 @@ def elsewhere_of(profile: Profile, spec: SystemSpec) -> dict[str, Elsewhere]:
     if streams.adapter != "kinesis" or not streams.settings.get("delivery"):
         return {}
     from mlplatform.adapters.object_store.s3 import S3Settings
-    from mlplatform.adapters.stream.firehose import make
+    from mlplatform.adapters.stream.firehose import make, since
     from mlplatform.adapters.stream.kinesis import KinesisSettings
 
     if objects.adapter != "s3":
@@ -52,6 +52,7 @@ def elsewhere_of(profile: Profile, spec: SystemSpec) -> dict[str, Elsewhere]:
             found.errors,
             found.buffer_s,
             partial(make, settings.name(spec.name, each.name), each.delivery.prefix, found, settings, store),
+            partial(since, settings.name(spec.name, each.name), settings),
         )
         for each in spec.all(StreamSpec)
     }

@@ -159,6 +159,13 @@ class SelfServing(Endpoints, Protocol):
         """Where in the object store it lays what it captured of an endpoint, as JSON lines in SageMaker's format."""
         ...
 
+    def advance(self, endpoint: str) -> None:
+        """Ask the service for what the newest deployment still waits for; to be called often, costs little when it is live.
+
+        What failed is not asked for again. Raises as the service does (ThrottledError, PermissionDeniedError, …).
+        """
+        ...
+
     def follower(self) -> ServingDesk:
         """A desk that shows what is live, and listens to nothing that is said to it."""
         ...

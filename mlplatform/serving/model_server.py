@@ -119,7 +119,8 @@ class ModelServer:
             await asyncio.sleep(POLL_S)
             pause += POLL_S
             due = bool(self._retry) and pause >= RETRY_S
-            if self._desk.changed() or due:
+            # In threads: where the records, or who serves, are another machine's, a hang there is to hold up no call here.
+            if await asyncio.to_thread(self._desk.changed) or due:
                 pause = 0.0
                 try:
                     await self.reconcile()
@@ -135,7 +136,7 @@ class ModelServer:
     async def reconcile(self) -> None:
         """Make what is served what is desired, as far as it can be."""
         self._retry.clear()
-        desired = self._desk.desired()
+        desired = await asyncio.to_thread(self._desk.desired)
         for name in self._models.keys() | self._slots.keys():
             if name not in desired or self._made_anew(desired[name]):
                 self._forget(name)

@@ -66,9 +66,12 @@ class Prefix:
         self._cursor = last if seen == page else ""
         yield from self._walk(store, newest, None)
 
+    def begin(self) -> None:
+        """A look begins; it may end before it comes to this prefix, and an earlier one's settles nothing then."""
+        self._told, self._page = {}, None
+
     def noticed(self, store: ObjectStore, inbox: Inbox, *, consumer: str, page: int, now: float) -> Iterator[Arrival]:
         """What notices tell of that was not `settle`d, and a page of the listing where it is due."""
-        self._told, self._page = {}, None
         hints = [h for h in inbox.hints(self.prefix) if self._foreign_folder(h.notice.key) is None]
         self._settled &= {h.name for h in hints}
         there: dict[str, bool] = {}

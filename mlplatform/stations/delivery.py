@@ -121,8 +121,9 @@ class Delivery:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
-    def deliver(self, now: datetime) -> list[Delivered]:
-        """Write all that is due at `now`: full objects, and what has waited for `max_age_s`.
+    def deliver(self, now: datetime, until: datetime | None = None) -> list[Delivered]:
+        """Write all that is due at `now`: full objects, and what has waited for `max_age_s`. What arrived later than `until`
+        is left to who delivers it.
 
         A shard that was made from others waits until they are delivered: a key's records land in order.
 
@@ -136,7 +137,7 @@ class Delivery:
         for state in self._stream.shards():
             try:
                 if waiting.isdisjoint(state.parents):
-                    done += self._deliver(state, now)
+                    done += self._deliver(state, now, until)
                 if not waiting.isdisjoint(state.parents) or self._positions.of(state) < state.newest:
                     waiting.add(state.shard)
             except PlatformError as error:
@@ -157,9 +158,9 @@ class Delivery:
             found.append(Pending(state.shard, last, state.newest, page[0].arrived_at if page else None))
         return found
 
-    def _deliver(self, state: ShardState, now: datetime) -> Iterator[Delivered]:
+    def _deliver(self, state: ShardState, now: datetime, until: datetime | None) -> Iterator[Delivered]:
         while (last := self._positions.of(state)) < state.newest:
-            due = self._due(state.shard, last, now)
+            due = self._due(state.shard, last, now, until)
             if not due:
                 return
             upto = self._claim(state.shard, last, due)
@@ -170,13 +171,15 @@ class Delivery:
                     yield done
             self._store.delete(claim_key(self._prefix, state.shard, last))
 
-    def _due(self, shard: str, last: str, now: datetime) -> str:
+    def _due(self, shard: str, last: str, now: datetime, until: datetime | None) -> str:
         """The end of the range behind `last` to write now, or "". What waits is looked at once, however often this is asked."""
         seen = self._seen.get(shard)
         if seen is None or seen.last != last:
             seen = self._seen[shard] = _Seen(last, self._clock())
         while page := self._read(shard, seen.upto or last, _PAGE).records:
             for record in page:
+                if until is not None and record.arrived_at > until:
+                    return seen.upto
                 if seen.upto and seen.size_bytes + len(record.data) > self._max_bytes:
                     return seen.upto
                 seen.oldest_at = seen.oldest_at or record.arrived_at
@@ -246,8 +249,20 @@ class Delivery:
         return spliced_line(record.name, result.data), "record"
 
     def _read(self, shard: str, after: str, limit: int) -> _Page:
-        """Records behind `after`; where retention took some of them, those it left, and how many went."""
+        """Records behind `after`; where retention took some of them, those it left, and how many went.
+
+        Raises:
+            StateError: what is there does not lie behind `after`: who went on with it would fall back.
+        """
         try:
-            return _Page(self._stream.read(shard, after=after, limit=limit))
+            page = _Page(self._stream.read(shard, after=after, limit=limit))
         except StateError as error:
-            return _Page(self._stream.read(shard, limit=limit), error.message)
+            page = _Page(self._stream.read(shard, limit=limit), error.message)
+        if page.records and page.records[0].sequence <= after:
+            raise StateError(
+                f"{self._what}: of shard '{shard}' the records behind sequence {after} were asked for, and those from "
+                f"{page.records[0].sequence} on came. {page.lost}".rstrip(),
+                next_step="Nothing was delivered, and delivery is tried again. If it stays so, restart the worker; then "
+                "compare the stream with the newest landing object of the shard.",
+            )
+        return page

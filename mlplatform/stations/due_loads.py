@@ -72,7 +72,7 @@ class DueLoads:
         """
         self._inbox = self._notices if noticed and self._notices is not None and self._notices.pull() else None
         if time.monotonic() - self._read_at < REMEMBERED_S and self._nothing():
-            self._settle([])
+            self._settle([], landing=True)
             return Due([], complete=True)
         while True:
             # In this order: a guard newer than the ledger would count a load of another loader that the ledger does not show.
@@ -81,10 +81,9 @@ class DueLoads:
             self._read_ledger()
             self._read_at = time.monotonic()
             plans, gaps = self._plans()
+            self._settle(plans, landing=not gaps and not self._overtaken)
             if gaps and not plans:
                 raise gaps[0]
-            if not gaps and not self._overtaken:
-                self._settle(plans)
             if not self._made_guard or not plans:
                 return Due(plans, complete=not gaps and not self._overtaken and len(plans) < _PLANS)
 
@@ -108,7 +107,7 @@ class DueLoads:
         """Whether nothing is due by the books as they were read last."""
         gaps: list[StateError] = []
         try:
-            found = next(itertools.chain(self._stream_plans(gaps), self._object_plans()), None)
+            found = next(self._all_plans(gaps), None)
         except ConflictError:
             return False
         return found is None and not gaps and not self._overtaken
@@ -119,21 +118,27 @@ class DueLoads:
         else:
             self._ledger.refresh()
 
-    def _settle(self, plans: Sequence[LoadPlan]) -> None:
-        """What was looked at and is not among `plans` needs no second look."""
-        if self._inbox is None:
-            return
+    def _settle(self, plans: Sequence[LoadPlan], *, landing: bool) -> None:
+        """What was looked at and is not among `plans` needs no second look; landing objects where `landing` says so: a gap
+        holds up its shard, and no prefix."""
+        if self._inbox is None or (self._brief and len(plans) == _PLANS):
+            return  # of a brief look, more was looked at than there are plans
         due = {plan.key for plan in plans}
         for prefix in self._prefixes:
             prefix.settle(self._inbox, consumer=self._consumer, due={k for k in due if k.startswith(prefix.prefix)})
-        if not any(plan.stream for plan in plans):
-            for landing in self._landing.values():
-                landing.settle()
+        if landing and not any(plan.stream for plan in plans):
+            for each in self._landing.values():
+                each.settle()
 
     def _plans(self) -> tuple[list[LoadPlan], list[StateError]]:
         """What is due, and the gaps that hold up a shard."""
         gaps: list[StateError] = []
-        return list(itertools.islice(itertools.chain(self._stream_plans(gaps), self._object_plans()), _PLANS)), gaps
+        return list(itertools.islice(self._all_plans(gaps), _PLANS)), gaps
+
+    def _all_plans(self, gaps: list[StateError]) -> Iterator[LoadPlan]:
+        for prefix in self._prefixes:
+            prefix.begin()
+        return itertools.chain(self._stream_plans(gaps), self._object_plans())
 
     def _read_guards(self) -> dict[str, Guard]:
         name = self._spec.name

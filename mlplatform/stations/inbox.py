@@ -123,8 +123,10 @@ class Inbox:
     def _read(self) -> None:
         """What was added to the log, by whomever; and what is too old goes."""
         newest = max(self._hints, default="").partition("-")[0]
-        oldest = self._now() - KEPT_S
-        after = max(oldest, int(newest) / 1000 - OVERLAP_S) if newest else oldest
+        now = self._now()
+        oldest = now - KEPT_S
+        # What a clock that is ahead wrote is no reason to miss what others write meanwhile.
+        after = max(oldest, min(int(newest) / 1000, now) - OVERLAP_S) if newest else oldest
         for item in self._items.list(LOG, after=f"{int(after * 1000):015d}"):
             told_at = int(item.key.partition("-")[0]) / 1000
             for number, (key, etag) in enumerate(item.value["told"]):

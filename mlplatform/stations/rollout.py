@@ -1,12 +1,13 @@
 """Rollout: which version an endpoint serves, as deployment records; the ``champion`` alias follows them.
 
 A deployment is desired state. It returns once the record is durable; the gateway's workers follow by themselves
-(`Endpoints.wait` says when). The alias is written after the record, and `reconcile` repairs it after a crash between.
+(`Endpoints.wait` says when), and another service is asked until it does, by the worker (`advance`). The alias is written after the record, and `reconcile` repairs it after a crash between.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,8 @@ from pathlib import Path
 from mlplatform.core.packages.manifest import MANIFEST, Manifest
 from mlplatform.core.rollout.history import rollback_target
 from mlplatform.core.rollout.signature_change import breaking_changes
-from mlplatform.errors import ConflictError, GateError, NotFoundError
-from mlplatform.ports.endpoints import Deployment, Endpoints
+from mlplatform.errors import ConflictError, GateError, NotFoundError, TransientError
+from mlplatform.ports.endpoints import Deployment, Endpoints, SelfServing
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.endpoint import EndpointSpec
@@ -23,6 +24,8 @@ from mlplatform.stations.removed_endpoint import removed_endpoint
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 VERDICTS = "verdicts"
+
+log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -109,6 +112,11 @@ class Rollout:
             return None
         return self._deploy(current, self._registered(current.version), "settings", run_id)
 
+    def advance(self) -> None:
+        """Where another service serves: ask it for what the newest deployment still waits for."""
+        if isinstance(self._endpoints, SelfServing):
+            self._endpoints.advance(self.name)
+
     def reconcile(self) -> bool:
         """Point the alias ``champion`` at the version of the deployment record; whether it had to be moved."""
         current = self._endpoints.desired(self.name)
@@ -127,6 +135,10 @@ class Rollout:
         settings = self._spec.model_dump(mode="json")
         if current is not None and current.digest == found.digest and dict(current.settings) == settings:
             self.reconcile()
+            try:
+                self.advance()
+            except TransientError as error:
+                log.warning("endpoint %s generation %d: %s", self.name, current.generation, error)
             return current
         removed = removed_endpoint(self._items, self.name)
         last = current.generation if current else removed.generation if removed else 0

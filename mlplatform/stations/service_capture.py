@@ -4,7 +4,8 @@ A file is moved: read, written as a landing object of its hour under its own nam
 anywhere is repeated with the same names and content. What lies there afterwards is what was captured since; so retention and
 erasure have one place to look at.
 
-A call whose answer does not say which generation gave it (CSV, an error) cannot be a row, and is counted as a gap.
+A call whose answer does not say which generation gave it (CSV, an error), or one of a generation whose package is gone, cannot be a
+row, and is counted as a gap.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from mlplatform.core.capture.captured_line import read_answer, read_captured
 from mlplatform.core.capture.record import CapturedPrediction, CapturedRequest, landing_lines
 from mlplatform.core.codecs import RequestFields, codec_for
-from mlplatform.errors import DataError
+from mlplatform.errors import DataError, NotFoundError
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.spec.endpoint import EndpointSpec
@@ -27,6 +28,8 @@ from mlplatform.stations.capture import Capture, Drained
 VARIANT = "main"
 LOOK_S = 10.0
 """Pause between two listings of what was captured; SageMaker writes files minutes late, and listings are paid."""
+LEFT_LOOK_S = 300.0
+"""The same, where the gateway captures: what SageMaker captured before, or until its endpoint has the configuration of now."""
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +50,24 @@ class ServiceCapture(Capture):
         prefix: str,
         history: Callable[[], list[Deployment]],
         fields: Callable[[Deployment], RequestFields],
+        look_s: float = LOOK_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, spool, spec, system=system)
         self._captured = prefix
         self._history = history
         self._fields = fields
+        self._look_s = look_s
         self._clock = clock
         self._due_at = -math.inf
         self._known: dict[int, tuple[Deployment, RequestFields]] = {}
 
     def drain(self) -> Drained:
-        """Move every file, and what was spooled; files are looked for every `LOOK_S` seconds at most."""
+        """Move every file, and what was spooled; files are looked for every `look_s` seconds at most."""
         moved = [super().drain()]
         if self._clock() >= self._due_at:
             moved += [self._take(info.key) for info in list(self._store.list(self._captured))]
-            self._due_at = self._clock() + LOOK_S
+            self._due_at = self._clock() + self._look_s
         return Drained(*(sum(getattr(d, name) for d in moved) for name in ("objects", "requests", "rows", "gap")))
 
     def _take(self, key: str) -> Drained:
@@ -118,5 +123,10 @@ class ServiceCapture(Capture):
             found = next((d for d in self._history() if d.generation == generation), None)
             if found is None:
                 raise DataError(f"Generation {generation} of endpoint '{self._name}' has no record.")
-            self._known[generation] = found, self._fields(found)
+            try:
+                self._known[generation] = found, self._fields(found)
+            except NotFoundError as error:
+                raise DataError(
+                    f"What generation {generation} of endpoint '{self._name}' takes is lost: {error}"
+                ) from error
         return self._known[generation]

@@ -15,6 +15,7 @@ from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.housekeeping import housekeeping, upkeep
 from mlplatform.platform.line import judge_windows, load_capture, load_evidence, tell_judged
+from mlplatform.ports.endpoints import SelfServing
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.monitor import MonitorSpec
 from mlplatform.spec.stream import StreamSpec
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 HOUSEKEEPING_S = 3600.0
 UPKEEP_S = 60.0
+ADVANCE_S = 5.0
 TURN_S = 1.0
 """A table is loaded for so long before the next task has its turn: one that fills as fast as it loads holds up no other."""
 
@@ -64,6 +66,15 @@ def watching(platform: Platform, reporter: Reporter) -> list[Task]:
         Task(f"watch {system}/{monitor.name}", _watch(platform, system, monitor, reporter), every_s=0.5)
         for system, spec in platform.specs.items()
         for monitor in spec.all(MonitorSpec)
+    ]
+
+
+def serving(platform: Platform) -> list[Task]:
+    """Deployments that another service still has to be asked for, all systems; nothing where the gateway serves."""
+    return [
+        Task(f"serve {system}/{endpoint.name}", _advance(platform, system, endpoint), every_s=ADVANCE_S)
+        for system, spec in platform.specs.items()
+        for endpoint in spec.all(EndpointSpec)
     ]
 
 
@@ -120,6 +131,15 @@ def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Repo
     return work
 
 
+def _advance(platform: Platform, system: str, endpoint: EndpointSpec) -> Callable[[], bool]:
+    def work() -> bool:
+        if isinstance(platform.endpoints, SelfServing):
+            platform.system(system).rollout(endpoint.name).advance()
+        return False
+
+    return work
+
+
 def _keep_house(platform: Platform, system: str, clock: SteadyClock) -> Callable[[], bool]:
     def work() -> bool:
         if not clock.doubt():
@@ -157,6 +177,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
                 "arrivals", arrivals(open_platform(environment), reporter, clock), platform.profile.worker.idle_s, stop
             ),
             Lane("watching", watching(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
+            # A lane of its own: a service that hangs holds up no rows.
+            Lane("serving", serving(open_platform(environment)), platform.profile.worker.idle_s, stop),
         ]
     except PlatformError as error:
         log.error("the worker cannot start: %s", error)

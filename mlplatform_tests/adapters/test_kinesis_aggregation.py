@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -143,6 +144,23 @@ def test_a_read_never_parts_an_aggregate(server: Kinesis) -> None:
     assert [r.data for r in stream.read(shard, limit=2)] == [r.data for r in numbers(0, 5)]
     assert [r.data for r in stream.read(shard, after=first, limit=1)] == [r.data for r in numbers(5, 10)]
     assert [r.name for r in stream.read(shard, limit=1)] == [f"{first}.{number:06d}" for number in range(5)]
+    stream.close()
+
+
+def test_an_answer_of_more_parts_than_are_kept_is_read_whole_in_pages(server: Kinesis) -> None:
+    stream = opened(server)
+    (state,) = stream.shards()
+    for first in range(0, 50_000, 400):
+        whole = aggregated([Record("k", b"%0100d" % number) for number in range(first, first + 400)])
+        server.streams[stream.name].put("k", base64.b64encode(whole).decode())
+    after, found = "", list[int]()
+    while page := stream.read(state.shard, after=after):
+        found += [int(record.data) for record in page]
+        after = page[-1].sequence
+        if len(found) % 8_000 < len(page):
+            # Who asks for the shard's end reads on beside those who read what lies before it.
+            stream.shards()
+    assert found == list(range(50_000))
     stream.close()
 
 

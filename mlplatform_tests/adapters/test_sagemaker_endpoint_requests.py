@@ -127,6 +127,7 @@ def test_all_that_can_be_asked() -> None:
     }
     assert found.config["KmsKeyId"] == "key-1"
     assert found.update["RetainAllVariantProperties"] is True
+    assert found.update["ExcludeRetainedVariantProperties"] == [{"VariantPropertyType": "DataCaptureConfig"}]
     assert found.update["DeploymentConfig"] == {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {

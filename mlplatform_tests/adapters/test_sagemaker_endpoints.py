@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from mlplatform.adapters.endpoints.sagemaker_names import generation_of
+from mlplatform.cli.deployed import deployed
 from mlplatform.ports.endpoints import SelfServed, SelfServing
 from mlplatform_tests.adapters.sagemaker_deployments import (
     NAME,
@@ -16,6 +17,7 @@ from mlplatform_tests.adapters.sagemaker_deployments import (
     asked,
     deployment,
     digest,
+    failed,
     made,
     made_calls,
     place,
@@ -23,6 +25,7 @@ from mlplatform_tests.adapters.sagemaker_deployments import (
 from mlplatform_tests.conformance.endpoint_places import SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
+from mlplatform_tests.serving.until import until
 
 __all__ = ["digest", "made", "ministack_server", "place", "sagemaker_place", "sagemaker_server"]
 
@@ -164,3 +167,48 @@ def test_calls_are_answered_through_an_update(place: SageMakerPlace, digest: str
     caller.join()
     assert seen == sorted(seen)
     assert set(seen) == {1, 2}
+
+
+def test_what_was_deployed_while_another_was_on_its_way_is_asked_for_without_a_run_that_waits(
+    place: SageMakerPlace, digest: str
+) -> None:
+    endpoints, worker = place.open(), place.open(scaling={"maximum": 4, "calls_per_minute": 500})
+    endpoints.deploy(deployment(1, digest))
+    endpoints.deploy(deployment(2, digest, reason="rollback"))
+    assert made_calls(place)["UpdateEndpoint"] == 0
+    told = deployed(endpoints, deployment(2, digest))
+    assert told.startswith(f"Generation 2 of {NAME} is to serve version 2, and does not yet: SageMaker's endpoint")
+
+    def live() -> bool:
+        worker.advance(NAME)
+        return endpoints.state(NAME).live_generation == 2
+
+    until(live, timeout_s=60)
+    worker.advance(NAME)
+    scaling = boto3.client("application-autoscaling", **place.account.client_options)
+    assert len(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]) == 1
+    assert deployed(endpoints, deployment(2, digest)) == f"Generation 2 of {NAME} serves version 2."
+    asked_before = len(place.account.calls)
+    worker.advance(NAME)
+    assert len(place.account.calls) == asked_before
+    assert made_calls(place)["UpdateEndpoint"] == 1
+
+
+def test_what_cannot_be_served_is_not_asked_for_again_and_again(place: SageMakerPlace, digest: str) -> None:
+    endpoints = place.open()
+    endpoints.deploy(deployment(1, digest))
+    endpoints.wait(NAME, 1, timeout_s=60)
+    place.empty_packages("0" * 64)
+    endpoints.deploy(deployment(2, "0" * 64))
+    failed(endpoints)
+    for _ in range(3):
+        place.open().advance(NAME)
+    assert endpoints.state(NAME).status == "Failed"
+    assert made_calls(place)["UpdateEndpoint"] == 1
+
+
+def test_a_changed_profile_waits_for_a_deployment(place: SageMakerPlace, digest: str) -> None:
+    place.open().deploy(deployment(1, digest))
+    place.open().wait(NAME, 1, timeout_s=60)
+    place.open(sizing={"instance_count": 3}).advance(NAME)
+    assert made_calls(place)["UpdateEndpoint"] == 0

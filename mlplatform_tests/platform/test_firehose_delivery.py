@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from mlplatform.core.loads.landing import landing_key, landing_line
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.applied import apply_specs, plan_changes
 from mlplatform.stations.ingest import Ingest
@@ -98,8 +98,19 @@ def test_what_is_put_on_the_stream_comes_into_the_table_by_firehose(shop: Platfo
     assert stations.delivery("ticks").deliver(datetime.now(UTC)) == []
     stations.producer("ticks").put([b'{"k":"a","n":%d}' % number for number in range(5)])
     assert arrived(stations.ingest("sold"), 5) == 5
-    assert stations.delivery("ticks").deliver(datetime.now(UTC)) == []
     assert not [info.key for info in shop.store.list("shop/in/") if "/firehose/" not in info.key]
+
+
+def test_what_was_on_the_stream_before_firehose_began_is_delivered_by_the_worker(shop: Platform) -> None:
+    stations = shop.system("shop")
+    stations.prepare()
+    stations.producer("ticks").put([b'{"k":"a","n":%d}' % number for number in range(5)])
+    delivery = stations.delivery("ticks")
+    assert [waiting.oldest_at is None for waiting in delivery.pending()].count(False) == 1
+    (done,) = delivery.deliver(datetime.now(UTC) + timedelta(seconds=5))
+    assert done.records == 5
+    stations.producer("ticks").put([b'{"k":"a","n":%d}' % number for number in range(5, 8)])
+    assert arrived(stations.ingest("sold"), 8) == 8
 
 
 def arrived(ingest: Ingest, rows: int) -> int:
@@ -172,6 +183,23 @@ def test_one_that_is_not_there_and_is_not_to_be_made_is_named(
         with pytest.raises(NotFoundError, match=r"Delivery stream .*-shop-ticks") as refused:
             platform.system("shop").delivery("ticks").deliver(datetime.now(UTC))
         assert "create: true" in refused.value.next_step
+
+
+def test_one_that_writes_where_nothing_is_loaded_from_is_refused(
+    shop: Platform, ministack_server: Ministack, bucket: str
+) -> None:
+    shop.system("shop").prepare()
+    name = f"{bucket}-shop-ticks"
+    source = f"arn:aws:kinesis:us-east-1:000000000000:stream/{name}"
+    with closing(boto3.client("firehose", **ministack_server.client_options)) as client:
+        client.create_delivery_stream(
+            DeliveryStreamName=name,
+            DeliveryStreamType="KinesisStreamAsSource",
+            KinesisStreamSourceConfiguration={"KinesisStreamARN": source, "RoleARN": ROLE},
+            ExtendedS3DestinationConfiguration={"RoleARN": ROLE, "BucketARN": f"arn:aws:s3:::{bucket}", "Prefix": "a/"},
+        )
+    with pytest.raises(ConflictError, match=r"prefix is 'a/', expected one that begins with 'below/shop/in/firehose/'"):
+        shop.system("shop").delivery("ticks").deliver(datetime.now(UTC))
 
 
 def test_what_is_delivered_elsewhere_is_no_change_of_the_yaml(shop: Platform) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from mlplatform.errors import ConflictError, DataError, UnavailableError
-from mlplatform.ports.endpoints import Deployment, ServingDesk
+from mlplatform.ports.endpoints import Deployment, Served, ServingDesk
 from mlplatform.serving.capture import Capture
 from mlplatform.serving.model_server import ModelServer
 from mlplatform_tests.gateway.site import NAME, ROW, Site
@@ -115,3 +117,51 @@ def test_a_package_that_is_away_for_now_is_tried_again(site: Site) -> None:
     assert tries == [digest, digest]
     assert site.endpoints.state(NAME).status == "InService"
     models.stop()
+
+
+class HangingDesk:
+    """Of a service that does not answer before the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self.heard: list[bool] = []
+        self.over = False
+
+    def changed(self) -> bool:
+        self._hang()
+        return True
+
+    def desired(self) -> dict[str, Deployment]:
+        self._hang()
+        return {}
+
+    def _hang(self) -> None:
+        if self.over:
+            return
+        self.asked.set()
+        self.heard.append(self.answers.wait(timeout=10))
+        self.answers.clear()
+
+    def acknowledge(self, served: Mapping[str, Served], *, ready: bool) -> None:
+        """Nobody listens."""
+
+    def leave(self) -> None:
+        """Nobody listens."""
+
+
+def test_while_the_service_that_is_followed_hangs_calls_go_on(site: Site) -> None:
+    found, desk = ports(site.root), HangingDesk()
+
+    async def follow() -> None:
+        task = asyncio.create_task(ModelServer(desk, found.runtimes, found.packages).run())
+        for _ in ("changed", "desired", "changed"):
+            while not desk.asked.is_set():
+                await asyncio.sleep(0.01)
+            desk.asked.clear()
+            desk.answers.set()
+        desk.over = True
+        task.cancel()
+        desk.answers.set()
+
+    asyncio.run(follow())
+    assert set(desk.heard[:3]) == {True}

@@ -11,8 +11,8 @@ import pytest
 
 from mlplatform.adapters.stream.sqlite import SqliteStream
 from mlplatform.core.loads.landing import claim_key, parse_landing_key
-from mlplatform.errors import ConflictError, PlatformError, SpecError
-from mlplatform.ports.stream import Record
+from mlplatform.errors import ConflictError, PlatformError, SpecError, StateError
+from mlplatform.ports.stream import Record, StoredRecord
 from mlplatform.stations.delivery import Delivery
 from mlplatform_tests.stations.delivery_world import PREFIX, World, spec
 from mlplatform_tests.stations.landed import landed
@@ -41,6 +41,29 @@ def test_what_is_young_and_small_waits(world: World) -> None:
     assert found.lines == [{"_sequence": f"{n + 1:020d}", "n": n} for n in range(3)]
     assert [i.key for i in world.store.list("")] == [done.key]
     assert delivery.deliver(world.due) == []
+
+
+class Mistaken(SqliteStream):
+    """Says that retention took what lies behind any position, which it did not."""
+
+    def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
+        if after:
+            raise StateError(f"records behind {after} were removed by retention, or may have been.")
+        return super().read(shard, limit=limit)
+
+
+def test_delivery_never_falls_back_behind_its_position(world: World) -> None:
+    world.put(3)
+    world.delivery().deliver(world.due)
+    before = [info.key for info in world.store.list("")]
+    world.put(2)
+    stream = Mistaken(world.folder / "stream", world.spec, clock=world.clock)
+    delivery = Delivery(stream, world.store, world.spec, system="demo")
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"behind sequence 0+3 were asked for, and those from 0+1 on came"):
+            delivery.deliver(world.due)
+    assert [info.key for info in world.store.list("")] == before
+    stream.close()
 
 
 def test_what_arrived_later_goes_along(world: World) -> None:

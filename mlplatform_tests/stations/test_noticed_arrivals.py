@@ -15,8 +15,10 @@ import pytest
 
 from mlplatform.adapters.arrivals.sqs import SqsArrivals, SqsSettings
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
+from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.object_store.s3 import S3ObjectStore, S3Settings
 from mlplatform.core.loads.landing import landing_key, landing_line
+from mlplatform.errors import StateError
 from mlplatform.stations.inbox import LOG, ROUNDS, Inbox
 from mlplatform.stations.ingest import Ingest
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
@@ -175,6 +177,76 @@ def test_a_delivered_range_is_loaded_when_it_is_told_of(place: Place) -> None:
     place.asked.clear()
     assert turn(station) == []
     assert "ListObjectsV2" not in place.asked
+
+
+def test_a_gap_of_a_stream_keeps_no_other_object_from_being_settled(place: Place) -> None:
+    station = place.ingest()
+    for last, upto in ((0, 2), (4, 6)):
+        key = landing_key("in/", "0", s(last) if last else "", s(upto))
+        lines = (landing_line(s(n), b'{"ticker":"T%d","price":1}' % n) for n in range(last + 1, upto + 1))
+        place.put(key, b"\n".join(lines))
+        place.tell(key)
+    place.put("base/a.csv", HEADER + b"A,1\n")
+    place.tell("base/a.csv")
+    for item in list(place.items.list(ROUNDS)):
+        place.items.delete(ROUNDS, item.key)
+    assert len(turn(station)) == 2
+    with pytest.raises(StateError, match="are in no landing object"):
+        turn(station)
+    assert place.tickers() == ["A", "T1", "T2"]
+    assert {item.key for item in place.items.list(ROUNDS)} == {"test/ticks_table:base/", "test/ticks_table:in/"}
+    place.asked.clear()
+    with pytest.raises(StateError, match="are in no landing object"):
+        turn(station)
+    assert "HeadObject" not in place.asked
+
+
+def test_what_lies_behind_a_burst_is_due_after_it_too(place: Place, tmp_path: Path) -> None:
+    store = DirectoryObjectStore(tmp_path / "objects")
+    station = Ingest(
+        place.warehouse, store, spec(), system="test", streams={"ticks": STREAM}, inbox=place.inbox(page_s=NEVER_S)
+    )
+    turn(station)
+    store.put("in/b.csv", HEADER + b"B,1\n")
+    place.tell("in/b.csv")
+    assert [plan.key for plan in station._due.look(noticed=True).plans] == ["in/b.csv"]
+    burst = [f"base/{number}.csv" for number in range(500)]
+    for key in burst:
+        store.put(key, HEADER + b"A,1\n")
+    place.items.delete(ROUNDS, "test/ticks_table:base/")
+    assert len(station._due.look(noticed=True).plans) == 500
+    for key in burst:
+        store.delete(key)
+    assert turn(station) == [("in/b.csv", "loaded", 1, 1)]
+
+
+def test_a_burst_that_is_looked_at_once_is_looked_at_again(place: Place, tmp_path: Path) -> None:
+    store = DirectoryObjectStore(tmp_path / "objects")
+    station = Ingest(
+        place.warehouse, store, spec(), system="test", streams={"ticks": STREAM}, inbox=place.inbox(page_s=NEVER_S)
+    )
+    assert station.plan(noticed=True) == []
+    burst = [f"base/{number:03}.csv" for number in range(501)]
+    for key in burst:
+        store.put(key, HEADER + b"A,1\n")
+    written = [{"bucket": {"name": place.bucket}, "object": {"key": f"below/here/{key}"}} for key in burst]
+    place.send({"Records": [{"eventName": "ObjectCreated:Put", "s3": each} for each in written]})
+    first = {plan.key for plan in station.plan(noticed=True)}
+    assert len(first) == 500
+    for key in first:
+        store.delete(key)
+    assert {plan.key for plan in station.plan(noticed=True)} == set(burst) - first
+
+
+def test_a_process_whose_clock_is_ahead_keeps_nobody_from_seeing_what_others_write(place: Place) -> None:
+    reader = place.inbox()
+    place.tell("base/a.csv")
+    assert place.inbox(now=lambda: time.time() + 600).pull()
+    assert reader.pull()
+    place.tell("base/b.csv")
+    assert place.inbox().pull()
+    assert reader.pull()
+    assert {hint.notice.key for hint in reader.hints("base/")} == {"base/a.csv", "base/b.csv"}
 
 
 def test_what_was_deleted_before_it_was_looked_at_is_let_go(place: Place) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.core.codecs import RequestFields
+from mlplatform.errors import NotFoundError
 from mlplatform.ports.endpoints import Deployment
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.stations.capture import Drained
@@ -182,3 +183,25 @@ def test_files_are_looked_for_now_and_then(store: DirectoryObjectStore, capture:
     assert capture.drain() == Drained()
     clock.now += 1
     assert capture.drain().requests == 1
+
+
+def test_calls_of_a_generation_whose_package_is_gone_are_a_gap_and_hold_up_no_others(
+    store: DirectoryObjectStore, tmp_path: Path
+) -> None:
+    def fields(found: Deployment) -> RequestFields:
+        if found.generation == 1:
+            raise NotFoundError("Model 'stock_prices.stock_model' has no candidate 1111….")
+        return RequestFields(INPUTS, ("trading_day",))
+
+    capture = ServiceCapture(
+        store,
+        tmp_path / "spool",
+        SPEC,
+        system="stock_prices",
+        prefix=PREFIX,
+        history=lambda: [deployment(1), deployment(2)],
+        fields=fields,
+    )
+    put(store, line(json.dumps(ROW), generation=1), line(json.dumps(ROW)))
+    assert capture.drain() == Drained(objects=1, requests=1, rows=1, gap=1)
+    assert [info.key for info in store.list(PREFIX)] == []

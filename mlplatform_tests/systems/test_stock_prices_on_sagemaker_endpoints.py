@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ import yaml
 from mlplatform.platform import Platform, SystemStations, open_platform
 from mlplatform.platform.line import build_features, load_capture, register_candidate, release, train_candidate
 from mlplatform.platform.status import platform_status
+from mlplatform.ports.endpoints import SelfServing
+from mlplatform.worker.main import serving
 from mlplatform_tests.components.site import PACKAGE, SMALL, SYSTEM
 from mlplatform_tests.conformance.endpoint_places import IMAGES, ROLE, SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
@@ -25,6 +28,7 @@ from mlplatform_tests.gateway.test_main import command
 from mlplatform_tests.prices import price_rows
 from mlplatform_tests.servers.process import free_port, running
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
+from mlplatform_tests.serving.until import until
 
 __all__ = ["ministack_server", "sagemaker_place", "sagemaker_server"]
 
@@ -76,7 +80,7 @@ def write_profile(place: SageMakerPlace, **settings: Any) -> None:
             "settings": {"role_arn": ROLE, "image": f"{IMAGES}/serve:1", "poll_s": 0.1, "follow_s": 0.01, **settings},
         },
     }
-    (place.root / "profiles").mkdir()
+    (place.root / "profiles").mkdir(exist_ok=True)
     (place.root / "profiles" / "serving.yaml").write_text(yaml.safe_dump(profile), "utf-8")
 
 
@@ -133,10 +137,26 @@ def test_it_is_released_called_captured_and_removed(
         assert (shown["endpoint"], shown["status"]) == (f"{SYSTEM}/{SYSTEM}", "Unknown")
         [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
         assert (shown["status"], shown["workers"], shown["machine"]) == ("InService", 1, "ml.m5.large")
+        if owner == "sagemaker":
+            _moves_what_is_left(sagemaker_place, env)
         rollout = stations.rollout(SYSTEM)
         assert rollout.apply_settings() == platform.endpoints.desired(rollout.name)
+        [task] = serving(platform)
+        assert (task.name, task.work()) == (f"serve {SYSTEM}/{SYSTEM}", False)
         platform.endpoints.remove(rollout.name)
         assert sagemaker_place.control.list_endpoints()["Endpoints"] == []
+
+
+def _moves_what_is_left(place: SageMakerPlace, env: dict[str, str]) -> None:
+    """The gateway is to capture from now on; SageMaker does until the next deployment."""
+    write_profile(place)
+    with closing(open_platform(env)) as platform:
+        assert isinstance(platform.endpoints, SelfServing)
+        body = json.dumps({"instances": [ROW]}).encode()
+        platform.endpoints.invoke(f"{SYSTEM}/{SYSTEM}", body, request_id="req-1")
+        until(lambda: list(platform.store.list("_captured/")) != [])
+        _captured(platform.system(SYSTEM), 6)
+        assert list(platform.store.list("_captured/")) == []
 
 
 def _csv(first: int, last: int) -> bytes:
@@ -151,8 +171,6 @@ def _csv(first: int, last: int) -> bytes:
 
 def _captured(stations: SystemStations, wanted: int) -> list[dict[str, Any]]:
     """The captured rows, when so many are loaded."""
-    from mlplatform_tests.serving.until import until
-
     found: list[dict[str, Any]] = []
 
     def loaded() -> bool:

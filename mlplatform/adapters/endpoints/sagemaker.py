@@ -2,7 +2,8 @@
 
 The deployment record is written first, into the item store. What SageMaker is asked for follows from it: the package in S3, a
 model, a configuration, then the endpoint that is made or brought to it. Each step is asked for as long as it is not done, by
-whoever deploys or waits; so a run that was killed anywhere is gone on with by the next, and nothing is made twice.
+whoever deploys or waits, and by the worker (`advance`); so a run that was killed anywhere is gone on with by the next, what a
+person asked for while the endpoint changed is asked for afterwards, and nothing is made twice.
 
 One SageMaker endpoint an endpoint; its configuration's name says the generation that serves. SageMaker brings a new one up
 beside it (blue/green), and keeps the earlier where that fails.
@@ -69,6 +70,7 @@ class SageMakerEndpoints:
         self._sleep = sleep
         self._invoker: SageMakerInvoker | None = None
         self._seen: dict[str, tuple[float, EndpointState]] = {}
+        self._settled: dict[str, Deployment] = {}
 
     @property
     def live_s(self) -> float:
@@ -87,7 +89,7 @@ class SageMakerEndpoints:
         try:
             self._advance(deployment, again=False)
         except TransientError as error:
-            # Whoever waits asks again.
+            # Whoever waits asks again, and the worker.
             log.warning("endpoint %s generation %d: %s", deployment.endpoint, deployment.generation, error)
 
     def desired(self, endpoint: str) -> Deployment | None:
@@ -134,6 +136,16 @@ class SageMakerEndpoints:
                 )
             self._sleep(self.settings.poll_s)
 
+    def advance(self, endpoint: str) -> None:
+        desired = self.desired(endpoint)
+        if desired is None or self._settled.get(endpoint) == desired:
+            return
+        state = self._state(desired)
+        if state.status == "InService":
+            self._settle(state)
+        else:
+            self._advance(desired, again=False)
+
     def list(self) -> list[str]:
         return list(self.records.endpoints())
 
@@ -149,6 +161,7 @@ class SageMakerEndpoints:
         self._delete_objects(endpoint)
         self.records.remove(endpoint)
         self._seen.pop(endpoint, None)
+        self._settled.pop(endpoint, None)
 
     def follower(self) -> SageMakerFollower:
         from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
@@ -229,6 +242,8 @@ class SageMakerEndpoints:
         if self.settings.scaling is not None:
             self._api.scale(name, self.settings.scaling)
         self._api.delete_parts(name, before=state.live_generation - KEPT_GENERATIONS + 1)
+        if state.desired is not None:
+            self._settled[state.endpoint] = state.desired
 
     def _delete_objects(self, endpoint: str) -> None:
         """Delete its packages in S3, but for those that another endpoint served too, and captures that nobody drained."""

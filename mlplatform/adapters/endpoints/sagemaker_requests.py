@@ -121,10 +121,14 @@ def _asynchronous(wanted: AsyncCalls, kms_key: str | None) -> Request:
 
 
 def _update(settings: SageMakerEndpointSettings) -> Request:
-    """How an endpoint is brought to another configuration. Instances that were scaled are not taken back."""
+    """How an endpoint is brought to another configuration. Instances that were scaled are not taken back.
+
+    What is captured is the new configuration's to say: SageMaker would retain that too.
+    """
     request: Request = {"DeploymentConfig": _deployment(settings.traffic)}
     if settings.scaling is not None:
         request["RetainAllVariantProperties"] = True
+        request["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DataCaptureConfig"}]
     return request
 
 

@@ -10,6 +10,7 @@ quarantine.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.aws.errors import aws_mapped, error_code
 from mlplatform.adapters.object_store.s3 import S3Settings
+from mlplatform.adapters.stream.firehose_check import check, delivers_since
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, PlatformError
 
 _KINDS: dict[str, type[PlatformError]] = {
@@ -25,8 +27,8 @@ _KINDS: dict[str, type[PlatformError]] = {
 }
 _STEPS: dict[type[PlatformError], str] = {
     NotFoundError: "Make the delivery stream, or let it be made by 'create: true' in the connection's delivery.",
-    PermissionDeniedError: "Allow firehose:DescribeDeliveryStream; with 'create', also firehose:CreateDeliveryStream, "
-    "kinesis:DescribeStreamSummary and iam:PassRole on role_arn.",
+    PermissionDeniedError: "Allow firehose:DescribeDeliveryStream and kinesis:DescribeStreamSummary; with 'create', also "
+    "firehose:CreateDeliveryStream and iam:PassRole on role_arn.",
 }
 
 
@@ -98,34 +100,57 @@ def make(
     store: S3Settings,
     *,
     client_options: Mapping[str, Any] | None = None,
-) -> bool:
-    """Make the delivery stream of the Kinesis stream `name`, which has its name; False where it is there already.
+) -> datetime | None:
+    """See to it that the delivery stream of the Kinesis stream `name`, which has its name, is there and delivers under
+    `prefix`; from when on it takes what arrives, None while it does not yet.
 
     Raises:
         NotFoundError: it is not there and is not to be made.
+        StateError, ConflictError: it is there, and delivers nothing that is loaded.
     """
     firehose = aws.client("firehose", client_options)
     kinesis = aws.client("kinesis", client_options)
     try:
         with _mapped(name):
-            try:
-                firehose.describe_delivery_stream(DeliveryStreamName=name)
-            except firehose.exceptions.ResourceNotFoundException:
-                if not settings.create:
-                    raise
-            else:
-                return False
-            about = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
-            try:
-                firehose.create_delivery_stream(**delivery_stream(name, about["StreamARN"], prefix, settings, store))
-            except firehose.exceptions.ClientError as error:
-                if error_code(error) != "ResourceInUseException":
-                    raise
-                return False
-            return True
+            about = _described(firehose, name, missing=settings.create)
+            stream = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+            request = delivery_stream(name, stream["StreamARN"], prefix, settings, store)
+            if about is None:
+                try:
+                    firehose.create_delivery_stream(**request)
+                except firehose.exceptions.ClientError as error:
+                    if error_code(error) != "ResourceInUseException":
+                        raise
+                return None
+        check(about, request)
+        return delivers_since(about)
     finally:
         firehose.close()
         kinesis.close()
+
+
+def since(name: str, aws: AwsSettings, *, client_options: Mapping[str, Any] | None = None) -> datetime | None:
+    """From when on the delivery stream `name` takes what arrives; None where it does not, or is not there."""
+    firehose = aws.client("firehose", client_options)
+    try:
+        with _mapped(name):
+            about = _described(firehose, name, missing=True)
+        return None if about is None else delivers_since(about)
+    finally:
+        firehose.close()
+
+
+def _described(firehose: Any, name: str, *, missing: bool) -> Mapping[str, Any] | None:
+    """As Firehose describes it; None where it is not there, and may be `missing`."""
+    try:
+        about: Mapping[str, Any] = firehose.describe_delivery_stream(DeliveryStreamName=name)[
+            "DeliveryStreamDescription"
+        ]
+    except firehose.exceptions.ResourceNotFoundException:
+        if not missing:
+            raise
+        return None
+    return about
 
 
 def _processor(settings: FirehoseSettings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mlplatform.ports.stream import StoredRecord
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST: Mapping[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
 KEPT_BYTES = 16 * 1024 * 1024
+"""Of memory, that the records kept take; the newest answer is kept whole, however large."""
 RECORD_BYTES = 400
 """Of memory, that a record takes beside its data."""
 
@@ -76,8 +77,10 @@ class KinesisCursor:
         answer = self._asked()
         self._iterator = answer.get("NextShardIterator") or ""
         self.ended = not self._iterator
+        before = len(self._records)
         self._take(answer["Records"])
-        self._drop(self._too_many())
+        # Of the answer itself nothing goes before it was read: taken apart, its aggregates may be more than is kept.
+        self._drop(min(self._too_many(), before))
         return bool(answer.get("MillisBehindLatest")) and not self.ended
 
     def forget(self, before: datetime) -> None:
