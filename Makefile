@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 export MLPLATFORM_HOME ?= $(CURDIR)/.mlplatform
 
-.PHONY: help demo ui test test-all bench lint types docs site lock clean
+.PHONY: help demo ui test test-all test-aws bench lint types docs site lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ test: $(VENV)/.dev system-gcc system-java ## All tests but the slow ones
 
 test-all: $(VENV)/.dev system-gcc system-java system-chromium ## All tests, the slow ones and those in a browser too
 	$(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
+
+test-aws: $(VENV)/.dev ## What only AWS can show, there: MLPLATFORM_TEST_AWS=yes, credentials, the profile aws's variables
+	$(BIN)/pytest mlplatform_tests/aws $(TEST_ARGS)
 
 bench: $(VENV)/.dev system-wrk ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
 	$(BIN)/python -m benchmarks $(IDS) $(BENCH_ARGS)

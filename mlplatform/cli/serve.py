@@ -81,7 +81,7 @@ def serve(*, ui: bool = False) -> int:
 
 
 def status(*, json: Json = False) -> int:
-    """Say how everything is: programs and their logs, lag, tables, endpoints, open requests. Exit code 10 if something is down."""
+    """Say how everything is: programs and their logs, lag, tables, endpoints, jobs, open requests. Exit code 10 if something is down."""
     from mlplatform.platform import open_platform
     from mlplatform.platform.status import platform_status
     from mlplatform.serving.supervisor import read_status
@@ -98,7 +98,7 @@ def status(*, json: Json = False) -> int:
         show(found, as_json=True)
     else:
         print(f"Home {platform.home.root} ({platform.profile.name}): {'healthy' if found.healthy else 'NOT healthy'}")
-        for title, rows in (("Programs", found.programs), ("Streams", found.streams), ("Tables", found.tables), ("Endpoints", found.endpoints), ("Open requests", found.requests)):  # fmt: skip
+        for title, rows in (("Programs", found.programs), ("Streams", found.streams), ("Tables", found.tables), ("Endpoints", found.endpoints), ("Jobs", found.jobs), ("Open requests", found.requests)):  # fmt: skip
             if rows:
                 print(f"\n{title}\n{table(rows)}")
         for trouble in found.troubles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,14 @@ class Status:
     streams: list[dict[str, Any]]
     tables: list[dict[str, Any]]
     endpoints: list[dict[str, Any]]
+    jobs: list[dict[str, Any]]
     requests: list[dict[str, Any]]
     troubles: list[str]
 
 
 def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: datetime) -> Status:
-    """Lag of each stream (s), tables with what waits, endpoints, open requests, and troubles in words.
+    """Lag of each stream (s), tables with what waits, endpoints and jobs with what they occupy, open requests, and troubles in
+    words.
 
     Args:
         programs: what the supervisor keeps running: name, state, log of each; empty where none runs.
@@ -59,7 +61,12 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
         for e in endpoints
         if e["status"] == "Unknown" or (e["status"] == "Failed" and e["version"])
     ]
-    return Status(not troubles, programs, streams, tables, endpoints, requests, troubles)
+    jobs: list[dict[str, Any]] = []
+    try:
+        jobs = [asdict(job) for job in platform.compute.running()]
+    except PlatformError as error:
+        troubles.append(f"jobs: {error}")
+    return Status(not troubles, programs, streams, tables, endpoints, jobs, requests, troubles)
 
 
 def _streams(stations: SystemStations, now: datetime) -> Iterator[dict[str, Any]]:
@@ -103,6 +110,7 @@ def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
                 "generation": 0,
                 "version": None,
                 "workers": 0,
+                "machine": "",
                 "message": str(error),
             }
             continue
@@ -112,6 +120,7 @@ def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
             "generation": state.live_generation,
             "version": state.desired.version if state.desired else None,
             "workers": state.workers,
+            "machine": state.machine,
             "message": _why_none(stations, spec.name) if state.desired is None else state.message,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -86,6 +86,17 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class RunningJob:
+    """A job that has not ended, and what it occupies: `hosts` of `machine` (``local``: this one) since it was made."""
+
+    name: str
+    status: str
+    since: str
+    machine: str
+    hosts: int
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A container that the next job starts without delay.
 
@@ -102,13 +113,15 @@ class ComputeCapabilities:
     """What a compute back end offers.
 
     `outlives_runner`: whether a job goes on where the process that runs it dies, to be joined by the next one. `secrets`: where
-    a job finds those it names: in its environment, or by its role, in the store that the profile says.
+    a job finds those it names: in its environment, or by its role, in the store that the profile says. `shared`: whether
+    installations with object stores of their own see each other's jobs, whose names must then differ.
     """
 
     max_hosts: int = 1
     memory_limit: bool = True
     outlives_runner: bool = False
     secrets: Literal["environment", "role"] = "environment"
+    shared: bool = False
 
 
 class Compute(Protocol):
@@ -157,4 +170,8 @@ class Compute(Protocol):
 
     def list(self) -> list[str]:
         """Names of all jobs, newest first."""
+        ...
+
+    def running(self) -> Sequence[RunningJob]:
+        """Those of them that have not ended, newest first."""
         ...

@@ -40,7 +40,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class EndpointState:
-    """Observed state: the generation every live worker answers with, and since when."""
+    """Observed state: the generation every live worker answers with, and since when.
+
+    `machine`: what each worker occupies, where that is not this machine, and is known.
+    """
 
     endpoint: str
     desired: Deployment | None
@@ -48,6 +51,7 @@ class EndpointState:
     status: DeploymentStatus
     workers: int
     message: str = ""
+    machine: str = ""
 
 
 class Endpoints(Protocol):

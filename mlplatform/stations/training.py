@@ -150,6 +150,8 @@ class Training:
         """The job that trains by `plan`, which is stored where it reads it."""
         hyperparameters = {name: str(value) for name, value in self._model.hyperparameters.items()}
         content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
+        if self._compute.capabilities.shared:
+            content["objects"] = self._store.url("")
         alone = self._model.hosts == 1
         key = _digest([content, hyperparameters] if alone else [content, hyperparameters, self._model.hosts])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"

@@ -7,6 +7,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from mlplatform.adapters.compute.sagemaker_request import image_of
+from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
+from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
 from mlplatform.errors import ProfileError
 from mlplatform.platform import connections
 from mlplatform.spec.home import Home
@@ -43,6 +46,10 @@ def test_plan_says_what_the_environment_lacks(shell: Shell) -> None:
     assert [line for line in done.out.splitlines() if "missing here" in line] == [
         f"  ! missing here: connection '{name}' of profile 'aws': settings.{setting} needs {variable} in the environment."
         for name, setting, variable in (
+            ("endpoints", "role_arn", "MLPLATFORM_SERVING_ROLE"),
+            ("endpoints", "image", "MLPLATFORM_SERVING_IMAGE"),
+            ("jobs", "role_arn", "MLPLATFORM_JOBS_ROLE"),
+            ("jobs", "image", "MLPLATFORM_IMAGES"),
             ("notifications", "topic_arn", "MLPLATFORM_TOPIC"),
             ("objects", "bucket", "MLPLATFORM_BUCKET"),
             ("warehouse", "workgroup", "MLPLATFORM_REDSHIFT_WORKGROUP"),
@@ -69,6 +76,23 @@ def test_a_wrong_value_is_told_by_its_variable(tmp_path: Path) -> None:
     items = load_profile(env, [PROFILES]).connection("items", port="item_store")
     with pytest.raises(ProfileError, match=r"table[\s\S]*; in the environment, table is MLPLATFORM_TABLE"):
         connections.item_store(items, Home(tmp_path))
+
+
+def test_images_and_sizes_are_the_environments(tmp_path: Path) -> None:
+    own = {
+        "MLPLATFORM_JOBS_ROLE": "arn:aws:iam::111122223333:role/jobs",
+        "MLPLATFORM_IMAGES": "111122223333.dkr.ecr.us-east-1.amazonaws.com/ml",
+        "MLPLATFORM_IMAGE_TAG": "2026-03",
+        "MLPLATFORM_SERVING_ROLE": "arn:aws:iam::111122223333:role/serving",
+        "MLPLATFORM_SERVING_IMAGE": "111122223333.dkr.ecr.us-east-1.amazonaws.com/serve:1",
+        "MLPLATFORM_SERVING_INSTANCES": "3",
+    }
+    profile = load_profile({"MLPLATFORM_PROFILE": "aws", **own}, [PROFILES])
+    jobs = SageMakerComputeSettings.model_validate(profile.connection("jobs", port="compute").settings)
+    assert image_of("xgboost", jobs) == "111122223333.dkr.ecr.us-east-1.amazonaws.com/ml/xgboost:2026-03"
+    assert (jobs.instance_type, jobs.events_queue) == ("ml.m5.large", "")
+    served = SageMakerEndpointSettings.model_validate(profile.connection("endpoints", port="endpoints").settings)
+    assert (served.sizing.instance_type, served.sizing.instance_count) == ("ml.m5.large", 3)
 
 
 def test_a_project_of_ones_own_has_it_too(tmp_path: Path) -> None:

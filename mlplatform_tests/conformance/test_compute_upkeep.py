@@ -58,3 +58,19 @@ def test_a_job_that_runs_is_stopped_before_it_is_removed(compute: Compute, tmp_p
     assert len(results) == 1
     assert isinstance(results[0], JobError)
     assert compute.list() == []
+
+
+def test_a_job_is_seen_running_with_what_it_occupies_until_it_ends(
+    compute: Compute, tmp_path: Path, backend: str
+) -> None:
+    compute.run(job("leaves", "job-2"))
+    assert compute.running() == ()
+    thread, _ = background(compute, job("sleeps"))
+    wait_for_log(tmp_path / "jobs/job-1/job.log", "sleeping")
+    [found] = compute.running()
+    assert (found.name, found.status, found.hosts) == ("job-1", "Training", 1)
+    assert found.machine == {"subprocess": "local", "sagemaker": "ml.m5.large"}[backend]
+    assert found.since == compute.describe("job-1")["CreationTime"]
+    compute.stop("job-1")
+    thread.join(timeout=30)
+    assert compute.running() == ()

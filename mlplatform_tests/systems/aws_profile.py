@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 import mlplatform
 from mlplatform_tests.conformance.notification_places import Topic
@@ -19,11 +21,14 @@ from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.redshift.aws.control_plane import WORKGROUP
 from mlplatform_tests.servers.redshift.server import Redshift
 from mlplatform_tests.servers.redshift.ways import RedshiftOnAws, redshift_on_aws
+from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
+from mlplatform_tests.servers.sagemaker.server import SageMaker, SageMakerAccount
 
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server"]
+__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
 
 PACKAGE = Path(mlplatform.__path__[0])
 SYSTEM = "stock_prices"
+IMAGES = "111122223333.dkr.ecr.us-east-1.amazonaws.com"
 DEFINITIONS = """from pathlib import Path
 
 import dagster as dg
@@ -38,12 +43,14 @@ def defs() -> dg.Definitions:
 
 @dataclass(frozen=True)
 class AwsProject:
-    """A project on services that are its own: the environment that chooses it, its folder, its bucket, the topic it tells."""
+    """A project on services that are its own: the environment that chooses it, its folder, its bucket, the topic it tells, its
+    account of SageMaker."""
 
     env: dict[str, str]
     folder: Path
     bucket: str
     topic: Topic
+    account: SageMakerAccount
 
 
 @pytest.fixture(scope="session")
@@ -58,10 +65,15 @@ def redshift_data_api(
 
 @pytest.fixture
 def aws(
-    ministack_server: Ministack, redshift_data_api: RedshiftOnAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ministack_server: Ministack,
+    redshift_data_api: RedshiftOnAws,
+    sagemaker_server: SageMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[AwsProject]:
-    """The shipped system under the shipped profile."""
-    env = {**redshift_data_api.aws.env, "AWS_ENDPOINT_URL": ministack_server.endpoint_url, "AWS_REGION": "us-east-1"}
+    """The shipped system under the shipped profile; endpoints that are left are deleted."""
+    account = sagemaker_server.account(tmp_path / "account")
+    env = {**redshift_data_api.aws.env, **account.env}
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     # boto3 keeps a session, which read the environment when it was made.
@@ -81,12 +93,27 @@ def aws(
         "MLPLATFORM_REDSHIFT_DATABASE": "postgres",
         "MLPLATFORM_REDSHIFT_SCHEMAS": f"s{unique[:8]}_",
         "MLPLATFORM_REDSHIFT_BATCH_S": "2",
+        "MLPLATFORM_JOBS_ROLE": "arn:aws:iam::111122223333:role/jobs",
+        "MLPLATFORM_IMAGES": IMAGES,
+        "MLPLATFORM_SERVING_ROLE": "arn:aws:iam::111122223333:role/serving",
+        "MLPLATFORM_SERVING_IMAGE": f"{IMAGES}/serve:1",
     }
-    yield AwsProject({**env, **names, **_project(tmp_path)}, tmp_path, unique, topic)
+    yield AwsProject({**env, **names, **project(tmp_path)}, tmp_path, unique, topic, account)
     topic.close()
+    delete_endpoints(account)
 
 
-def _project(folder: Path) -> dict[str, str]:
+def delete_endpoints(account: SageMakerAccount) -> None:
+    """Delete the account's endpoints, as far as they can be now."""
+    account.mend()
+    client = boto3.client("sagemaker", **account.client_options)
+    for found in client.list_endpoints(MaxResults=100)["Endpoints"]:
+        with suppress(ClientError):
+            client.delete_endpoint(EndpointName=found["EndpointName"])
+    client.close()
+
+
+def project(folder: Path) -> dict[str, str]:
     """A project of the shipped system alone; the environment that chooses it."""
     package = folder / "shop"
     shutil.copytree(PACKAGE / "defs" / SYSTEM, package / "defs" / SYSTEM)

@@ -1,7 +1,5 @@
-"""The shipped system under the shipped profile `aws`: S3, Kinesis, DynamoDB, Parameter Store, SNS, and Redshift by its Data API.
-
-Jobs, endpoints and the tracker stay on this machine.
-"""
+"""The shipped system under the shipped profile `aws`: S3, Kinesis, DynamoDB, Parameter Store, SNS, Redshift by its Data API, and
+SageMaker's jobs and endpoints."""
 
 from __future__ import annotations
 
@@ -30,10 +28,11 @@ from mlplatform_tests.systems.aws_profile import (
     ministack_server,
     redshift_data_api,
     redshift_server,
+    sagemaker_server,
 )
 from mlplatform_tests.systems.demo import whole_loop
 
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server"]
+__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
 
 
 def tick(number: int) -> bytes:
@@ -100,13 +99,21 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_whole_loop_runs_as_on_what_is_embedded(aws: AwsProject, tmp_path: Path) -> None:
-    facts: dict[str, Any] = whole_loop({**os.environ, **aws.env}, tmp_path / "report.json")
+    facts: dict[str, Any] = whole_loop({**os.environ, **aws.env}, tmp_path / "report.json", timeout_s=1700)
     assert facts["rows"] == 153_580 + 10 + 12_680
     assert facts["sample_rows"] == [10, 0, 0]
+    assert facts["unload_loads"] == 0
     found = [facts[f"quarter_{n}"]["r2"] for n in range(1, 6)]
     assert found == pytest.approx([0.88, 0.84, 0.77, 0.68, 0.57], abs=0.03)
     assert [facts[f"quarter_{n}"]["passed"] for n in range(1, 6)] == [True, True, True, True, False]
+    assert facts["retrainings_in_quiet_quarter"] == 0
+    assert facts["retraining"]["request"]["evaluation_id"] == facts["quarter_5"]["evaluation"]
     assert facts["retraining"]["verdict"]["outcome"] == "better"
     assert facts["failed_calls"] == 0
     assert set(facts["answers_by_generation"]) == {"1", "2"}
     assert any("serves version" in message["Subject"] for message in aws.topic.told())
+    client = boto3.client("sagemaker", **aws.account.client_options)
+    jobs, endpoints = client.list_training_jobs()["TrainingJobSummaries"], client.list_endpoints()["Endpoints"]
+    client.close()
+    assert [job["TrainingJobStatus"] for job in jobs] == ["Completed", "Completed"]
+    assert [endpoint["EndpointStatus"] for endpoint in endpoints] == ["InService"]

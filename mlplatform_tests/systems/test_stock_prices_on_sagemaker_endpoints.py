@@ -136,7 +136,7 @@ def test_it_is_released_called_captured_and_removed(
         [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
         assert (shown["endpoint"], shown["status"]) == (f"{SYSTEM}/{SYSTEM}", "Unknown")
         [shown] = platform_status(platform, programs=[], now=datetime.now(UTC)).endpoints
-        assert (shown["status"], shown["workers"]) == ("InService", 1)
+        assert (shown["status"], shown["workers"], shown["machine"]) == ("InService", 1, "ml.m5.large")
         if owner == "sagemaker":
             _moves_what_is_left(sagemaker_place, env)
         rollout = stations.rollout(SYSTEM)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from mlplatform.adapters.compute.process import ProcessId
 from mlplatform.adapters.compute.tree import JobTree
 from mlplatform.errors import StateError
-from mlplatform.ports.compute import JobResult, JobSpec, JobStatus
+from mlplatform.ports.compute import JobResult, JobSpec, JobStatus, RunningJob
 from mlplatform.spec.home import write_atomically
 
 ENDED: frozenset[str] = frozenset({"Completed", "Failed", "Stopped"})
@@ -111,6 +112,21 @@ def result_of(tree: JobTree, description: dict[str, Any]) -> JobResult:
         started_at=description.get("TrainingStartTime", description["CreationTime"]),
         ended_at=description.get("TrainingEndTime", ""),
         peak_memory_mib=local["PeakMemoryMiB"],
+    )
+
+
+def running_of(described: Iterable[Mapping[str, Any]]) -> tuple[RunningJob, ...]:
+    """Those of the jobs described that have not ended."""
+    return tuple(
+        RunningJob(
+            name=job["TrainingJobName"],
+            status=job["SecondaryStatus"],
+            since=job["CreationTime"],
+            machine=job["ResourceConfig"].get("InstanceType", ""),
+            hosts=job["ResourceConfig"].get("InstanceCount", 1),
+        )
+        for job in described
+        if job["TrainingJobStatus"] not in ENDED
     )
 
 

@@ -21,12 +21,13 @@ from typing import Any
 
 from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.compute.container import container_folders, content_digest, find_container
-from mlplatform.adapters.compute.description import ENDED, note_metric
+from mlplatform.adapters.compute.description import ENDED, note_metric, running_of
 from mlplatform.adapters.compute.hosts import check_hosts
 from mlplatform.adapters.compute.sagemaker_errors import STOPPED, failure_of, sagemaker_mapped
 from mlplatform.adapters.compute.sagemaker_local import LocalCopies
 from mlplatform.adapters.compute.sagemaker_logs import GROUP, JobLog
-from mlplatform.adapters.compute.sagemaker_request import OWNER, image_of, training_request
+from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
+from mlplatform.adapters.compute.sagemaker_search import jobs_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience, Pause, Queue
 from mlplatform.errors import (
@@ -39,7 +40,7 @@ from mlplatform.errors import (
     TimedOutError,
     UserError,
 )
-from mlplatform.ports.compute import Channel, ComputeCapabilities, JobResult, JobSpec, Prepared
+from mlplatform.ports.compute import Channel, ComputeCapabilities, JobResult, JobSpec, Prepared, RunningJob
 from mlplatform.ports.object_store import ObjectStore
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -91,7 +92,11 @@ class SageMakerCompute:
     @property
     def capabilities(self) -> ComputeCapabilities:
         return ComputeCapabilities(
-            max_hosts=self._settings.max_instances, memory_limit=False, outlives_runner=True, secrets="role"
+            max_hosts=self._settings.max_instances,
+            memory_limit=False,
+            outlives_runner=True,
+            secrets="role",
+            shared=True,
         )
 
     def run(self, job: JobSpec, *, on_log: OnLog | None = None) -> JobResult:
@@ -155,22 +160,11 @@ class SageMakerCompute:
 
     def list(self) -> list[str]:
         """Names of the jobs that have this object store's tag, newest first. A new job may be missing for a moment."""
-        wanted = {"Name": f"Tags.{OWNER}", "Operator": "Equals", "Value": self._store.url("")}
-        request: dict[str, Any] = {
-            "Resource": "TrainingJob",
-            "SearchExpression": {"Filters": [wanted]},
-            "SortBy": "CreationTime",
-            "SortOrder": "Descending",
-            "MaxResults": 100,
-        }
-        found: list[str] = []
-        while True:
-            with sagemaker_mapped("The list of jobs"):
-                page = self._client.search(**request)
-            found += [result["TrainingJob"]["TrainingJobName"] for result in page["Results"]]
-            if not page.get("NextToken"):
-                return found
-            request["NextToken"] = page["NextToken"]
+        return [job["TrainingJobName"] for job in jobs_of(self._client, self._store.url(""))]
+
+    def running(self) -> Sequence[RunningJob]:
+        """Those that have not ended, newest first."""
+        return running_of(_plain(job) for job in jobs_of(self._client, self._store.url(""), running=True))
 
     def _check(self, job: JobSpec) -> None:
         if not _NAME.fullmatch(job.name):

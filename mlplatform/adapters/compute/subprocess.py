@@ -28,6 +28,7 @@ from mlplatform.adapters.compute.description import (
     note_metric,
     read_description,
     result_of,
+    running_of,
     write_description,
 )
 from mlplatform.adapters.compute.hosts import MAX_HOSTS, Hosts, check_hosts
@@ -37,7 +38,7 @@ from mlplatform.adapters.compute.secret_variables import secret_variables
 from mlplatform.adapters.compute.tree import JobTree
 from mlplatform.adapters.containers.environments import Environments
 from mlplatform.errors import DataError, JobError, NotFoundError, PlatformError, TimedOutError
-from mlplatform.ports.compute import ComputeCapabilities, JobResult, JobSpec, JobStatus, Prepared
+from mlplatform.ports.compute import ComputeCapabilities, JobResult, JobSpec, JobStatus, Prepared, RunningJob
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.secrets import Secrets
 from mlplatform.spec.home import cache_path
@@ -131,6 +132,10 @@ class SubprocessCompute:
         trees = [JobTree(path) for path in self._root.iterdir() if not path.name.startswith(".")]
         made = [(read_description(tree)["CreationTime"], tree.root.name) for tree in trees if tree.describe.exists()]
         return [name for _, name in sorted(made, reverse=True)]
+
+    def running(self) -> Sequence[RunningJob]:
+        """Those that have not ended, newest first."""
+        return running_of(self.describe(name) for name in self.list())
 
     def _tree(self, name: str) -> JobTree:
         tree = JobTree(self._root / name)

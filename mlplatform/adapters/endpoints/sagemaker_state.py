@@ -70,9 +70,9 @@ def state_of(deployment: Deployment, plan: Plan, found: Found | None, progress: 
     if has_failed(found, plan, progress):
         goes_on = f"generation {live} goes on serving" if live else "nothing serves"
         message = f"Generation {generation} cannot be served: {found.reason or _NO_REASON} ({goes_on})."
-        return EndpointState(endpoint, deployment, live, "Failed", instances, message)
+        return EndpointState(endpoint, deployment, live, "Failed", instances, message, _machine(found, plan))
     if found.status == "InService" and live == generation:
-        return EndpointState(endpoint, deployment, live, "InService", instances)
+        return EndpointState(endpoint, deployment, live, "InService", instances, machine=_machine(found, plan))
     back = found.status == "RollingBack" or deployment.reason.startswith("rollback")
     waits = "" if found.status in CHANGING else " SageMaker is not asked for it yet."
     return EndpointState(
@@ -83,3 +83,11 @@ def state_of(deployment: Deployment, plan: Plan, found: Found | None, progress: 
         instances,
         f"SageMaker's endpoint '{plan.name}' is {found.status}; it does not answer with generation {generation} yet.{waits}",
     )
+
+
+def _machine(found: Found, plan: Plan) -> str:
+    """The instances' type, where the configuration that serves is the one that is desired: its name says what is in it."""
+    if found.config != plan.config["EndpointConfigName"]:
+        return ""
+    [variant] = plan.config["ProductionVariants"]
+    return str(variant["InstanceType"])

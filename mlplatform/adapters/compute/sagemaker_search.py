@@ -1,0 +1,34 @@
+"""SageMaker's search for the jobs of one installation: they have a tag with the address of its object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlplatform.adapters.compute.description import ENDED
+from mlplatform.adapters.compute.sagemaker_errors import sagemaker_mapped
+from mlplatform.adapters.compute.sagemaker_request import OWNER
+
+
+def jobs_of(client: Any, owner: str, *, running: bool = False) -> Iterator[dict[str, Any]]:
+    """The jobs as DescribeTrainingJob has them, newest first; `running`: only those that have not ended.
+
+    A new job may be missing for a moment.
+    """
+    filters = [{"Name": f"Tags.{OWNER}", "Operator": "Equals", "Value": owner}]
+    if running:
+        filters += [{"Name": "TrainingJobStatus", "Operator": "NotEquals", "Value": end} for end in sorted(ENDED)]
+    request: dict[str, Any] = {
+        "Resource": "TrainingJob",
+        "SearchExpression": {"Filters": filters},
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+        "MaxResults": 100,
+    }
+    while True:
+        with sagemaker_mapped("The list of jobs"):
+            page = client.search(**request)
+        yield from (result["TrainingJob"] for result in page["Results"])
+        if not page.get("NextToken"):
+            return
+        request["NextToken"] = page["NextToken"]
