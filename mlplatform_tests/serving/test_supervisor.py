@@ -112,7 +112,7 @@ def test_a_second_supervisor_is_refused_and_told_who_runs(tmp_path: Path) -> Non
 def test_children_of_programs_end_too(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "parent.log"
     with supervised(tmp_path, "parent", PARENT) as process:
-        until(lambda: "child" in log.read_text())
+        until(lambda: log.read_text().endswith("\n"))
         child = process_name(int(log.read_text().split()[1]))
         process.terminate()
         process.wait(30)
@@ -141,7 +141,7 @@ def test_nothing_survives_a_kill_of_the_supervisor(tmp_path: Path) -> None:
 def test_what_survived_a_kill_is_swept_by_the_next_supervisor(tmp_path: Path) -> None:
     log = tmp_path / "logs"
     with supervised(tmp_path, "stubborn", STUBBORN, "parent", PARENT) as process:
-        until(lambda: "up" in (log / "stubborn.log").read_text() and "child" in (log / "parent.log").read_text())
+        until(lambda: "up" in (log / "stubborn.log").read_text() and (log / "parent.log").read_text().endswith("\n"))
         stubborn = program(tmp_path, "stubborn").process
         child = process_name(int((log / "parent.log").read_text().split()[1]))
         assert stubborn is not None
