@@ -101,7 +101,10 @@ class Job:
 
 
 def run_job(work: Callable[[Job], None], env: Mapping[str, str]) -> int:
-    """Run `work`; an error's message goes to ``output/failure`` and standard error, its kind to the exit code."""
+    """Run `work`; an error's message goes to ``output/failure`` and standard error, its kind to the exit code.
+
+    Work that is done ends the log with the line that ``MLPLATFORM_END_OF_LOG`` asks for.
+    """
     try:
         job = Job.from_environment(env)
     except PlatformError as error:
@@ -119,6 +122,9 @@ def run_job(work: Callable[[Job], None], env: Mapping[str, str]) -> int:
         job.output_dir.mkdir(parents=True, exist_ok=True)
         (job.output_dir / "failure").write_text(text[:FAILURE_LENGTH], "utf-8")
         return exit_code(error)
+    if env.get("MLPLATFORM_END_OF_LOG"):
+        # To where the work's lines went: two outputs would not keep their order.
+        print(env["MLPLATFORM_END_OF_LOG"], flush=True)
     return 0
 
 

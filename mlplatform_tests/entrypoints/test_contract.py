@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.entrypoints.contract import MASTER_PORT, Job
+from mlplatform.entrypoints.contract import MASTER_PORT, Job, run_job
 
 RESOURCES = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0"}
 
@@ -44,3 +44,22 @@ def test_channels_checkpoints_and_hyperparameters_are_found_by_their_files(env: 
     job = Job.from_environment(env)
     assert (job.name, job.hyperparameters, list(job.channels)) == ("job-1", {"eta": "0.1"}, ["train"])
     assert job.checkpoint_dir == Path("/opt/ml/checkpoints")
+
+
+def test_work_that_is_done_ends_the_log_with_the_line_that_is_asked_for(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(job: Job) -> None:
+        print(job.name)
+
+    assert run_job(work, {**env, "MLPLATFORM_END_OF_LOG": "that was all"}) == 0
+    assert run_job(work, env) == 0
+    assert capsys.readouterr().out.splitlines() == ["job-1", "that was all", "job-1"]
+
+
+def test_work_that_fails_says_no_end(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Job) -> None:
+        raise ValueError("no")
+
+    assert run_job(work, {**env, "MLPLATFORM_END_OF_LOG": "that was all"}) != 0
+    assert "that was all" not in "".join(capsys.readouterr())

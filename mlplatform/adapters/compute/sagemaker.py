@@ -25,21 +25,12 @@ from mlplatform.adapters.compute.description import ENDED, note_metric, running_
 from mlplatform.adapters.compute.hosts import check_hosts
 from mlplatform.adapters.compute.sagemaker_errors import STOPPED, failure_of, sagemaker_mapped
 from mlplatform.adapters.compute.sagemaker_local import LocalCopies
-from mlplatform.adapters.compute.sagemaker_logs import GROUP, JobLog
+from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, LAST_LINES_S, JobLog, LastLines, end_line
 from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
 from mlplatform.adapters.compute.sagemaker_search import jobs_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience, Pause, Queue
-from mlplatform.errors import (
-    ConflictError,
-    DataError,
-    JobError,
-    NotFoundError,
-    PlatformError,
-    ProfileError,
-    TimedOutError,
-    UserError,
-)
+from mlplatform.errors import ConflictError, DataError, JobError, NotFoundError, ProfileError, TimedOutError, UserError
 from mlplatform.ports.compute import Channel, ComputeCapabilities, JobResult, JobSpec, Prepared, RunningJob
 from mlplatform.ports.object_store import ObjectStore
 
@@ -47,6 +38,8 @@ _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _DIGEST = re.compile(r"@sha256:([0-9a-f]{64})$")
 _STOP_S = 300.0
 """SageMaker gives a job two minutes after SIGTERM, and then uploads what is there."""
+_MADE_S = 3.0
+"""After so long, a job that was asked for and is not there was not made."""
 OnLog = Callable[[str], None]
 
 
@@ -102,16 +95,18 @@ class SageMakerCompute:
     def run(self, job: JobSpec, *, on_log: OnLog | None = None) -> JobResult:
         """Run to the end, or join the job of that name. See the port for what is raised."""
         self._check(job)
-        request = training_request(self._laid(job), self._settings, url=self._store.url)
-        with contextlib.suppress(ConflictError), self._asked(job.name):
-            self._client.create_training_job(**request)
-        say = on_log or (lambda _: None)
+        asked = {END_VARIABLE: end_line(job.name)}
+        request = training_request(self._laid(job), self._settings, url=self._store.url, environment=asked)
+        answered = False
         try:
-            described, noted = self._followed(job, say)
-        except PlatformError:
-            raise  # AWS is away: the job runs on, and is joined by who comes next
-        except BaseException:
-            self.stop(job.name)
+            with contextlib.suppress(ConflictError), self._asked(job.name):
+                self._client.create_training_job(**request)
+            answered = True
+            described, noted = self._followed(job, on_log or (lambda _: None))
+        except BaseException as error:
+            # AWS is away, say, or the disk is full: the job runs on, and is joined by who comes next.
+            if not isinstance(error, Exception):
+                self._interrupted(job.name, answered=answered)
             raise
         return self._result(job, described, noted)
 
@@ -148,6 +143,17 @@ class SageMakerCompute:
                 # It may end between the two calls: the next look tells.
                 with contextlib.suppress(UserError), self._asked(name):
                     self._client.stop_training_job(TrainingJobName=name)
+            pause.wait()
+
+    def _interrupted(self, name: str, *, answered: bool) -> None:
+        """Stop the job; one whose making was not `answered` may be there in a moment, or never."""
+        deadline, pause = time.monotonic() + (0.0 if answered else _MADE_S), Growing(1.0)
+        while True:
+            try:
+                return self.stop(name)
+            except NotFoundError:
+                if time.monotonic() >= deadline:
+                    return None
             pause.wait()
 
     def remove(self, name: str) -> None:
@@ -210,11 +216,12 @@ class SageMakerCompute:
         return replace(channel, prefix=prefix)
 
     def _followed(self, job: JobSpec, say: OnLog) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The job's last description, and one that has the metrics its log told."""
+        """The job's last description, and one that has the metrics its log told: all of it, also what came behind the end."""
         noted: dict[str, Any] = {"FinalMetricDataList": []}
         made = datetime.fromisoformat(self._described(job.name)["CreationTime"])
         log, keep = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
         pause, away = self._pause(job.name), Patience(self._settings.patience_s)
+        last = LastLines(log, min(LAST_LINES_S, self._settings.poll_s))
         while True:
             with away.bearing():
                 try:
@@ -222,12 +229,15 @@ class SageMakerCompute:
                 except NotFoundError as error:
                     raise JobError(f"Job '{job.name}' was deleted while it was awaited.") from error
                 # Looked at before the log: what is said until then is in there.
-                for told, line in log.lines():
+                ended = described["TrainingJobStatus"] in ENDED
+                for told, line in log.lines(all_streams=ended):
                     note_metric(noted, line)
                     keep(told)
                     say(told)
-                if described["TrainingJobStatus"] in ENDED:
-                    return described, noted
+                if ended:
+                    if last.have_come(described):
+                        return described, noted
+                    pause = Growing(last.silence_s)
             pause.wait()
 
     def _result(self, job: JobSpec, described: dict[str, Any], noted: dict[str, Any]) -> JobResult:

@@ -31,6 +31,7 @@ from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
 
 QUICK = "import os, pathlib; pathlib.Path(os.environ['SM_MODEL_DIR'], 'm').write_text('1'); print('done')"
+ENDING = f"{QUICK}; print(os.environ['MLPLATFORM_END_OF_LOG'])"
 GATED = """
     import os, pathlib, time
     print("waiting", flush=True)
@@ -51,7 +52,7 @@ def compute(
 ) -> SageMakerCompute:
     for name, value in sagemaker_account.env.items():
         monkeypatch.setenv(name, value)
-    for name, text in (("quick", QUICK), ("gated", GATED)):
+    for name, text in (("quick", QUICK), ("ending", ENDING), ("gated", GATED)):
         folder = tmp_path / "containers" / name
         folder.mkdir(parents=True)
         (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
