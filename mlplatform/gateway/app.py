@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.item_store import ItemStore
     from mlplatform.ports.runtimes import Runtimes
 
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 log = logging.getLogger(__name__)
 
 
@@ -95,29 +96,41 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     return refused(request, bug)
 
 
+class Engine:
+    """What a gateway answers with: models, keys, and capture where it is the gateway's."""
+
+    def __init__(self, ports: GatewayPorts) -> None:
+        self.capture = Capture(ports.capture, secret=ports.secret)
+        self.captures = ports.forward is None or not ports.forward.captures
+        self.models = ModelServer(
+            ports.desk,
+            ports.runtimes,
+            ports.packages,
+            prepare=self.capture.prepare if self.captures else None,
+            forward=ports.forward,
+        )
+        self.keys = KeyRing(ApiKeys(ports.items))
+        self.ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """Read the keys and load all that is desired. Raises PlatformError where the records cannot be read."""
+        await self.keys.refresh()
+        await self.models.start()
+        gc.collect()
+        gc.freeze()  # What is loaded by now stays; a full collection over it would hold up requests for milliseconds.
+        self.ready.set()
+
+
 def make_gateway(ports: GatewayPorts) -> Gateway:
     """The app of one worker; its lifespan loads the models, follows the records, and drains capture at the end."""
-    capture = Capture(ports.capture, secret=ports.secret)
-    captures = ports.forward is None or not ports.forward.captures
-    models = ModelServer(
-        ports.desk,
-        ports.runtimes,
-        ports.packages,
-        prepare=capture.prepare if captures else None,
-        forward=ports.forward,
-    )
-    keys = KeyRing(ApiKeys(ports.items))
-    ready = asyncio.Event()
+    engine = Engine(ports)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await keys.refresh()
-        await models.start()
+        models, keys, capture = engine.models, engine.keys, engine.capture
+        await engine.start()
         capture.start()
         tasks = [asyncio.create_task(models.run()), asyncio.create_task(keys.run())]
-        gc.collect()
-        gc.freeze()  # What is loaded by now stays; a full collection over it would hold up requests for milliseconds.
-        ready.set()
         try:
             yield
         finally:
@@ -129,6 +142,12 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
                     await task
             await asyncio.to_thread(capture.close)
 
+    return gateway_of(engine, ports.endpoints, lifespan=lifespan)
+
+
+def gateway_of(engine: Engine, all_endpoints: Endpoints, *, lifespan: Lifespan | None = None) -> Gateway:
+    """The app that answers by `engine`."""
+    models, ready = engine.models, engine.ready
     not_yet = ResponseSpec(data_container=None, description="It does not take calls yet.", media_type=MediaType.TEXT)
 
     @get(
@@ -150,11 +169,11 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
     @get("/endpoints", summary="All endpoints, desired and live", tags=["State"], sync_to_thread=True)
     def endpoints() -> list[EndpointView]:
         """What should be served, and what every live worker answers with."""
-        return endpoint_views(ports.endpoints)
+        return endpoint_views(all_endpoints)
 
     rest = Litestar(
         [ping, health, endpoints],
-        lifespan=[lifespan],
+        lifespan=[lifespan] if lifespan else [],
         exception_handlers={404: no_route, 405: no_route, PlatformError: refused, 500: failed},
         logging_config=None,
         openapi_config=OpenAPIConfig(
@@ -164,4 +183,4 @@ def make_gateway(ports: GatewayPorts) -> Gateway:
             render_plugins=[DocsPage(), Schema(models)],
         ),
     )
-    return Gateway(Predict(models, keys, capture if captures else None), rest)
+    return Gateway(Predict(models, engine.keys, engine.capture if engine.captures else None), rest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 DeploymentStatus = Literal["Updating", "InService", "Failed", "RollingBack"]
@@ -168,6 +169,14 @@ class SelfServing(Endpoints, Protocol):
 
     def follower(self) -> ServingDesk:
         """A desk that shows what is live, and listens to nothing that is said to it."""
+        ...
+
+    def package(self, digest: str, folder: Path) -> Path:
+        """The package that it was given to serve, in `folder`, which is made; for who has no registry beside it.
+
+        Raises:
+            NotFoundError: it was given none of that digest.
+        """
         ...
 
     def invoke(self, endpoint: str, body: bytes, *, request_id: str) -> Invoked:

@@ -117,6 +117,12 @@ class Capture:
         for lane in self._lanes.values():
             lane.spool.close()
 
+    def settle(self) -> None:
+        """Write what is queued and close its segments, so that a drainer finds all (where there is no writer's thread)."""
+        self.flush()
+        for lane in self._lanes.values():
+            lane.spool.close_when_due(now=0.0, force=True)
+
     def flush(self) -> None:
         """Write what is queued now (on the writer's thread, or after it ended)."""
         for lane in list(self._lanes.values()):

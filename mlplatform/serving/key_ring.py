@@ -21,7 +21,7 @@ class KeyRing:
     def __init__(self, keys: ApiKeys) -> None:
         self._keys = keys
         self._hashes: Mapping[str, frozenset[str]] = {}
-        self._read_at = 0.0
+        self._read_at = -REFRESH_S
         self._lock = asyncio.Lock()
 
     def knows(self, token: str, endpoint: str) -> bool:
@@ -39,6 +39,11 @@ class KeyRing:
                 await asyncio.sleep(max(0.0, self._read_at + REFRESH_S / 2 - came_at))
                 await self.refresh()
         return self.knows(token, endpoint)
+
+    async def freshen(self) -> None:
+        """`refresh`, where the keys were read longer ago than `run` would let them be."""
+        if time.monotonic() - self._read_at >= REFRESH_S:
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Read the keys."""

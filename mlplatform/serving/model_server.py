@@ -118,16 +118,21 @@ class ModelServer:
         while True:
             await asyncio.sleep(POLL_S)
             pause += POLL_S
-            due = bool(self._retry) and pause >= RETRY_S
-            # In threads: where the records, or who serves, are another machine's, a hang there is to hold up no call here.
-            if await asyncio.to_thread(self._desk.changed) or due:
+            if await self.follow(retry=pause >= RETRY_S):
                 pause = 0.0
-                try:
-                    await self.reconcile()
-                except PlatformError as error:
-                    log.error("deployment records: %s", error)
-                    self._retry.add("")
-                self._acknowledge(ready=True)
+
+    async def follow(self, *, retry: bool) -> bool:
+        """Make served what is desired, where something new is, or (`retry`) what was did not work; whether it was so."""
+        # In threads: where the records, or who serves, are another machine's, a hang there is to hold up no call here.
+        if not (await asyncio.to_thread(self._desk.changed) or (retry and self._retry)):
+            return False
+        try:
+            await self.reconcile()
+        except PlatformError as error:
+            log.error("deployment records: %s", error)
+            self._retry.add("")
+        self._acknowledge(ready=True)
+        return True
 
     def stop(self) -> None:
         """Say that this worker serves no longer."""

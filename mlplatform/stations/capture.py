@@ -4,7 +4,8 @@
     _capture/<system>/<endpoint>/gaps/<worker>-<segment or "end">.json               requests answered and not kept
 
 Both are named by the segment they come from, and a closed segment does not change. So a drain that was killed anywhere
-is repeated with the same names and content: nothing is lost and nothing doubled.
+is repeated with the same names and content: nothing is lost and nothing doubled. Where several machines capture into one store,
+each has a mark of its own before the worker's name, which is true on its machine only.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class Drained:
 
 
 class Capture:
-    """The capture of one endpoint: `spool` is the folder that gateway workers write under. One drainer at a time."""
+    """The capture of one endpoint: `spool` is the folder that gateway workers write under. One drainer at a time.
 
-    def __init__(self, store: ObjectStore, spool: Path, spec: EndpointSpec, *, system: str) -> None:
+    `mark`: of this machine, where it is one of several.
+    """
+
+    def __init__(self, store: ObjectStore, spool: Path, spec: EndpointSpec, *, system: str, mark: str = "") -> None:
         self._store = store
         self._folder = spool / system / spec.name
         self._spec = spec
@@ -61,6 +65,7 @@ class Capture:
         self._keys = frozenset(spec.keys)
         self.prefix = capture_prefix(system, spec.name)
         self._gaps = f"_{self.prefix}gaps/"
+        self._mark = mark
 
     def drain(self) -> Drained:
         """Move every closed segment, and what dead workers left, into the store."""
@@ -112,7 +117,7 @@ class Capture:
         gap = holes(after, [r.sequence for r in requests])
         if requests:
             at = datetime.fromisoformat(requests[0].captured_at)
-            self._put(f"{self.prefix}{at:%Y/%m/%d/%H}/{path.name}", rows)
+            self._put(f"{self.prefix}{at:%Y/%m/%d/%H}/{self._mark}{path.name}", rows)
         if gap:
             self._put_gap(path.stem, gap)
         segment = parse_segment(path.name)
@@ -147,7 +152,7 @@ class Capture:
         return Drained(gap=gap)
 
     def _put_gap(self, name: str, requests: int) -> None:
-        self._put(f"{self._gaps}{name}.json", msgspec.json.encode({"requests": requests}))
+        self._put(f"{self._gaps}{self._mark}{name}.json", msgspec.json.encode({"requests": requests}))
 
     def _put(self, key: str, data: bytes) -> None:
         try:

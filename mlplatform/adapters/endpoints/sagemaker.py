@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.endpoints.generations import checked, nothing_deployed
 from mlplatform.adapters.endpoints.sagemaker_api import SageMakerApi
-from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, delete_artifact, put_artifact
+from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, delete_artifact, get_artifact, put_artifact
 from mlplatform.adapters.endpoints.sagemaker_names import endpoint_name
 from mlplatform.adapters.endpoints.sagemaker_records import DeploymentRecords, Progress
 from mlplatform.adapters.endpoints.sagemaker_requests import Plan, plan
@@ -167,6 +167,9 @@ class SageMakerEndpoints:
         from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
 
         return SageMakerFollower(self, clock=self._clock)
+
+    def package(self, digest: str, folder: Path) -> Path:
+        return get_artifact(self._store, digest, folder)
 
     def invoke(self, endpoint: str, body: bytes, *, request_id: str) -> Invoked:
         if self._invoker is None:

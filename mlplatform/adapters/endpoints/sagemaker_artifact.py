@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from mlplatform.errors import ConflictError, ProfileError
+from mlplatform.errors import ConflictError, ProfileError, StateError
 from mlplatform.ports.object_store import ObjectStore
 
 
@@ -39,6 +39,30 @@ def put_artifact(store: ObjectStore, digest: str, package: Path) -> None:
         # Another was faster.
         with suppress(ConflictError):
             store.put(key, file, if_absent=True)
+
+
+def get_artifact(store: ObjectStore, digest: str, folder: Path) -> Path:
+    """The package's files in `folder`, fetched unless they are there; several processes may ask at once.
+
+    Raises:
+        NotFoundError: no package of that digest lies in the store.
+        StateError: what lies there is no package.
+    """
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
+        try:
+            with store.open(_key(digest)) as stream, tarfile.open(fileobj=stream, mode="r|gz") as archive:
+                archive.extractall(Path(new) / "package", filter="data")
+        except (tarfile.TarError, EOFError) as error:
+            raise StateError(
+                f"The model package at '{store.url(_key(digest))}' is damaged: {error}.",
+                next_step="Delete that object, and deploy the version again: it is then put there anew.",
+            ) from error
+        with suppress(OSError):  # Another was faster.
+            (Path(new) / "package").rename(folder)
+    return folder
 
 
 def delete_artifact(store: ObjectStore, digest: str) -> None:
