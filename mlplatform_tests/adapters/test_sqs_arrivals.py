@@ -15,9 +15,17 @@ import pytest
 from mlplatform.adapters.arrivals.s3_events import Written, written
 from mlplatform.adapters.arrivals.sqs import SqsArrivals, SqsSettings
 from mlplatform.adapters.object_store.s3 import S3Settings
-from mlplatform.errors import NotFoundError
+from mlplatform.errors import (
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformError,
+    ProfileError,
+    UserError,
+)
 from mlplatform.ports.arrivals import Notice
 from mlplatform_tests.conformance.object_stores import ministack_server
+from mlplatform_tests.servers.ministack.faults import faults_before
 from mlplatform_tests.servers.ministack.server import Ministack
 
 __all__ = ["ministack_server"]
@@ -103,6 +111,45 @@ def test_a_queue_that_is_not_there_is_named_with_what_to_do(ministack_server: Mi
         with pytest.raises(NotFoundError, match="Queue 'nowhere' for the events of bucket") as refused:
             found.receive()
         assert "create: true" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "step"),
+    [
+        (
+            "Configurations overlap. Configurations on the same bucket cannot share a common event type.",
+            ConflictError,
+            "tells others of the same objects",
+        ),
+        ("Unable to validate the following destination configurations", PermissionDeniedError, "sqs:SendMessage"),
+        (
+            "The notification destination service region is not valid for the bucket location constraint",
+            ProfileError,
+            "in one region",
+        ),
+        ("The ARN is not well formed", UserError, ""),
+    ],
+)
+def test_what_s3_dislikes_in_a_notification_is_told_by_its_words(
+    ministack_server: Ministack, bucket: Any, said: str, kind: type[PlatformError], step: str
+) -> None:
+    queue = f"q-{uuid.uuid4().hex}"
+    with faults_before(ministack_server.port) as faults:
+        faults.refuse("PutObject", "InvalidArgument", message=said)
+        settings, store = SqsSettings(queue=queue, create=True), S3Settings(bucket=bucket[1], prefix="below/")
+        with closing(SqsArrivals(settings, store, client_options=faults.client_options)) as found:
+            with pytest.raises(PlatformError, match=rf"bucket '{bucket[1]}' tells queue '{queue}'.*{said}") as refused:
+                found.receive()
+            assert type(refused.value) is kind
+            assert step in refused.value.next_step
+            assert found.receive().notices == ()
+
+
+def test_a_bucket_that_is_not_there_is_told_as_the_bucket(ministack_server: Ministack) -> None:
+    with closing(arrivals(ministack_server, "no-such-bucket", f"q-{uuid.uuid4().hex}", create=True)) as found:
+        with pytest.raises(NotFoundError, match="bucket 'no-such-bucket' tells queue") as refused:
+            found.receive()
+        assert refused.value.next_step == "Check bucket and region of the object store."
 
 
 RECORD = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": "a+b%2Bc", "eTag": "1"}}}

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pydantic import Field
 
 from mlplatform.adapters.arrivals.s3_events import Written, written
 from mlplatform.adapters.aws.client import AwsSettings
-from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.adapters.aws.errors import aws_mapped, error_code
 from mlplatform.adapters.object_store.s3 import S3Settings
-from mlplatform.errors import ConflictError, NotFoundError, PermissionDeniedError, PlatformError
+from mlplatform.errors import (
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformError,
+    ProfileError,
+    UserError,
+)
 from mlplatform.ports.arrivals import Notice, Notices
 
 log = logging.getLogger(__name__)
@@ -28,15 +36,32 @@ BATCHES = 20
 _KINDS: dict[str, type[PlatformError]] = {
     "AWS.SimpleQueueService.NonExistentQueue": NotFoundError,
     "QueueDoesNotExist": NotFoundError,
-    "NoSuchBucket": NotFoundError,
-    "InvalidArgument": ConflictError,
 }
 _STEPS: dict[type[PlatformError], str] = {
     NotFoundError: "Make the queue, or let it be made by 'create: true' in the connection's settings.",
     PermissionDeniedError: "Allow sqs:GetQueueUrl, sqs:ReceiveMessage and sqs:DeleteMessage on the queue; with 'create', also "
-    "sqs:CreateQueue, sqs:SetQueueAttributes, s3:GetBucketNotification and s3:PutBucketNotification.",
-    ConflictError: "The bucket tells others of the same objects: let EventBridge have its events, and make a rule for the queue.",
+    "sqs:CreateQueue, sqs:GetQueueAttributes and sqs:SetQueueAttributes.",
 }
+_BUCKET_KINDS: dict[str, type[PlatformError]] = {"NoSuchBucket": NotFoundError}
+_BUCKET_STEPS: dict[type[PlatformError], str] = {
+    NotFoundError: "Check bucket and region of the object store.",
+    PermissionDeniedError: "Allow s3:GetBucketNotification and s3:PutBucketNotification on the bucket.",
+}
+_REFUSED: tuple[tuple[str, type[PlatformError], str], ...] = (
+    (
+        "Unable to validate",
+        PermissionDeniedError,
+        "The queue has a policy already, and none of its statements lets S3 send: allow s3.amazonaws.com sqs:SendMessage there (and "
+        "kms:GenerateDataKey and kms:Decrypt on the queue's key, where it has one).",
+    ),
+    ("region", ProfileError, "Queue and bucket must be in one region: set 'region' of the connection to the bucket's."),
+    (
+        "overlap",
+        ConflictError,
+        "The bucket tells others of the same objects: let EventBridge have its events, and make a rule for the queue.",
+    ),
+)
+"""S3 has one code, InvalidArgument, for all that it dislikes in a notification: what it says, what that is, what to do."""
 
 
 class SqsSettings(AwsSettings):
@@ -130,27 +155,44 @@ class SqsArrivals:
         policy = _policy(attributes["QueueArn"], self._bucket)
         if not attributes.get("Policy"):
             self._client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-        s3 = self._store.client("s3", self._options)
-        try:
+        self._tell_bucket(attributes["QueueArn"])
+        return url
+
+    def _tell_bucket(self, arn: str) -> None:
+        """Have the bucket tell the queue, beside those whom it tells already."""
+        own = {
+            "Id": f"mlplatform-{self._settings.queue}",
+            "QueueArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            **_filter(self._below),
+        }
+        what = f"That bucket '{self._bucket}' tells queue '{self._settings.queue}' of its objects"
+        with (
+            closing(self._store.client("s3", self._options)) as s3,
+            _refused_by_words(),
+            aws_mapped(what, service="S3", kinds=_BUCKET_KINDS, steps=_BUCKET_STEPS),
+        ):
             told = s3.get_bucket_notification_configuration(Bucket=self._bucket)
             told.pop("ResponseMetadata", None)
-            own = {
-                "Id": f"mlplatform-{self._settings.queue}",
-                "QueueArn": attributes["QueueArn"],
-                "Events": ["s3:ObjectCreated:*"],
-                **_filter(self._below),
-            }
             others = told.get("QueueConfigurations", [])
-            if all(each.get("QueueArn") != own["QueueArn"] for each in others):
+            if all(each.get("QueueArn") != arn for each in others):
                 told["QueueConfigurations"] = [*others, own]
                 s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration=told)
-        finally:
-            s3.close()
-        return url
 
     def _mapped(self) -> Any:
         what = f"Queue '{self._settings.queue}' for the events of bucket '{self._bucket}'"
-        return aws_mapped(what, service="AWS", kinds=_KINDS, steps=_STEPS)
+        return aws_mapped(what, service="SQS", kinds=_KINDS, steps=_STEPS)
+
+
+@contextmanager
+def _refused_by_words() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        for words, kind, step in _REFUSED:
+            if error_code(error.__cause__) == "InvalidArgument" and words in error.message:
+                raise kind(error.message, next_step=step) from error.__cause__
+        raise
 
 
 def _filter(below: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def aws_mapped(
         raise _made(UnavailableError, f"{what}: {error}", told) from error
 
 
-def error_code(error: Exception) -> str:
+def error_code(error: BaseException | None) -> str:
     """The code of a ClientError, without the namespace that some servers put before it; "" of any other error."""
     answer = getattr(error, "response", {}).get("Error", {})
     return str(answer.get("Code", "")).rpartition("#")[2]

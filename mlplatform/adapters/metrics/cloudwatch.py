@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.aws.errors import aws_mapped
@@ -32,7 +32,9 @@ class CloudWatchSettings(AwsSettings):
         pattern=r"^[A-Za-z0-9._/#:-]{1,255}$",
         description="Of the metrics; one an installation.",
     )
-    every_s: float = Field(default=60, ge=1, description="Seconds between two puts.")
+    every_s: float = Field(
+        default=60, ge=1, description="Seconds between two puts; with alarms, at most half of silent_s."
+    )
     alarm_topic_arn: str | None = Field(
         default=None, description="SNS's topic that alarms tell; none: no alarms are made."
     )
@@ -42,6 +44,15 @@ class CloudWatchSettings(AwsSettings):
         multiple_of=60,
         description="Seconds without a sign of the worker, after which people are told.",
     )
+
+    @model_validator(mode="after")
+    def _signs_come_in_time(self) -> CloudWatchSettings:
+        if self.alarm_topic_arn is not None and self.every_s > self.silent_s / 2:
+            raise ValueError(
+                f"every_s: expected at most half of silent_s ({self.silent_s / 2:g}), found {self.every_s:g}: a worker that "
+                "lives would be told as silent"
+            )
+        return self
 
 
 class CloudWatchMetrics:
