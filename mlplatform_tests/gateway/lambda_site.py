@@ -120,9 +120,9 @@ class LambdaSite:
         return {**services, "MLPLATFORM_PROFILE": "function", "MLPLATFORM_HOME": str(self.root / "function")}
 
     @contextmanager
-    def function(self) -> Iterator[Function]:
-        """The gateway's function, its packages those of the tests."""
-        variables = {**self.variables, "PYTHONPATH": INSTALLED}
+    def function(self, **more: str) -> Iterator[Function]:
+        """The gateway's function, its packages those of the tests; `more` are further variables."""
+        variables = {**self.variables, "PYTHONPATH": INSTALLED, **more}
         with function(self.ministack, HANDLER, archived(self.project), variables) as found:
             yield found
 

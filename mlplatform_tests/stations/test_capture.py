@@ -271,3 +271,13 @@ def test_captured_rows_reach_the_warehouse_once_also_where_a_request_was_retried
     assert json.loads(rows[1]["features"]) == {"sector": "Energy", "change": 1.0}
     assert json.loads(rows[1]["keys"]) == {"trading_day": "2026-03-01"}
     assert json.loads(rows[0]["flags"]) == ["unseen:sector"]
+
+
+def test_machines_whose_processes_have_the_same_names_capture_into_one_store(tmp_path: Path) -> None:
+    store = DirectoryObjectStore(tmp_path / "objects")
+    for machine, sequences in (("a-", (1, 3)), ("b-", (1, 2, 4))):
+        segment(tmp_path / machine / "stock_prices" / "prices", DEAD, 1, 0, *sequences)
+        Capture(store, tmp_path / machine, SPEC, system="stock_prices", mark=machine).drain()
+    folder = "capture/stock_prices/prices/2026/03/02/09"
+    assert [info.key for info in store.list("capture/")] == [f"{folder}/{m}{DEAD}-00000001.jsonl" for m in ("a-", "b-")]
+    assert Capture(store, tmp_path / "c-", SPEC, system="stock_prices").gap() == 2
