@@ -17,12 +17,12 @@ import pytest
 from mlplatform.errors import ConflictError
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouse_loader import SHARD, load_all
+from mlplatform_tests.conformance.warehouse_loader import BEGINS, ENDS, SHARD, load_all
 from mlplatform_tests.conformance.warehouses import HEADER, Case, case, shared_ducklake
 
 __all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
-OBJECTS, ROWS = 6, 40
+OBJECTS, ROWS, KILLS = 6, 40, 3
 DEADLINE_S = 240.0
 
 
@@ -83,22 +83,37 @@ def test_two_loader_processes_at_once_load_every_object_once(case: Case, tmp_pat
     check(case, rows)
 
 
-def test_loaders_killed_at_any_moment_double_and_lose_nothing(case: Case, tmp_path: Path) -> None:
+def next_load(process: subprocess.Popen[str]) -> bool:
+    """Wait until the loader begins a load; whether there was one left."""
+    assert process.stdout is not None
+    return any(line.startswith(BEGINS) for line in process.stdout)
+
+
+def killed_within_a_load(process: subprocess.Popen[str], after_s: float) -> bool:
+    """Kill a loader that has just begun a load; whether it had not ended it yet."""
+    time.sleep(after_s)
+    process.send_signal(signal.SIGKILL)
+    assert process.stdout is not None
+    said = process.stdout.read().split()
+    process.communicate(timeout=DEADLINE_S)
+    return ENDS not in said or said[-2] == BEGINS
+
+
+def test_loaders_killed_within_a_load_double_and_lose_nothing(case: Case, tmp_path: Path) -> None:
     rows = fill(case)
     if case.server is not None:
         case.server.forget()
-    rng, load_s = random.Random(case.name), 0.3
-    for number in range(3):
+    rng, load_s, within = random.Random(case.name), 0.0, 0
+    for number in range(KILLS):
         process = loader(case, tmp_path)
         begin(process)
-        assert process.stdout is not None
-        if number:
+        assert next_load(process)
+        if not number:
             started = time.monotonic()
-            process.stdout.readline()
+            assert next_load(process)
             load_s = time.monotonic() - started
-        time.sleep(rng.uniform(0, load_s))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=DEADLINE_S)
+        within += killed_within_a_load(process, rng.uniform(0, 0.9 * load_s))
+    assert within >= 1
     last = loader(case, tmp_path)
     begin(last)
     last.communicate(timeout=DEADLINE_S)

@@ -1,5 +1,5 @@
-"""A loader process for the suite: loads the objects below ``in/`` into `prices`, in order, each once, and says so;
-once it is told to.
+"""A loader process for the suite: once it is told to, loads the objects below ``in/`` into `prices`, in order, each once, and
+says when a load begins and when it ends.
 
 ``python -m mlplatform_tests.conformance.warehouse_loader <warehouse.json> <store.json>``
 """
@@ -21,6 +21,8 @@ from mlplatform.spec.profile import Connection
 from mlplatform_tests.conformance.warehouses import CSV, PRICES
 
 SHARD = "objects/in/"
+BEGINS, ENDS = "begins", "ends"
+"""First word of the lines before and after a load."""
 
 
 def load_all(warehouse: Warehouse, store: ObjectStore, *, epoch: int | None = None) -> None:
@@ -30,8 +32,9 @@ def load_all(warehouse: Warehouse, store: ObjectStore, *, epoch: int | None = No
         info = objects[done]
         mine = guard.epoch if epoch is None else epoch
         plan = LoadPlan("prices", SHARD, guard.last, str(done + 1), mine, info.key, info.etag, info.size_bytes, CSV)
+        print(BEGINS, info.key, flush=True)
         try:
-            print(info.key, warehouse.load(plan, PRICES, store).loaded, flush=True)
+            print(ENDS, info.key, warehouse.load(plan, PRICES, store).loaded, flush=True)
         except ConflictError:
             if epoch is not None:
                 raise

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -299,33 +294,6 @@ def test_a_masked_warehouse_tells_no_value(world: World) -> None:
     assert "secret thing" not in str(error.value)
     assert error.value.__cause__ is None
     masked.close()
-
-
-@pytest.mark.slow
-def test_loaders_killed_at_any_moment_double_and_lose_nothing(world: World) -> None:
-    command = [sys.executable, "-m", "mlplatform_tests.servers.hive.loader", str(world.folder), world.warehouse.system]
-    settings = world.warehouse.settings.model_dump_json()
-    env = {**os.environ, **world.server.secrets, "HIVE_SETTINGS": settings}
-    for number in range(8):
-        world.objects.put(f"in/{number}.csv", b"id,text\n" + b"".join(b"%d,x\n" % (number * 3 + i) for i in range(5)))
-    deadline = time.monotonic() + 120
-    for delay_s in (0.9, 1.3, 1.8, 2.4, 60.0):
-        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                process.wait(min(delay_s, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-    assert process.returncode == 0
-    row = world.warehouse.query(
-        "SELECT count(*) AS n, count(DISTINCT id) AS d, min(id) AS a, max(id) AS b FROM ticks"
-    ).to_pylist()[0]
-    assert row == {"n": 26, "d": 26, "a": 0, "b": 25}
-    ledger = world.warehouse.query(
-        "SELECT position, arrived, loaded, duplicates FROM _ledger ORDER BY position"
-    ).to_pylist()
-    assert [row["position"] for row in ledger] == list(range(1, 9))
-    assert [row["loaded"] + row["duplicates"] for row in ledger] == [5] * 8
-    assert sum(row["loaded"] for row in ledger) == 26
 
 
 def _dies_at(name: str, number: int) -> object:
