@@ -33,6 +33,7 @@ BEAT_S = 2.0
 HOUSEKEEPING_S = 3600.0
 UPKEEP_S = 60.0
 ADVANCE_S = 5.0
+LAST_METRICS_S = 5.0
 TURN_S = 1.0
 """A table is loaded for so long before the next task has its turn: one that fills as fast as it loads holds up no other."""
 
@@ -195,6 +196,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         if lane.thread is not None:
             lane.thread.join(timeout=30)
     reporter.flush(force=True)
+    meter.wait(LAST_METRICS_S)
     platform.items.delete("workers", "worker")
     return 0
 

@@ -23,7 +23,10 @@ LEVELS = ("waiting_in_quarantine",)
 
 @dataclass
 class Meter:
-    """Adds up what is noted until it is time to tell. Safe to call from several threads; without `metrics` it does nothing."""
+    """Adds up what is noted until it is time to tell. Safe to call from several threads; without `metrics` it does nothing.
+
+    It tells in a thread of its own, one time after the other: who counts never waits for the network.
+    """
 
     metrics: Metrics | None
     clock: Callable[[], float] = time.monotonic
@@ -34,6 +37,7 @@ class Meter:
     _watched: bool = False
     _works: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _telling: threading.Thread | None = None
 
     def note(self, asset: tuple[str, ...], metadata: Mapping[str, Any]) -> None:
         """What was done for an asset, in the words of its evidence."""
@@ -48,21 +52,40 @@ class Meter:
         """The worker lives; told with what was noted, where it is time to."""
         if self.metrics is None:
             return
-        self._beats += 1
         now = self.clock()
-        if self._told_at is not None and now - self._told_at < self.metrics.every_s:
-            return
-        self._told_at = now
         with self._lock:
+            self._beats += 1
+            if self._told_at is not None and now - self._told_at < self.metrics.every_s:
+                return
+            if self._telling is not None and self._telling.is_alive():
+                return
+            self._told_at = now
+            beats, self._beats = self._beats, 0
             counts, self._counts = self._counts, defaultdict(float)
             levels = dict(self._levels)
-        told = [Measure(BEAT, self._beats, "count"), Measure(TROUBLES, troubles, "level")]
+        told = [Measure(BEAT, beats, "count"), Measure(TROUBLES, troubles, "level")]
         told += [Measure(name, value, "count", _of(asset)) for (asset, name), value in counts.items()]
         told += [Measure(name, value, "level", _of(asset)) for (asset, name), value in levels.items()]
-        if self._tell(self.metrics, told):
-            self._beats = 0
-            return
+
+        def tell(metrics: Metrics) -> None:
+            done = False
+            try:
+                done = self._tell(metrics, told)
+            finally:
+                if not done:
+                    self._take_back(beats, counts)
+
+        self._telling = threading.Thread(target=tell, args=(self.metrics,), name="metrics", daemon=True)
+        self._telling.start()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until what is being told has been, or has failed; at most so long."""
+        if self._telling is not None:
+            self._telling.join(timeout_s)
+
+    def _take_back(self, beats: int, counts: Mapping[tuple[tuple[str, ...], str], float]) -> None:
         with self._lock:
+            self._beats += beats
             for key, value in counts.items():
                 self._counts[key] += value
 
