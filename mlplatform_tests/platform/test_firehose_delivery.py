@@ -23,6 +23,7 @@ from mlplatform.platform import Platform, open_platform
 from mlplatform.platform.applied import apply_specs, plan_changes
 from mlplatform.stations.ingest import Ingest
 from mlplatform_tests.conformance.object_stores import ministack_server
+from mlplatform_tests.servers.ministack.functions import archived, function
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.stations.landed_house import told
 
@@ -111,6 +112,25 @@ def test_what_was_on_the_stream_before_firehose_began_is_delivered_by_the_worker
     assert done.records == 5
     stations.producer("ticks").put([b'{"k":"a","n":%d}' % number for number in range(5, 8)])
     assert arrived(stations.ingest("sold"), 8) == 8
+
+
+@pytest.mark.slow
+def test_what_firehose_transforms_by_the_platforms_function_comes_into_the_table(
+    ministack_server: Ministack, bucket: str, tmp_path: Path
+) -> None:
+    own = "def clean(data):\n    return None if b'beat' in data else data.replace(b'a', b'b')\n"
+    archive = archived({"records.py": own}, "mlplatform", "msgspec")
+    handler = "mlplatform.entrypoints.firehose_transform.handler"
+    with function(ministack_server, handler, archive, {"MLPLATFORM_TRANSFORM": "records:clean"}) as transforming:
+        delivery = {"create": True, "role_arn": ROLE, "gzip": False, "lambda_arn": transforming.arn}
+        with closing(opened(ministack_server, tmp_path, bucket, **delivery)) as shop:
+            stations = shop.system("shop")
+            stations.prepare()
+            stations.delivery("ticks").deliver(datetime.now(UTC))
+            stations.producer("ticks").put([b'{"k":"a","n":1}', b'{"beat":1}', b'{"k":"a","n":2}'])
+            assert arrived(stations.ingest("sold"), 2) == 2
+            rows = stations.warehouse().query("SELECT k, n FROM sold ORDER BY n").to_pylist()
+    assert rows == [{"k": "b", "n": 1}, {"k": "b", "n": 2}]
 
 
 def arrived(ingest: Ingest, rows: int) -> int:

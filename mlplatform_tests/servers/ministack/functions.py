@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,15 @@ def function(
             client.delete_function(FunctionName=name)
 
 
-def archived(files: Mapping[str, str]) -> bytes:
-    """A zip of small files."""
+def archived(files: Mapping[str, str], *packages: str) -> bytes:
+    """A zip of small files, and of packages as they are installed here."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
+        for package in packages:
+            folder = Path(str(resources.files(package)))
+            for path in sorted(folder.rglob("*")):
+                if path.suffix in (".py", ".so"):
+                    archive.write(path, path.relative_to(folder.parent))
     return packed.getvalue()
