@@ -222,14 +222,17 @@ class SageMakerCompute:
         log, keep = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
         pause, away = self._pause(job.name), Patience(self._settings.patience_s)
         last = LastLines(log, min(LAST_LINES_S, self._settings.poll_s))
+        described: dict[str, Any] = {}
+        ended = False
         while True:
             with away.bearing():
-                try:
-                    described = self._described(job.name)
-                except NotFoundError as error:
-                    raise JobError(f"Job '{job.name}' was deleted while it was awaited.") from error
-                # Looked at before the log: what is said until then is in there.
-                ended = described["TrainingJobStatus"] in ENDED
+                if not ended:
+                    try:
+                        described = self._described(job.name)
+                    except NotFoundError as error:
+                        raise JobError(f"Job '{job.name}' was deleted while it was awaited.") from error
+                    # Looked at before the log: what is said until then is in there.
+                    ended = described["TrainingJobStatus"] in ENDED
                 for told, line in log.lines(all_streams=ended):
                     note_metric(noted, line)
                     keep(told)

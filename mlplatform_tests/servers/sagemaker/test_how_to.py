@@ -35,7 +35,8 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
         for statement in json.loads(PAGE["runner"])["Statement"]
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
-    source = (Path(__file__).parents[3] / "mlplatform/adapters/compute/sagemaker.py").read_text()
+    folder = Path(__file__).parents[3] / "mlplatform/adapters/compute"
+    source = "".join((folder / name).read_text() for name in ("sagemaker.py", "sagemaker_search.py"))
     called = {
         "create_training_job",
         "describe_training_job",
@@ -44,7 +45,7 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
         "list_tags",
         "search",
     }
-    assert all(f"_client.{name}" in source for name in called)
+    assert all(f"client.{name}" in source for name in called)
     assert {f"sagemaker:{''.join(part.capitalize() for part in name.split('_'))}" for name in called} <= actions
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
 
