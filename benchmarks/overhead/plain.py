@@ -35,6 +35,9 @@ def main(work: Work, folder: Path, files: list[str]) -> dict[str, Any]:
         InputField("change", "double", missing="keep"),
         *(InputField(name, "double") for name in work.extra),
     )
+    asked = Search(
+        work.trials, 1800.0, 0, {"eta": SearchRange(0.05, 0.3, True, ()), "max_depth": SearchRange(4, 8, False, ())}
+    )
     plan = TrainingPlan(
         model="plain",
         task="regression",
@@ -46,9 +49,7 @@ def main(work: Work, folder: Path, files: list[str]) -> dict[str, Any]:
         split={},
         code_version="",
         window_column="trading_day",
-        search=Search(
-            work.trials, 1800.0, 0, {"eta": SearchRange(0.05, 0.3, True, ()), "max_depth": SearchRange(4, 8, False, ())}
-        ),
+        search=asked,
     )
     connection = duckdb.connect()
     listed = ", ".join(f"'{f}'" for f in files)
@@ -64,7 +65,7 @@ def main(work: Work, folder: Path, files: list[str]) -> dict[str, Any]:
     parameters = check_parameters({"num_round": str(work.trees), "max_depth": "6", "eta": "0.1"}, "regression")
     fitted, encoder = fit_rows(inputs, training)
     encoded = [encode_rows(encoder, fitted, table, "price", ()) for table in (training, validation)]
-    chosen = search(plan, parameters, 0, encoded[0], encoded[1], lambda _: None)
+    chosen = search(plan, asked, parameters, 0, encoded[0], encoded[1], lambda _: None)
     both = pa.concat_tables([training, validation])
     fitted, encoder = fit_rows(inputs, both)
     final, held_out = (encode_rows(encoder, fitted, table, "price", ()) for table in (both, test))

@@ -52,7 +52,7 @@ def read_settings(given: Mapping[str, str], plan: TrainingPlan) -> Settings:
             close = difflib.get_close_matches(name, _KINDS, n=1, cutoff=0.75)
             hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(sorted(_KINDS))}."
             raise SpecError(f"AutoGluon's container has no hyperparameter '{name}'.", next_step=hint)
-    if plan.search.trials:
+    if plan.search is not None and plan.search.trials:
         raise SpecError(
             f"AutoGluon chooses models and their settings by itself; found a search of {plan.search.trials} trials.",
             next_step="Remove 'search' from the model.",

@@ -30,7 +30,7 @@ from mlplatform.entrypoints.pulled import check_complete, is_pulled
 from mlplatform.entrypoints.xgboost_checkpoints import Progress
 from mlplatform.entrypoints.xgboost_hosts import joined
 from mlplatform.entrypoints.xgboost_rows import Rows, encode_rows, find_classes, fit_rows
-from mlplatform.entrypoints.xgboost_search import Chosen, check_parameters, predict, search, train
+from mlplatform.entrypoints.xgboost_search import Chosen, check_parameters, predict, search, train, wanted
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _fit(
         encode_rows(encoder, fitted, tables[name], plan.target, classes) for name in ("train", "validation")
     )
     say = _log if hosts.rank == 0 else _say_nothing
-    chosen = search(plan, parameters, len(classes), rows, validation, say, hosts=hosts, progress=progress)
+    asked = wanted(plan.search, job.hyperparameters)
+    chosen = search(plan, asked, parameters, len(classes), rows, validation, say, hosts=hosts, progress=progress)
 
     both = pa.concat_tables([tables["train"], tables["validation"]])
     fitted, encoder = fit_rows(plan.inputs, both, hosts)

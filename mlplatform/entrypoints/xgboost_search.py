@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ DEFAULTS = {
 }
 RANGES = {"eta": SearchRange(0.03, 0.3, log=True), "max_depth": SearchRange(3, 8)}
 """What a search without ranges of its own tries: what matters most on any table."""
+OWN = Search(trials=6)
+"""The search of a plan that leaves it to the container."""
 INTEGERS = frozenset(
     {"num_round", "max_depth", "nthread", "seed", "early_stopping_rounds", "max_bin", "max_leaves", "max_cat_to_onehot"}
 )
@@ -136,8 +138,20 @@ def predict(booster: Any, matrix: npt.NDArray[np.float32], task: Task) -> npt.ND
     return np.column_stack([1 - values, values]) if task == "binary" else values
 
 
+def wanted(search: Search | None, given: Collection[str]) -> Search:
+    """What is searched: as planned, in the container's own ranges where the plan has none.
+
+    Left to the container it searches only hyperparameters that are not `given`, and none where all it would try are.
+    """
+    if search is not None:
+        return replace(search, ranges=search.ranges or RANGES)
+    ranges = {name: values for name, values in RANGES.items() if name not in given}
+    return replace(OWN, trials=OWN.trials if ranges else 0, ranges=ranges)
+
+
 def search(
     plan: TrainingPlan,
+    asked: Search,
     parameters: dict[str, str],
     classes: int,
     rows: Rows,
@@ -147,7 +161,7 @@ def search(
     hosts: Hosts = ALONE,
     progress: Progress | None = None,
 ) -> Chosen:
-    """The best of the given hyperparameters and `plan.search.trials` others, by the plan's metric on `validation`.
+    """The best of the given hyperparameters and `asked.trials` others, by the plan's metric on `validation`.
 
     The given ones are always the first trial, so that a search never ends with something worse on these rows.
     """
@@ -171,10 +185,8 @@ def search(
         return float(found["value"])
 
     attempt(parameters)
-    if plan.search.trials:
-        _ask(
-            replace(plan.search, ranges=plan.search.ranges or RANGES), plan.higher_is_better, parameters, attempt, hosts
-        )
+    if asked.trials:
+        _ask(asked, plan.higher_is_better, parameters, attempt, hosts)
     sign = 1 if plan.higher_is_better else -1
     best, trained = max(done, key=lambda d: sign * d[1].value if d[1].value == d[1].value else -float("inf"))
     trials = tuple({"parameters": p, "rounds": t.rounds, plan.metric: t.value} for p, t in done)

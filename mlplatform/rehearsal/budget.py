@@ -45,12 +45,14 @@ def _cut(station: StationSpec) -> StationSpec:
 
 
 def _cut_model(model: ModelSpec) -> ModelSpec:
-    search = {"trials": min(TRIALS, model.search.trials), "timeout_s": min(SEARCH_S, model.search.timeout_s)}
+    search = model.search and model.search.model_copy(
+        update={"trials": min(TRIALS, model.search.trials), "timeout_s": min(SEARCH_S, model.search.timeout_s)}
+    )
     limits = {"timeout_s": min(JOB_S, model.limits.timeout_s)}
     return model.model_copy(
         update={
             "hyperparameters": _spend_less(model),
-            "search": model.search.model_copy(update=search),
+            "search": search,
             "limits": model.limits.model_copy(update=limits),
         }
     )

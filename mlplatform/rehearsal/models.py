@@ -145,5 +145,6 @@ class ModelRehearsal:
 
 def _spent(model: ModelSpec) -> str:
     given = ", ".join(f"{name} {value}" for name, value in model.hyperparameters.items())
-    trials = f"{model.search.trials} trial{'' if model.search.trials == 1 else 's'}"
+    search = model.search
+    trials = f"{search.trials} trial{'' if search.trials == 1 else 's'}" if search else "the container's own search"
     return f"{trials}; {given}" if given else trials

@@ -88,11 +88,12 @@ class ModelSpec(StationSpec):
         description="How many hosts train it together, each on its share of the rows; the container must be able to.",
     )
     hyperparameters: dict[str, str | int | float] = Field(
-        default_factory=dict, description="Passed to the container; the search starts from them."
+        default_factory=dict, description="Passed to the container; a search starts from them."
     )
-    search: SearchSpec = Field(
-        default_factory=lambda: SearchSpec(trials=0),
-        description="Without it, the hyperparameters given are the only ones.",
+    search: SearchSpec | None = Field(
+        default=None,
+        description="Default: what the container searches by itself, of XGBoost a few trials of eta and max_depth, where"
+        " they are not given; `{trials: 0}` = none.",
     )
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
     gate: GateSpec

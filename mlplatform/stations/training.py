@@ -25,7 +25,7 @@ from mlplatform.ports.compute import Channel, Compute, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import Candidate, TrackedRun, Tracking
 from mlplatform.spec.feature_set import FeatureSetSpec
-from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec
+from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec, SearchSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
 EVALUATION = "evaluation.json"
@@ -178,10 +178,7 @@ class Training:
 
     def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
         """What the job is asked to train, by which code."""
-        model, search = self._model, self._model.search
-        ranges = {
-            name: SearchRange(r.low, r.high, r.log, tuple(r.choices)) for name, r in sorted(search.ranges.items())
-        }
+        model = self._model
         return TrainingPlan(
             model=self.name,
             task=model.task,
@@ -193,7 +190,7 @@ class Training:
             split=snapshot.split,
             code_version=code_version,
             window_column=snapshot.window_column,
-            search=Search(search.trials, search.timeout_s, search.seed, ranges),
+            search=None if model.search is None else _searched(model.search),
             personal=tuple(sorted(self._personal)),
         )
 
@@ -209,6 +206,11 @@ class Training:
             if status not in ("Failed", "Stopped"):
                 return name
         raise AssertionError  # count() has no end
+
+
+def _searched(spec: SearchSpec) -> Search:
+    ranges = {name: SearchRange(r.low, r.high, r.log, tuple(r.choices)) for name, r in sorted(spec.ranges.items())}
+    return Search(spec.trials, spec.timeout_s, spec.seed, ranges)
 
 
 def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) -> tuple[InputField, ...]:

@@ -143,6 +143,24 @@ def test_a_search_without_ranges_tries_what_matters_most(line: Line, snapshot: F
     assert all(0.03 <= float(t["eta"]) <= 0.3 and 3 <= int(t["max_depth"]) <= 8 for t in tried[1:])
 
 
+@pytest.mark.parametrize(
+    ("given", "trials"),
+    [({}, 7), ({"eta": 0.15}, 7), ({"eta": 0.15, "max_depth": 4}, 1)],
+    ids=["nothing", "the step", "all that it would try"],
+)
+def test_left_to_the_container_it_searches_what_is_not_given(
+    line: Line, snapshot: FeatureSnapshot, given: dict[str, float], trials: int
+) -> None:
+    line.model_spec["hyperparameters"] = {"num_round": 10, "nthread": 1, **given}
+    line.model_spec.pop("search", None)
+    package = line.tracking.package("stock_prices.stock_model", line.train(snapshot).candidate.digest)
+    tried = [t["parameters"] for t in json.loads((package / "evaluation.json").read_text())["trials"]]
+    assert len(tried) == trials
+    assert all(float(t[name]) == value for t in tried for name, value in given.items())
+    for free in {"eta", "max_depth"} - given.keys():
+        assert len({t[free] for t in tried}) > 1
+
+
 def test_a_hyperparameter_that_there_is_not_fails_the_job_with_a_hint(line: Line, snapshot: FeatureSnapshot) -> None:
     line.model_spec["hyperparameters"] = {"max_dept": 6}
     with pytest.raises(

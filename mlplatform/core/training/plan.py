@@ -40,6 +40,7 @@ class TrainingPlan:
         metric: what the search improves. higher_is_better: and in which direction.
         snapshot: the SnapshotRef as JSON. split: how its rows were divided, as JSON (`core.training.split`).
         window_column: its greatest value among the rows is the package's `trained_to`.
+        search: None: what the container searches when it is left to it.
         personal: columns of the rows whose values stay out of all that the job leaves.
     """
 
@@ -53,7 +54,7 @@ class TrainingPlan:
     split: dict[str, Any]
     code_version: str
     window_column: str | None = None
-    search: Search = field(default_factory=Search)
+    search: Search | None = None
     personal: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -63,17 +64,18 @@ class TrainingPlan:
     def from_json(cls, data: dict[str, Any]) -> TrainingPlan:
         """Read one back. Raises DataError where a part is missing or unknown."""
         try:
-            ranges = {
-                name: SearchRange(**{**r, "choices": tuple(r["choices"])})
-                for name, r in data["search"]["ranges"].items()
-            }
             return cls(
                 **{
                     **data,
                     "inputs": tuple(InputField(**f) for f in data["inputs"]),
                     "personal": tuple(data.get("personal", ())),
-                    "search": Search(**{**data["search"], "ranges": ranges}),
+                    "search": None if data["search"] is None else _search(data["search"]),
                 }
             )
         except (KeyError, TypeError) as error:
             raise DataError(f"'{FILE}' is no training plan: {error!r}.") from error
+
+
+def _search(data: dict[str, Any]) -> Search:
+    ranges = {name: SearchRange(**{**r, "choices": tuple(r["choices"])}) for name, r in data["ranges"].items()}
+    return Search(**{**data, "ranges": ranges})
