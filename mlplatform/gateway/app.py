@@ -97,16 +97,15 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 class Engine:
-    """What a gateway answers with: models, keys, and capture where it is the gateway's."""
+    """What a gateway answers with: models, keys, and capture of what nobody else captures."""
 
     def __init__(self, ports: GatewayPorts) -> None:
         self.capture = Capture(ports.capture, secret=ports.secret)
-        self.captures = ports.forward is None or not ports.forward.captures
         self.models = ModelServer(
             ports.desk,
             ports.runtimes,
             ports.packages,
-            prepare=self.capture.prepare if self.captures else None,
+            prepare=self.capture.prepare,
             forward=ports.forward,
         )
         self.keys = KeyRing(ApiKeys(ports.items))
@@ -183,4 +182,4 @@ def gateway_of(engine: Engine, all_endpoints: Endpoints, *, lifespan: Lifespan |
             render_plugins=[DocsPage(), Schema(models)],
         ),
     )
-    return Gateway(Predict(models, engine.keys, engine.capture if engine.captures else None), rest)
+    return Gateway(Predict(models, engine.keys, engine.capture), rest)

@@ -80,8 +80,7 @@ class FrozenGateway:
             await send({"type": "http.response.body", "body": body})
             return
         await self._gateway({**scope, "path": _path(scope)}, receive, send)
-        if self._engine.captures:
-            await asyncio.to_thread(self._keep)
+        await asyncio.to_thread(self._keep)
 
     async def _follow(self) -> None:
         if not self._engine.ready.is_set():

@@ -111,7 +111,8 @@ class Predict:
         ]
         if head.custom_attributes is not None:
             headers.append((b"x-amzn-sagemaker-custom-attributes", head.custom_attributes))
-        if self._capture is not None:
+        # One that the service captures, too, is one row: who is not sure captures.
+        if self._capture is not None and not (served.forwarded and served.forwarded.is_captured):
             self._capture.record(
                 served,
                 inference_id=inference_id,

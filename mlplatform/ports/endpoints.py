@@ -153,7 +153,14 @@ class SelfServing(Endpoints, Protocol):
 
     @property
     def captures(self) -> bool:
-        """Whether the service captures calls; else the gateway does."""
+        """Whether the service is to capture calls; else the gateway."""
+        ...
+
+    def is_captured(self, endpoint: str) -> bool:
+        """Whether the service captures an endpoint's calls, as this process saw it last; False where that is not known.
+
+        What the service serves with may be another configuration than the one of now, until it is deployed again.
+        """
         ...
 
     def captured_prefix(self, endpoint: str) -> str:

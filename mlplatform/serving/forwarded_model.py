@@ -64,6 +64,11 @@ class ForwardedModel:
     def manifest(self) -> Manifest:
         return self._manifest
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether the service captures calls itself."""
+        return self._service.is_captured(self._deployment.endpoint)
+
     async def forward(self, rows: Sequence[Mapping[str, Any]], request_id: str) -> Forwarded:
         """The service's answer, waited for in a thread. Raises as `SelfServing.invoke` and `ModelThreads.run` do."""
         return await self._threads.run(self._asked, rows, request_id)

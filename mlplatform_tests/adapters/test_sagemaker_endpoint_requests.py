@@ -36,7 +36,7 @@ def settings(**more: Any) -> SageMakerEndpointSettings:
 
 def planned(**more: Any) -> Plan:
     """The plan under settings, each of whose requests SageMaker takes."""
-    found = plan(DEPLOYMENT, ARTIFACT, "s3://lake/_captured", settings(**more))
+    found = plan(DEPLOYMENT, ARTIFACT, "s3://lake/_captured", settings(**more), owner="s3://lake/")
     for operation, request in (
         ("CreateModel", found.model),
         ("CreateEndpointConfig", found.config),
@@ -78,7 +78,7 @@ def test_the_least_that_is_asked() -> None:
         "Tags": tags,
     }
     both = {"EndpointName": name, "EndpointConfigName": f"{name}-g7-26cf5897"}
-    assert found.create == {**both, "Tags": tags}
+    assert found.create == {**both, "Tags": [{"Key": "mlplatform", "Value": "s3://lake/"}, *tags]}
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
     policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 0}
     assert found.update == {**both, "DeploymentConfig": {"BlueGreenUpdatePolicy": policy}}

@@ -167,3 +167,45 @@ def test_what_sagemaker_captures_the_gateway_does_not(place: SageMakerPlace, pac
     assert json.loads(line["captureData"]["endpointOutput"]["data"])["inference_id"] == found["inference_id"]
     assert line["eventMetadata"]["inferenceId"] == "req-1"
     assert spooled(place) == []
+
+
+@pytest.mark.slow
+def test_who_captures_is_what_serves_and_not_what_the_profile_says(
+    place: SageMakerPlace, packages: dict[str, Path]
+) -> None:
+    """The profile says from now on that SageMaker captures, then that it does not; the gateway knows of neither."""
+    endpoints = opened(place)
+    deploy(endpoints, 1, min(packages), public=True)
+    endpoints.wait(NAME, 1, timeout_s=60)
+    calls = 0
+    with forwarding(place, endpoints) as url, httpx.Client(base_url=url, timeout=60) as client:
+
+        def call() -> bool:
+            """Whether the gateway captured a call."""
+            nonlocal calls
+            calls, before = calls + 1, len(spooled(place))
+            assert client.post("/predict/prices", json=ROW, headers={"x-request-id": f"req-{calls}"}).is_success
+            try:
+                until(lambda: len(spooled(place)) > before, timeout_s=0.5)
+            except AssertionError:
+                return False
+            return True
+
+        until(call)
+        opened(place, capture={}).wait(NAME, 1, timeout_s=60)
+        until(lambda: not call())
+        opened(place).wait(NAME, 1, timeout_s=60)
+        until(call)
+        prefix = {"Bucket": place.bucket, "Prefix": "lake/_captured/"}
+        keys: set[str] = set()
+        own = {decode_request(line).request_id for line in spooled(place)}
+
+        def everyone() -> bool:
+            keys.update(o["Key"] for o in place.s3.list_objects_v2(**prefix).get("Contents", ()))
+            lines = (place.s3.get_object(Bucket=place.bucket, Key=key)["Body"].read() for key in keys)
+            theirs = {
+                json.loads(text)["eventMetadata"]["inferenceId"] for found in lines for text in found.splitlines()
+            }
+            return own | theirs == {f"req-{number + 1}" for number in range(calls)}
+
+        until(everyone)

@@ -21,10 +21,11 @@ from mlplatform.adapters.endpoints.generations import checked, nothing_deployed
 from mlplatform.adapters.endpoints.sagemaker_api import SageMakerApi
 from mlplatform.adapters.endpoints.sagemaker_artifact import artifact_url, delete_artifact, get_artifact, put_artifact
 from mlplatform.adapters.endpoints.sagemaker_names import endpoint_name
+from mlplatform.adapters.endpoints.sagemaker_owner import Ownership
 from mlplatform.adapters.endpoints.sagemaker_records import DeploymentRecords, Progress
 from mlplatform.adapters.endpoints.sagemaker_requests import Plan, plan
 from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
-from mlplatform.adapters.endpoints.sagemaker_state import CHANGING, found_of, has_failed, state_of
+from mlplatform.adapters.endpoints.sagemaker_state import CHANGING, Found, found_of, has_failed, state_of
 from mlplatform.errors import JobError, NotFoundError, ProfileError, TimedOutError, TransientError
 from mlplatform.ports.endpoints import Deployment, EndpointState, Invoked
 from mlplatform.ports.item_store import ItemStore
@@ -66,10 +67,12 @@ class SageMakerEndpoints:
         self._packages = packages
         self._options = options
         self._api = SageMakerApi(settings, options)
+        self._owners = Ownership(lambda: store.url(""), self._api.tags)
         self._clock = clock
         self._sleep = sleep
         self._invoker: SageMakerInvoker | None = None
         self._seen: dict[str, tuple[float, EndpointState]] = {}
+        self._found: dict[str, Found | None] = {}
         self._settled: dict[str, Deployment] = {}
 
     @property
@@ -80,11 +83,24 @@ class SageMakerEndpoints:
     def captures(self) -> bool:
         return self.settings.capture is not None
 
+    def is_captured(self, endpoint: str) -> bool:
+        found = self.found(endpoint)
+        return found is not None and found.captures
+
+    def found(self, endpoint: str) -> Found | None:
+        """The endpoint as it was when it was looked at last."""
+        return self._found.get(endpoint)
+
     def captured_prefix(self, endpoint: str) -> str:
         return f"{CAPTURED}/{endpoint_name(self.settings.name_prefix, checked(endpoint))}/"
 
     def deploy(self, deployment: Deployment) -> None:
         self._check_masks(deployment)
+        try:
+            # Before the record: what another installation serves is not to be told as this one's.
+            self._owners.check(self._api.endpoint(endpoint_name(self.settings.name_prefix, deployment.endpoint)))
+        except TransientError as error:
+            log.warning("endpoint %s: whose it is on SageMaker is not known yet: %s", deployment.endpoint, error)
         self.records.add(deployment)
         try:
             self._advance(deployment, again=False)
@@ -154,14 +170,16 @@ class SageMakerEndpoints:
         newest = self.desired(endpoint)
         if newest is None:
             return
-        self._delete(endpoint, name)
-        if self.settings.scaling is not None:
-            self._api.unscale(name)
-        self._api.delete_parts(name, before=newest.generation + 1)
+        told = self._api.endpoint(name)
+        if told is None or self._owners.is_ours(told):
+            self._delete(endpoint, name)
+            if self.settings.scaling is not None:
+                self._api.unscale(name)
+            self._api.delete_parts(name, before=newest.generation + 1)
         self._delete_objects(endpoint)
         self.records.remove(endpoint)
-        self._seen.pop(endpoint, None)
-        self._settled.pop(endpoint, None)
+        for known in (self._seen, self._found, self._settled):
+            known.pop(endpoint, None)
 
     def follower(self) -> SageMakerFollower:
         from mlplatform.adapters.endpoints.sagemaker_follower import SageMakerFollower
@@ -190,11 +208,11 @@ class SageMakerEndpoints:
 
     def _plan(self, deployment: Deployment) -> Plan:
         artifact, captured = artifact_url(self._store, deployment.digest), self._store.url(CAPTURED)
-        return plan(deployment, artifact, captured, self.settings)
+        return plan(deployment, artifact, captured, self.settings, owner=self._store.url(""))
 
     def _state(self, desired: Deployment) -> EndpointState:
         planned = self._plan(desired)
-        found = found_of(planned.name, self._api.endpoint(planned.name))
+        found = self._found[desired.endpoint] = found_of(planned.name, self._api.endpoint(planned.name))
         state = state_of(desired, planned, found, self.records.progress(desired.endpoint))
         if state.status == "InService":
             self._seen[desired.endpoint] = (self._clock(), state)
@@ -213,9 +231,11 @@ class SageMakerEndpoints:
     def _advance(self, deployment: Deployment, *, again: bool) -> bool:
         """Ask for the next step to the deployment, if there is one and nothing is on its way; whether it was asked."""
         planned = self._plan(deployment)
-        found = found_of(planned.name, self._api.endpoint(planned.name))
+        told = self._api.endpoint(planned.name)
+        found = found_of(planned.name, told)
         if found is not None and found.status in CHANGING:
             return False
+        self._owners.check(told)
         progress = self.records.progress(deployment.endpoint)
         if found is not None and has_failed(found, planned, progress) and not again:
             return False

@@ -46,6 +46,12 @@ class SageMakerApi:
                 raise
             return found
 
+    def tags(self, arn: str) -> dict[str, str]:
+        """Tags of what has that ARN, by their keys."""
+        with _asking(f"Tags of '{arn}'"):
+            found = self._client.list_tags(ResourceArn=arn, MaxResults=100)["Tags"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
     def create_model(self, request: Mapping[str, Any]) -> None:
         self._created("create_model", request, f"Model '{request['ModelName']}'")
 

@@ -15,6 +15,8 @@ from mlplatform.ports.endpoints import Deployment
 
 VARIANT = "main"
 SCALED = "sagemaker:variant:DesiredInstanceCount"
+OWNER, ENDPOINT = "mlplatform", "mlplatform:endpoint"
+"""Tags of an endpoint: whose it is, by the address of the installation's object store, and which of its endpoints."""
 
 Request = dict[str, Any]
 
@@ -30,15 +32,18 @@ class Plan:
     update: Request
 
 
-def plan(deployment: Deployment, artifact: str, captured: str, settings: SageMakerEndpointSettings) -> Plan:
-    """`artifact`: the package's ``s3://…/model.tar.gz``; `captured`: the ``s3://`` place of what SageMaker captures."""
+def plan(
+    deployment: Deployment, artifact: str, captured: str, settings: SageMakerEndpointSettings, *, owner: str
+) -> Plan:
+    """`artifact`: the package's ``s3://…/model.tar.gz``; `captured`: the ``s3://`` place of what SageMaker captures; `owner`:
+    the address of this installation's objects."""
     name = endpoint_name(settings.name_prefix, deployment.endpoint)
     model = _model(deployment, artifact, settings)
     model = {"ModelName": part_name(name, deployment.generation, model), **model}
     config = _config(deployment, model["ModelName"], captured, settings)
     config = {"EndpointConfigName": part_name(name, deployment.generation, config), **config}
     both = {"EndpointName": name, "EndpointConfigName": config["EndpointConfigName"]}
-    create = {**both, "Tags": _tags(deployment.endpoint, settings)}
+    create = {**both, "Tags": _tags(deployment.endpoint, settings, {OWNER: owner})}
     return Plan(name, model, config, create, {**both, **_update(settings)})
 
 
@@ -169,6 +174,8 @@ def scaling_requests(name: str, scaling: Scaling) -> tuple[Request, Request]:
     return {**target, "MinCapacity": scaling.minimum, "MaxCapacity": scaling.maximum}, policy
 
 
-def _tags(endpoint: str, settings: SageMakerEndpointSettings) -> list[Mapping[str, str]]:
-    tags = {**settings.tags, "mlplatform:endpoint": endpoint}
+def _tags(
+    endpoint: str, settings: SageMakerEndpointSettings, more: Mapping[str, str] | None = None
+) -> list[Mapping[str, str]]:
+    tags = {**settings.tags, ENDPOINT: endpoint, **(more or {})}
     return [{"Key": key, "Value": tags[key]} for key in sorted(tags)]

@@ -17,7 +17,10 @@ _NO_REASON = "SageMaker gives no reason; look at the endpoint's events and at it
 
 @dataclass(frozen=True)
 class Found:
-    """The endpoint as SageMaker has it; `config` is what serves, or what the first creation asked for."""
+    """The endpoint as SageMaker has it; `config` is what serves, or what the first creation asked for.
+
+    `captures`: whether all that answers now is captured there.
+    """
 
     status: str
     config: str
@@ -25,6 +28,7 @@ class Found:
     instances: int
     changed_at: str
     reason: str
+    captures: bool
 
 
 def found_of(name: str, told: Mapping[str, Any] | None) -> Found | None:
@@ -41,6 +45,7 @@ def found_of(name: str, told: Mapping[str, Any] | None) -> Found | None:
         instances=sum(v.get("CurrentInstanceCount", 1) for v in variants) if serves else 0,
         changed_at=told["LastModifiedTime"].isoformat(),
         reason=told.get("FailureReason", ""),
+        captures=status == "InService" and bool(told.get("DataCaptureConfig", {}).get("EnableCapture")),
     )
 
 

@@ -103,7 +103,7 @@ def tell(account: Account, record: Mapping[str, Any]) -> None:
         "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", record["EndpointStatus"]).upper(),
         "CreationTime": int(record["CreationTime"] * 1000),
         "LastModifiedTime": int(record["LastModifiedTime"] * 1000),
-        "Tags": {},
+        "Tags": {tag["Key"]: tag["Value"] for tag in record.get("Tags", ())},
     }
     events.send(account, events.ENDPOINT, record["EndpointArn"], detail)
 

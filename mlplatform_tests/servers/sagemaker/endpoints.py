@@ -36,6 +36,7 @@ def _create(account: Account, given: dict[str, Any]) -> dict[str, Any]:
         "LastModifiedTime": now,
         "Config": config,
         "Pending": pending,
+        "Tags": given.get("Tags", []),
     }
     if not account.records.add(KIND, name, record):
         raise AwsRefusedError("ValidationException", f'Cannot create already existing endpoint "{arn}".')
