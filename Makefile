@@ -14,7 +14,7 @@ export MLPLATFORM_HOME ?= $(CURDIR)/.mlplatform
 help: ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.base ## The whole loop on real prices, from a stream to an endpoint that refreshes itself (KEEP=1 leaves it running)
+demo: $(VENV)/.base ## The whole loop on real prices, from a stream to an endpoint that refreshes itself (KEEP=1 leaves it running; DEMO_ARGS=--short, its first minute)
 	@$(BIN)/python -m examples.stock_prices.demo $(if $(KEEP),--keep) $(DEMO_ARGS)
 
 ui: $(VENV)/.base ## Worker, endpoints, gateway and the Dagster UI under one supervisor

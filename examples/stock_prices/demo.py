@@ -58,8 +58,8 @@ def say(text: str) -> None:
     print(f"   {text}", flush=True)
 
 
-def run(loop: Loop, report: Report) -> None:
-    """The loop, stage by stage."""
+def run(loop: Loop, report: Report, *, short: bool = False) -> None:
+    """The loop, stage by stage; a `short` one ends before the days that follow."""
     rows = frame()
     days = list(streamed_days(rows))
     with report.stage("base history → warehouse") as row:
@@ -74,6 +74,8 @@ def run(loop: Loop, report: Report) -> None:
         say(row["note"])
     _predict(loop, report, days[0])
     _sample(loop, report, rows)
+    if short:
+        return
     last = days[-1].records[0]
     request = {name: last[name] for name in ("ticker_symbol", "sector", "change")}
     clients = Clients(f"{loop.url}/predict/stock_prices", loop.token, request)
@@ -208,6 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo; exit code as `mlplatform`'s."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    parser.add_argument("--short", action="store_true", help="end before the days that follow are streamed")
     parser.add_argument("--report", type=Path, help="also write what happened to this file, as JSON")
     arguments = parser.parse_args(argv)
     env = _environment()
@@ -218,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
     supervisor = _serve(env)
     try:
         _wait_ready(supervisor, Path(env["MLPLATFORM_HOME"]))
-        run(Loop(open_platform()), report)
+        run(Loop(open_platform()), report, short=arguments.short)
         _finish(report)
     except PlatformError as error:
         print(f"\nerror: {error}", file=sys.stderr)

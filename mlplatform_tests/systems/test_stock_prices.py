@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from mlplatform_tests.systems.demo import whole_loop
+from mlplatform_tests.systems.demo import running_of, whole_loop
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -88,11 +87,4 @@ def test_it_ends_with_a_table_and_the_addresses(demo: dict[str, Any]) -> None:
 
 
 def test_nothing_is_left_running(demo: dict[str, Any], home: Path) -> None:
-    left = []
-    for process in psutil.process_iter(["pid", "name"]):
-        try:
-            if process.environ().get("MLPLATFORM_HOME", "").startswith(str(home)):
-                left.append(process.info)
-        except (psutil.AccessDenied, psutil.NoSuchProcess):
-            continue
-    assert left == []
+    assert running_of(home) == []
