@@ -71,7 +71,7 @@ def watching(platform: Platform, reporter: Reporter) -> list[Task]:
 
 
 def serving(platform: Platform) -> list[Task]:
-    """Deployments that another service still has to be asked for, all systems; nothing where the gateway serves."""
+    """Deployments that another service still has to be asked for, all systems."""
     return [
         Task(f"serve {system}/{endpoint.name}", _advance(platform, system, endpoint), every_s=ADVANCE_S)
         for system, spec in platform.specs.items()
@@ -134,8 +134,7 @@ def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Repo
 
 def _advance(platform: Platform, system: str, endpoint: EndpointSpec) -> Callable[[], bool]:
     def work() -> bool:
-        if isinstance(platform.endpoints, SelfServing):
-            platform.system(system).rollout(endpoint.name).advance()
+        platform.system(system).rollout(endpoint.name).advance()
         return False
 
     return work
@@ -158,6 +157,29 @@ def _upkeep(platform: Platform, system: str, connection: str, clock: SteadyClock
     return work
 
 
+def make_lanes(
+    opened: Callable[[], Platform], reporter: Reporter, clock: SteadyClock, stop: threading.Event
+) -> list[Lane]:
+    """What works beside what, each with a platform of its own: a warehouse connection serves one thread."""
+    first = opened()
+    idle_s = first.profile.worker.idle_s
+    lanes = [
+        Lane("arrivals", arrivals(first, reporter, clock), idle_s, stop),
+        Lane("watching", watching(opened(), reporter), idle_s, stop),
+    ]
+    if _is_served_elsewhere(first):
+        # A lane of its own: a service that hangs holds up no rows.
+        lanes.append(Lane("serving", serving(opened()), idle_s, stop))
+    return lanes
+
+
+def _is_served_elsewhere(platform: Platform) -> bool:
+    try:
+        return isinstance(platform.endpoints, SelfServing)
+    except PlatformError:
+        return True  # the tasks tell what is wrong with it, and hold up nothing else
+
+
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Work until SIGTERM or SIGINT; then finish the round, report what waits, and end."""
     del argv
@@ -172,15 +194,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         clock = SteadyClock(platform.home.clock)
         meter = Meter(platform.metrics)
         reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s, counted=meter.note)
-        # A warehouse connection serves one thread: each lane opens its own.
-        lanes = [
-            Lane(
-                "arrivals", arrivals(open_platform(environment), reporter, clock), platform.profile.worker.idle_s, stop
-            ),
-            Lane("watching", watching(open_platform(environment), reporter), platform.profile.worker.idle_s, stop),
-            # A lane of its own: a service that hangs holds up no rows.
-            Lane("serving", serving(open_platform(environment)), platform.profile.worker.idle_s, stop),
-        ]
+        lanes = make_lanes(lambda: open_platform(environment), reporter, clock, stop)
     except PlatformError as error:
         log.error("the worker cannot start: %s", error)
         return exit_code(error)

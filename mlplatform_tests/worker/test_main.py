@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,10 @@ import dagster as dg
 import pytest
 import yaml
 
+import mlplatform
 from mlplatform.platform import Platform, open_platform
 from mlplatform.stations.steady_clock import SteadyClock
-from mlplatform.worker.main import arrivals
+from mlplatform.worker.main import arrivals, make_lanes
 from mlplatform.worker.reporter import Reporter
 from mlplatform_tests.serving.until import until
 
@@ -180,6 +182,43 @@ def test_a_worker_without_a_profile_ends_with_the_errors_exit_code(world: World)
     assert done.returncode not in (0, 1)
     assert "There is no profile 'none-such'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def lanes_under(world: World, profile: dict[str, Any]) -> dict[str, list[str]]:
+    """The worker's lanes, each with the kinds of its tasks."""
+    folder = world.home.parent / "profiles"
+    folder.mkdir(exist_ok=True)
+    (folder.parent / "pyproject.toml").write_text("[tool.dg.project]\n", "utf-8")
+    (folder / f"{profile['name']}.yaml").write_text(yaml.safe_dump(profile), "utf-8")
+    env = {
+        **world.env,
+        "MLPLATFORM_PROFILE": profile["name"],
+        "MLPLATFORM_HOME": str(world.home.parent / profile["name"]),
+    }
+    opened: list[Platform] = []
+
+    def another() -> Platform:
+        opened.append(open_platform(env))
+        return opened[-1]
+
+    lanes = make_lanes(another, Reporter(lambda: opened[0].asset_events, 60), SteadyClock(), threading.Event())
+    assert len(opened) == len(lanes)
+    for platform in opened:
+        platform.close()
+    return {lane.name: sorted({task.name.partition(" ")[0] for task in lane.tasks}) for lane in lanes}
+
+
+def test_another_service_is_asked_for_deployments_only_where_one_serves(world: World) -> None:
+    here = yaml.safe_load((Path(mlplatform.__file__).parents[1] / "profiles" / "local.yaml").read_text("utf-8"))
+    # A connection that cannot be made stops the tasks that need it, and nothing else.
+    there = {
+        **here,
+        "name": "there",
+        "connections": {**here["connections"], "endpoints": {"port": "endpoints", "adapter": "sagemaker"}},
+    }
+    working = {"arrivals": ["deliver", "housekeeping", "load", "upkeep"], "watching": []}
+    assert lanes_under(world, {**here, "name": "here"}) == working
+    assert lanes_under(world, there) == {**working, "serving": []}
 
 
 def test_each_warehouse_is_looked_after_once_a_minute_since_a_stream_leaves_thousands_of_files_an_hour(
