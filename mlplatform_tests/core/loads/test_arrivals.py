@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlplatform.core.loads.arrivals import ChangedObject, Decision, decide
 from mlplatform.core.loads.plan import Outcome, Receipt
@@ -66,3 +69,46 @@ def test_a_receipt_that_does_not_add_up_is_a_bug() -> None:
     assert balanced(LOADED) is LOADED
     with pytest.raises(BugError, match="arrived 4, found loaded 3"):
         balanced(receipt("1", arrived=4))
+
+
+def _loaded(contents: Sequence[tuple[int, ...]], policy: ChangedObject) -> list[int]:
+    """A table's rows after one key held `contents`, a version after the other, and each was loaded as decided."""
+    receipts: list[Receipt] = []
+    rows: dict[str, tuple[int, ...]] = {}
+    for number, content in enumerate(contents):
+        etag = repr(content)
+        decision = decide("p/k", etag, receipts, policy)
+        grown = etag[:-1].startswith(decision.appends_to.rstrip(")").rstrip(","))
+        batch = f"{number}"
+        if decision.action == "load" and grown:
+            for replaced in decision.supersedes:
+                rows.pop(replaced, None)
+            rows[batch] = content[decision.skip_rows :]
+            receipts.append(receipt(etag, arrived=len(content), loaded=len(rows[batch]), batch=batch))
+        elif decision.action != "nothing":
+            receipts.append(receipt(etag, "refused", arrived=len(content), loaded=0, batch=batch))
+        again = decide("p/k", etag, receipts, policy)
+        assert again == Decision("nothing"), "what was decided once is not decided again"
+    return [row for loaded in rows.values() for row in loaded]
+
+
+VERSIONS = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=4).map(tuple), min_size=1, max_size=8)
+
+
+@given(VERSIONS)
+def test_refused_changes_leave_the_first_version(contents: list[tuple[int, ...]]) -> None:
+    assert _loaded(contents, "refuse") == list(contents[0])
+
+
+@given(VERSIONS)
+def test_replaced_is_the_last_version_whatever_came_before(contents: list[tuple[int, ...]]) -> None:
+    assert _loaded(contents, "replace") == list(contents[-1])
+
+
+@given(VERSIONS)
+def test_appended_is_the_longest_that_each_version_went_on_from(contents: list[tuple[int, ...]]) -> None:
+    expected = contents[0]
+    for content in contents[1:]:
+        if content[: len(expected)] == expected:
+            expected = content
+    assert _loaded(contents, "append") == list(expected)
