@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -51,6 +52,24 @@ KEY = ("prices", "table")
 def test_evidence_is_shown_as_what_it_is(value: object, kind: type[dg.MetadataValue[Any]], content: object) -> None:
     found = shown({"it": value})["it"]
     assert (type(found), found.value) == (kind, content)
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (0.8046760585955643, 0.804676),
+        (-36.66638086351118, -36.6664),
+        (1234567.89, 1234568.0),
+        (2.4e-9 / 7, 3.42857e-10),
+        (0.0, 0.0),
+        (math.inf, math.inf),
+    ],
+)
+def test_numbers_are_short_and_never_lose_their_whole_part(value: float, seen: float) -> None:
+    assert shown({"it": value})["it"].value == seen
+    table = shown({"rows": [{"it": value}]})["rows"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert table.records[0].data["it"] == seen
 
 
 def test_a_list_of_rows_is_a_table_with_every_column_any_row_has() -> None:

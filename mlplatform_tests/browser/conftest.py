@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         until(lambda: endpoints.state("stock_prices/stock_prices").live_generation == 1, timeout_s=300)
         stations = shell.platform().system("stock_prices")
         for windows, last in enumerate(range(TRAINED_DAYS, ALL_DAYS, STREAMED_DAYS), 1):
-            _stream(shell, last, last + STREAMED_DAYS)
+            stream_days(shell, last, last + STREAMED_DAYS)
             until(lambda n=windows: len(stations.evaluations("stock_monitor")) >= n, timeout_s=120)
         assert {e.rows for e in stations.evaluations("stock_monitor")} == {WINDOW_ROWS}
         _call(shell)
@@ -67,10 +68,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         process.wait(90)
 
 
-def _stream(shell: Shell, first: int, last: int) -> None:
-    """Put trading days on the stream."""
+def stream_days(shell: Shell, first: int, last: int, *, dearer: float = 1.0) -> None:
+    """Put trading days on the stream, their prices so many times what they were."""
+    rows = price_rows(first, last)
+    prices = pc.multiply(rows.column("price"), dearer)
     lines = shell.root / f"days-{first}-{last}.csv"
-    pacsv.write_csv(price_rows(first, last), lines)
+    pacsv.write_csv(rows.set_column(rows.column_names.index("price"), "price", prices), lines)
     done = shell.run("put", "stock_prices/stock_stream", str(lines))
     assert done.code == 0, done.err
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
+from mlplatform_tests.browser.conftest import ALL_DAYS, STREAMED_DAYS, stream_days
 from mlplatform_tests.cli.commands import Shell
 from mlplatform_tests.serving.until import until
 
@@ -21,14 +22,19 @@ def address(served: Shell, path: str) -> str:
 
 
 def test_the_asset_graph_shows_the_line_from_stream_to_monitor(served: Shell, page: Page, pictures: Path) -> None:
-    # Wide enough for the graph to show each node's description and kinds.
-    page.set_viewport_size({"width": 2800, "height": 800})
+    # Downwards, and high enough for the graph to show each node's description and kinds.
+    page.add_init_script("localStorage.setItem('asset-graph-direction', '\"vertical\"')")
+    page.set_viewport_size({"width": 1600, "height": 2300})
     # Of one system: where there are several, the graph shows each as one node that is opened first.
     page.goto(address(served, "/asset-groups~group%3A%22stock_prices%22"))
     for name in LINE:
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(page.get_by_text("Loading")).to_have_count(0)
-    page.screenshot(path=pictures / "graph.png")
+    nodes = [box for box in (page.get_by_text(n, exact=True).last.bounding_box() for n in LINE) if box is not None]
+    left, top = min(b["x"] for b in nodes) - 60, min(b["y"] for b in nodes) - 30
+    right, bottom = max(b["x"] for b in nodes) + 320, max(b["y"] for b in nodes) + 200
+    clip: FloatRect = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    page.screenshot(path=pictures / "graph.png", clip=clip)
 
 
 def test_a_check_shows_its_evidence(served: Shell, page: Page, pictures: Path) -> None:
@@ -56,6 +62,17 @@ def test_an_asset_is_materialized_by_hand_while_the_worker_runs(served: Shell, p
     page.goto(address(served, "/assets/stock_prices/warehouse_upkeep?view=events"))
     expect(page.get_by_text("files_after", exact=True).first).to_be_visible()
     page.screenshot(path=pictures / "materialized.png")
+
+
+def test_a_check_that_fails_says_by_how_much_and_what_follows(served: Shell, page: Page, pictures: Path) -> None:
+    monitored = served.platform().system("stock_prices")
+    judged = len(monitored.evaluations("stock_monitor"))
+    stream_days(served, ALL_DAYS, ALL_DAYS + STREAMED_DAYS, dearer=3.0)
+    until(lambda: len(monitored.evaluations("stock_monitor")) > judged, timeout_s=120)
+    page.goto(address(served, "/assets/stock_prices/stock_monitor?view=checks&checkDetail=quality"))
+    expect(page.get_by_text("of predicted against arrived price: -").first).to_be_visible()
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+    page.screenshot(path=pictures / "failed.png")
 
 
 def runs(served: Shell) -> list[str]:

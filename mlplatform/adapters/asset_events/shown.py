@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import dagster as dg
 
 LONG_TEXT = 200
 """Text from so many characters on is shown as Markdown, which the UI unfolds."""
+
+DIGITS = 6
+"""Numbers are shown with so many digits, and never with fewer than their whole part has; files keep all of them."""
 
 MAX_ROWS = 200
 """A table shows so many rows: an event is kept for ever."""
@@ -32,7 +36,7 @@ def _value(value: Any) -> dg.MetadataValue[Any]:
     if isinstance(value, int):
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
-        return dg.MetadataValue.float(value)
+        return dg.MetadataValue.float(_short(value))
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
@@ -43,6 +47,12 @@ def _value(value: Any) -> dg.MetadataValue[Any]:
             _table(rows) if rows and all(isinstance(r, Mapping) for r in rows) else dg.MetadataValue.json(_plain(rows))
         )
     return dg.MetadataValue.text(str(value))
+
+
+def _short(value: float) -> float:
+    if value == 0 or not math.isfinite(value):
+        return value
+    return round(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))))
 
 
 def _text(value: str) -> dg.MetadataValue[Any]:
@@ -71,7 +81,9 @@ def _type(values: Sequence[Any]) -> str:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, float):
+        return _short(value)
+    if value is None or isinstance(value, str | int | bool):
         return value
     return json.dumps(_plain(value), ensure_ascii=False)
 
