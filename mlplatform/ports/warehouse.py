@@ -149,7 +149,10 @@ class Warehouse(Protocol):
         format: Literal["parquet", "csv"] = "parquet",  # noqa: A002
         at: str | None = None,
     ) -> dict[str, Unloaded]:
-        """Write each query's rows (key: the prefix its parts go to) to the store, all read at one snapshot; CSV with a header."""
+        """Write each query's rows (key: the prefix its parts go to) to the store, all read at one snapshot.
+
+        A query's order goes through its parts. Each part of CSV has the header.
+        """
         ...
 
     def maintain(

@@ -31,6 +31,7 @@ LONG = (
     "test_warehouse_interruptions",
     "test_warehouse_processes",
     "test_warehouse_frames",
+    "test_warehouse_parts",
     "test_warehouse_snapshots",
     "test_warehouse_values",
 )

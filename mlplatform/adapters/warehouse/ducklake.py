@@ -20,7 +20,7 @@ from mlplatform.adapters.warehouse.ducklake_erasure import erase
 from mlplatform.adapters.warehouse.ducklake_errors import mapped
 from mlplatform.adapters.warehouse.ducklake_load import Load
 from mlplatform.adapters.warehouse.ducklake_place import LakePlace
-from mlplatform.adapters.warehouse.ducklake_read import run_query, run_unload
+from mlplatform.adapters.warehouse.ducklake_read import run_query
 from mlplatform.adapters.warehouse.ducklake_server import asked
 from mlplatform.adapters.warehouse.ducklake_tables import (
     changes,
@@ -30,6 +30,7 @@ from mlplatform.adapters.warehouse.ducklake_tables import (
     logical_type,
     table_names,
 )
+from mlplatform.adapters.warehouse.ducklake_unload import run_unload
 from mlplatform.adapters.warehouse.sql_errors import no_database
 from mlplatform.core.loads.erasure import Erased, Erasure
 from mlplatform.core.loads.guards import LOADS

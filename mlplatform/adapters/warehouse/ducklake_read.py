@@ -1,29 +1,21 @@
-"""Reading: one statement that cannot write, cancelled in time; and unloads, all at one snapshot."""
+"""Reading: one statement that cannot write, cancelled in time."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
-from mlplatform.adapters.warehouse.ducklake_errors import mapped, query_error
-from mlplatform.core.loads.snapshot import Part
-from mlplatform.core.sql import literal
+from mlplatform.adapters.warehouse.ducklake_errors import query_error
 from mlplatform.errors import DataError, PlatformError, TimedOutError
-from mlplatform.ports.object_store import ObjectStore
-from mlplatform.ports.warehouse import Unloaded
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-PART_BYTES = 256 * 1024 * 1024
 _UPKEEP = re.compile(r"\bducklake_(?!table_|snapshots|current_|list_|table)\w+|\bpostgres_\w+(?=\s*\()", re.I)
 
 
@@ -34,7 +26,7 @@ def run_query(
     import duckdb
 
     reader = engine.reader(at)
-    _check_read_only(sql)
+    check_read_only(sql)
     with _deadline(reader, timeout_s):
         try:
             return reader.execute(sql, list(parameters)).to_arrow_table()
@@ -44,115 +36,22 @@ def run_query(
                 next_step="Narrow it, or give it more time.",
             ) from error
         except duckdb.Error as error:
-            raise _told(reader, error, sql, masked=engine.masked) from (None if engine.masked else error)
+            raise told(reader, error, sql, masked=engine.masked) from (None if engine.masked else error)
 
 
-def run_unload(
-    engine: DuckLakeEngine,
-    queries: Mapping[str, str],
-    store: ObjectStore,
-    *,
-    format: Literal["parquet", "csv"],  # noqa: A002
-    at: str | None,
-) -> dict[str, Unloaded]:
-    """See `ports.warehouse.Warehouse.unload`. A read-only transaction holds the snapshot while other processes commit."""
-    import duckdb
-
-    for sql in queries.values():
-        _check_read_only(sql)
-    reader = engine.reader(at)
-    with TemporaryDirectory(dir=engine.scratch) as scratch, mapped("unload", masked=engine.masked):
-        reader.execute("BEGIN TRANSACTION READ ONLY")
-        try:
-            version = at or _scalar(reader, "SELECT id FROM w.current_snapshot()")
-            # Where every table is loaded by others, nobody made the books.
-            positions = _positions(reader) if "_ledger" in _tables(reader) else {}
-            return {
-                prefix: Unloaded(
-                    tuple(
-                        _parts(reader, sql, prefix, store, Path(scratch) / str(number), format, masked=engine.masked)
-                    ),
-                    positions,
-                    version,
-                )
-                for number, (prefix, sql) in enumerate(queries.items())
-            }
-        finally:
-            with suppress(duckdb.Error):
-                reader.execute("ROLLBACK")
-
-
-def _positions(reader: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    found = reader.execute("SELECT table_name, max(position) FROM _ledger GROUP BY table_name").fetchall()
-    return {str(table): int(newest) for table, newest in found}
-
-
-def _parts(
-    reader: duckdb.DuckDBPyConnection,
-    sql: str,
-    prefix: str,
-    store: ObjectStore,
-    folder: Path,
-    format: Literal["parquet", "csv"],  # noqa: A002
-    *,
-    masked: bool,
-) -> Iterator[Part]:
-    import duckdb
-
-    folder.mkdir()
-    options = "FORMAT parquet" if format == "parquet" else "FORMAT csv, HEADER true"
-    try:
-        reader.execute(
-            f"COPY ({sql.rstrip().rstrip(';')}\n) TO {literal(str(folder))} "
-            f"({options}, FILE_SIZE_BYTES {PART_BYTES}, RETURN_FILES true, WRITE_EMPTY_FILE true)"
-        )
-    except duckdb.Error as error:
-        # What failed has ended the transaction, and what is there can only be asked for in another.
-        with suppress(duckdb.Error):
-            reader.execute("ROLLBACK")
-            reader.execute("BEGIN TRANSACTION READ ONLY")
-        raise _told(reader, error, sql, masked=masked) from (None if masked else error)
-    files = sorted(folder.iterdir(), key=lambda file: (len(file.name), file.name))
-    for number, file in enumerate(files):
-        key = f"{prefix.rstrip('/')}/part-{number:05d}.{format}"
-        rows = _rows(reader, file, format)
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        size = file.stat().st_size
-        store.put(key, file)
-        file.unlink()
-        yield Part(key, rows, size, digest)
-
-
-def _told(reader: duckdb.DuckDBPyConnection, error: Exception, sql: str, *, masked: bool) -> PlatformError:
+def told(reader: duckdb.DuckDBPyConnection, error: Exception, sql: str, *, masked: bool) -> PlatformError:
     """The query's error with what is there, unless the catalogue is what failed."""
     import duckdb
 
     tables: list[str] = []
     columns: list[str] = []
     with suppress(duckdb.Error):
-        tables, columns = _tables(reader), _columns(reader, sql)
+        tables, columns = tables_of(reader), _columns(reader, sql)
     return query_error(error, tables, columns, masked=masked)
 
 
-def _rows(reader: duckdb.DuckDBPyConnection, file: Path, format: str) -> int:  # noqa: A002
-    if format == "parquet":
-        return int(_scalar(reader, f"SELECT count(*) FROM read_parquet({literal(str(file))})"))
-    return int(
-        _scalar(
-            reader,
-            f"SELECT count(*) FROM read_csv({literal(str(file))}, header = true, auto_detect = false, delim = ',', "
-            "quote = '\"', escape = '\"', columns = {'c': 'VARCHAR'}, null_padding = true, strict_mode = false)",
-        )
-    )
-
-
-def _scalar(reader: duckdb.DuckDBPyConnection, sql: str) -> str:
-    row = reader.execute(sql).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _check_read_only(sql: str) -> None:
+def check_read_only(sql: str) -> None:
+    """Raises DataError for what is not one statement that reads."""
     import duckdb
 
     try:
@@ -187,7 +86,8 @@ def _deadline(connection: duckdb.DuckDBPyConnection, timeout_s: float | None) ->
         timer.join()
 
 
-def _tables(reader: duckdb.DuckDBPyConnection) -> list[str]:
+def tables_of(reader: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables that `reader` sees, by name."""
     rows = reader.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY table_name"
     ).fetchall()

@@ -17,6 +17,9 @@ from mlplatform.core.loads.plan import CsvFormat
 from mlplatform.core.loads.snapshot import Part
 from mlplatform.ports.object_store import ObjectStore
 
+PART_ROWS = 5_000_000
+"""Most rows of one part."""
+
 _CSV = {
     "header": "true",
     "escape": '"',
@@ -40,9 +43,9 @@ def unload(connection: HiveConnection, select: str, store: ObjectStore, prefix: 
 
 def unload_sql(select: str, url: str, *, csv: bool) -> str:
     """The statement."""
-    options = ", ".join(f"{name} {literal(value)}" for name, value in _CSV.items())
-    kind = f"csv OPTIONS ({options})" if csv else "parquet"
-    return f"INSERT OVERWRITE DIRECTORY {literal(url)} USING {kind} {select}"
+    given = {"maxRecordsPerFile": str(PART_ROWS), **(_CSV if csv else {})}
+    options = ", ".join(f"{name} {literal(value)}" for name, value in given.items())
+    return f"INSERT OVERWRITE DIRECTORY {literal(url)} USING {'csv' if csv else 'parquet'} OPTIONS ({options}) {select}"
 
 
 def _parts(store: ObjectStore, folder: str, scratch: Path, *, csv: bool) -> Iterator[Part]:

@@ -6,7 +6,6 @@ rolled back, with the transaction that the statement runs in.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import secrets
@@ -100,13 +99,14 @@ class BulkStatements:
         return Statement(f"COPY ({inner}) TO '{file}' WITH (FORMAT csv, HEADER)", before=clear, after=store)
 
     def _parts(self, inner: str, file: Path, asked: set[str]) -> Iterator[tuple[str, bytes, int]]:
+        ordered = "PARALLEL OFF" in asked
         if "FORMAT AS CSV" in asked:
-            with file.open(newline="", encoding="utf-8") as lines:
-                rows = sum(1 for _ in csv.reader(lines)) - 1
-            yield "000.csv", file.read_bytes(), rows
+            header, *records = _records(file)
+            for number, part in enumerate([records] if ordered else _halves(records)):
+                yield "000.csv" if ordered else f"{number:04}_part_00.csv", b"".join((header, *part)), len(part)
             return
         table = _read(file, self._types(inner))
-        slices = [table] if "PARALLEL OFF" in asked else [table.slice(0, len(table) // 2), table.slice(len(table) // 2)]
+        slices = [table] if ordered else [table.slice(0, len(table) // 2), table.slice(len(table) // 2)]
         for number, part in enumerate(slices):
             sink = pa.BufferOutputStream()
             pq.write_table(part, sink, compression="snappy")
@@ -133,6 +133,23 @@ class BulkStatements:
     def _put(self, url: str, body: bytes) -> None:
         split = urlsplit(url)
         self.s3.put_object(Bucket=split.netloc, Key=split.path[1:], Body=body)
+
+
+def _records(file: Path) -> list[bytes]:
+    """The lines of PostgreSQL's CSV, those that belong together as one; the header first."""
+    found, begun = [], b""
+    with file.open("rb") as lines:
+        for line in lines:
+            begun += line
+            if begun.count(b'"') % 2 == 0:
+                found.append(begun)
+                begun = b""
+    return found
+
+
+def _halves(records: list[bytes]) -> list[list[bytes]]:
+    """What two slices write."""
+    return [records[: len(records) // 2], records[len(records) // 2 :]]
 
 
 def unescaped(text: str) -> str:
