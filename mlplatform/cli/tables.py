@@ -48,8 +48,8 @@ def _rows(spec: type[BaseModel], prefix: str, examples: Mapping[str, str]) -> It
 
 
 def _example(field: FieldInfo, path: str, examples: Mapping[str, str]) -> str:
-    """The field's own example, else the shipped system's; none for parts that are described key by key, and for prose."""
-    if _models(field.annotation) or path.endswith("description"):
+    """The field's own example, else the shipped system's; none for parts that are described key by key."""
+    if _models(field.annotation):
         return ""
     found = shown(field.examples[0]) if field.examples else examples.get(path, "")
     return f"`{found}`" if found else ""

@@ -46,11 +46,14 @@ class FeatureSpec(Strict):
     )
     unseen: Literal["flag", "refuse"] = Field(
         default="flag",
+        examples=["refuse"],
         description="What a category unknown to training does: its own code and a flag in the answer, or refused.",
     )
     minimum: float | None = Field(default=None, examples=[0], description="Smallest value accepted in a request.")
     maximum: float | None = Field(default=None, examples=[120], description="Largest value accepted in a request.")
-    description: str = Field(default="", description="Shown in the endpoint's API docs.")
+    description: str = Field(
+        default="", examples=["Change of the day, in per cent."], description="Shown in the endpoint's API docs."
+    )
 
 
 class ExpectationSpec(Strict):
@@ -68,7 +71,7 @@ class SampleSpec(Strict):
 
     rows: int | None = Field(default=None, gt=0, examples=[1_000_000], description="About so many rows.")
     share: float | None = Field(default=None, gt=0, lt=1, examples=[0.1], description="Or this share of the keys.")
-    seed: int = Field(default=0, description="Another seed, other keys.")
+    seed: int = Field(default=0, examples=[7], description="Another seed, other keys.")
 
     @model_validator(mode="after")
     def _one_form(self) -> SampleSpec:
@@ -88,6 +91,7 @@ class FeatureSetSpec(StationSpec):
     split: SplitSpec
     channel: Literal["files", "warehouse"] = Field(
         default="files",
+        examples=["warehouse"],
         description="How a training job gets the rows: in files, unloaded at each build; or it pulls them out of the "
         "warehouse itself, each host its share, and nothing is staged.",
     )
@@ -99,7 +103,7 @@ class FeatureSetSpec(StationSpec):
         "group; all others that are made of such are personal.",
     )
     expectations: list[ExpectationSpec] = Field(default_factory=list)
-    minimum_rows: int = Field(default=100, gt=0, description="Fewer training rows are refused.")
+    minimum_rows: int = Field(default=100, gt=0, examples=[1000], description="Fewer training rows are refused.")
 
     @model_validator(mode="after")
     def _consistent(self) -> FeatureSetSpec:

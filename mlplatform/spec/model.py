@@ -19,7 +19,7 @@ class RangeSpec(Strict):
 
     low: float | None = Field(default=None, examples=[0.05], description="Smallest value tried.")
     high: float | None = Field(default=None, examples=[0.3], description="Largest value tried.")
-    log: bool = Field(default=False, description="Whether values are spread by their logarithm.")
+    log: bool = Field(default=False, examples=[True], description="Whether values are spread by their logarithm.")
     choices: list[str] = Field(default_factory=list, examples=[["gbtree", "dart"]], description="The values tried.")
 
     @model_validator(mode="after")
@@ -33,18 +33,20 @@ class SearchSpec(Strict):
     """A hyperparameter search (Optuna's TPE) on the validation rows; 0 trials = none."""
 
     trials: int = Field(default=8, ge=0, description="Settings tried; 0 = none.")
-    timeout_s: float = Field(default=120, gt=0, description="Seconds after which no further trial begins.")
+    timeout_s: float = Field(
+        default=120, gt=0, examples=[600], description="Seconds after which no further trial begins."
+    )
     ranges: dict[str, RangeSpec] = Field(
         default_factory=dict,
         description="By hyperparameter; none: what the container searches by itself, of XGBoost eta and max_depth.",
     )
-    seed: int = Field(default=0, description="Of the sampler.")
+    seed: int = Field(default=0, examples=[7], description="Of the sampler.")
 
 
 class LimitsSpec(Strict):
     """What a training job may use."""
 
-    timeout_s: int = Field(default=1800, gt=0, description="Seconds after which the job is stopped.")
+    timeout_s: int = Field(default=1800, gt=0, examples=[600], description="Seconds after which the job is stopped.")
     memory_mib: int = Field(default=0, ge=0, description="Of each host; 0 = no limit.")
 
 
@@ -69,11 +71,16 @@ class GateSpec(Strict):
         description="Largest worsening accepted in any segment (in the metric's unit); null = segments only inform.",
     )
     margin: float = Field(
-        default=0.0, ge=0, description="How much better than the champion it must be, in the metric's unit."
+        default=0.0,
+        ge=0,
+        examples=[0.005],
+        description="How much better than the champion it must be, in the metric's unit.",
     )
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the interval of the improvement.")
-    resamples: int = Field(default=2000, ge=100, description="Of the bootstrap.")
-    seed: int = Field(default=0, description="Of the bootstrap.")
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, examples=[0.9], description="Of the interval of the improvement."
+    )
+    resamples: int = Field(default=2000, ge=100, examples=[5000], description="Of the bootstrap.")
+    seed: int = Field(default=0, examples=[7], description="Of the bootstrap.")
 
 
 class ModelSpec(StationSpec):
@@ -81,10 +88,11 @@ class ModelSpec(StationSpec):
 
     features: str = Field(description="Name of a feature set of this system.")
     task: Literal["regression", "binary", "multiclass"] = Field(description="Kind of the answer.")
-    container: str = Field(default="xgboost", description="Folder under containers/.")
+    container: str = Field(default="xgboost", examples=["autogluon"], description="Folder under containers/.")
     hosts: int = Field(
         default=1,
         ge=1,
+        examples=[2],
         description="How many hosts train it together, each on its share of the rows; the container must be able to.",
     )
     hyperparameters: dict[str, str | int | float] = Field(

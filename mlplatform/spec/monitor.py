@@ -18,6 +18,7 @@ class TumblingSpec(Strict):
     lateness_s: float = Field(
         default=5.0,
         ge=0,
+        examples=[60],
         description="Seconds without a new row after which a full window is judged; never while rows that came before wait to be loaded.",
     )
 
@@ -31,7 +32,7 @@ class DriftSpec(Strict):
     threshold: float = Field(default=0.2, gt=0, description="Where the check fails, for features without their own.")
     thresholds: dict[str, float] = Field(default_factory=dict, examples=[{"change": 0.4}], description="By feature.")
     completeness: float = Field(
-        default=0.05, ge=0, le=1, description="Largest fall of a feature's share of non-NULL values."
+        default=0.05, ge=0, le=1, examples=[0.01], description="Largest fall of a feature's share of non-NULL values."
     )
 
 
@@ -43,8 +44,10 @@ class QualitySpec(Strict):
 
     metric: Metric = Field(description="What is computed from predicted and arrived values.")
     threshold: float = Field(description="Where the check fails, in the metric's unit.")
-    predictions: Literal["scored", "captured"] = Field(default="scored", description="Whose predictions are judged.")
-    minimum_rows: int = Field(default=50, gt=0, description="A window with fewer rows is not judged.")
+    predictions: Literal["scored", "captured"] = Field(
+        default="scored", examples=["captured"], description="Whose predictions are judged."
+    )
+    minimum_rows: int = Field(default=50, gt=0, examples=[500], description="A window with fewer rows is not judged.")
 
 
 class CorrectionsSpec(Strict):

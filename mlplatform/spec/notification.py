@@ -15,6 +15,8 @@ class NotifySpec(StationSpec):
     """Tells people through a connection of the profile, once per event."""
 
     events: list[Event] = Field(
-        default=["success", "gate_failed", "drift", "failure"], description="What people are told of."
+        default=["success", "gate_failed", "drift", "failure"],
+        examples=[["gate_failed", "failure"]],
+        description="What people are told of.",
     )
-    connection: str = Field(default="notifications", description="A connection of the profile.")
+    connection: str = Field(default="notifications", examples=["on_call"], description="A connection of the profile.")

@@ -60,25 +60,29 @@ class Addresses(Strict):
     """Where the processes of `mlplatform serve` listen. Environment variables of the same names, upper-case, with the
     prefix ``MLPLATFORM_`` (``MLPLATFORM_GATEWAY_PORT``), win."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    gateway_port: int = Field(default=8710, ge=1, le=65535, description="Of the gateway.")
-    ui_port: int = Field(default=8711, ge=1, le=65535, description="Of the Dagster UI.")
-    tracker_port: int = Field(default=8712, ge=1, le=65535, description="Of the experiment tracker.")
-    gateway_workers: int = Field(default=2, ge=1, le=256, description="Processes of the gateway.")
+    host: str = Field(default="127.0.0.1", examples=["192.0.2.10"], description="Address to listen on.")
+    gateway_port: int = Field(default=8710, ge=1, le=65535, examples=[80], description="Of the gateway.")
+    ui_port: int = Field(default=8711, ge=1, le=65535, examples=[3000], description="Of the Dagster UI.")
+    tracker_port: int = Field(default=8712, ge=1, le=65535, examples=[5000], description="Of the experiment tracker.")
+    gateway_workers: int = Field(default=2, ge=1, le=256, examples=[4], description="Processes of the gateway.")
 
 
 class WorkerSpec(Strict):
     """How often the worker looks. Seconds."""
 
-    idle_s: float = Field(default=0.2, gt=0, description="Pause after a round in which nothing was due.")
-    report_s: float = Field(default=60, ge=0, description="Shortest time between two reports on one asset.")
+    idle_s: float = Field(default=0.2, gt=0, examples=[1], description="Pause after a round in which nothing was due.")
+    report_s: float = Field(
+        default=60, ge=0, examples=[300], description="Shortest time between two reports on one asset."
+    )
 
 
 class Profile(Strict):
     """One file under `profiles/`."""
 
     name: str = Field(examples=["local"], description="As the file is called.")
-    stage: Literal["dev", "stage", "prod"] = Field(default="dev", description="Which stage it is for.")
+    stage: Literal["dev", "stage", "prod"] = Field(
+        default="dev", examples=["prod"], description="Which stage it is for."
+    )
     connections: dict[str, Connection] = Field(description="By name; a `defs.yaml` names one, never a technology.")
     addresses: Addresses = Field(default_factory=Addresses)
     worker: WorkerSpec = Field(default_factory=WorkerSpec)

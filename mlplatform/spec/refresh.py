@@ -32,12 +32,14 @@ class RefreshSpec(StationSpec):
         default=None, examples=["survival"], description="Instead: name of a model that no endpoint serves."
     )
     schedule: str | None = Field(default="0 6 * * *", description="Cron expression; null = no schedule.")
-    timezone: str = Field(default="UTC", description="In which the schedule is read.")
+    timezone: str = Field(default="UTC", examples=["Europe/Berlin"], description="In which the schedule is read.")
     parameters: ParametersSpec = Field(
         default_factory=ParametersSpec, description="Run parameters of the scheduled refresh."
     )
-    first: bool = Field(default=True, description="Also run as soon as there is data and no model yet.")
-    first_rows: int = Field(default=1000, gt=0, description="Rows the table must have for that.")
+    first: bool = Field(
+        default=True, examples=[False], description="Also run as soon as there is data and no model yet."
+    )
+    first_rows: int = Field(default=1000, gt=0, examples=[5000], description="Rows the table must have for that.")
 
     @model_validator(mode="after")
     def _one_line(self) -> RefreshSpec:

@@ -31,7 +31,11 @@ class StationSpec(Strict):
     """What every station has."""
 
     name: Name = Field(description="Name within the system; the asset key is <system>/<name>.")
-    description: str = Field(default="", description="One or two sentences for people; shown in the UI.")
+    description: str = Field(
+        default="",
+        examples=["Daily closing prices of twenty companies."],
+        description="One or two sentences for people; shown in the UI.",
+    )
     owners: list[str] = Field(
         default_factory=list, examples=[["team:data", "ada@example.org"]], description="team:NAME or an e-mail address."
     )

@@ -32,6 +32,7 @@ class StreamSpec(StationSpec):
     retention_h: float = Field(
         default=168,
         gt=0,
+        examples=[720],
         description="Hours a record can be read again; one that is not delivered yet stays longer, where the stream allows it.",
     )
     delivery: DeliverySpec

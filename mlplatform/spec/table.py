@@ -26,10 +26,13 @@ class ColumnSpec(Strict):
     )
     personal: bool = Field(
         default=False,
+        examples=[True],
         description="Whether a value says something of a person. Then it is told nowhere but where rows are kept: masked in "
         "checks, logs, messages, listings and captured requests.",
     )
-    description: str = Field(default="", description="Shown with the asset's columns.")
+    description: str = Field(
+        default="", examples=["Closing price, in US dollars."], description="Shown with the asset's columns."
+    )
 
     @field_validator("type")
     @classmethod
@@ -44,12 +47,19 @@ class ColumnSpec(Strict):
 class FormatSpec(Strict):
     """How objects are read; a dialect is declared, never sniffed. Keys that end in .gz are gzip."""
 
-    type: Literal["csv", "jsonl", "parquet"] = Field(default="csv", description="How objects are encoded.")
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Between two fields of CSV.")
-    quote: str = Field(
-        default='"', max_length=1, description="Around a field of CSV that holds a delimiter or a line's end."
+    type: Literal["csv", "jsonl", "parquet"] = Field(
+        default="csv", examples=["parquet"], description="How objects are encoded."
     )
-    header: bool = Field(default=True, description="Whether CSV begins with the columns' names.")
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, examples=[";"], description="Between two fields of CSV."
+    )
+    quote: str = Field(
+        default='"',
+        max_length=1,
+        examples=["'"],
+        description="Around a field of CSV that holds a delimiter or a line's end.",
+    )
+    header: bool = Field(default=True, examples=[False], description="Whether CSV begins with the columns' names.")
     null: str = Field(
         default="", examples=["NA"], description="The unquoted text that stands for NULL in CSV; none = an empty field."
     )
@@ -85,7 +95,7 @@ class SourceSpec(Strict):
 class TableSpec(StationSpec):
     """A warehouse table with its schema and sources; `existing` names a table somebody else loads (then it is only read)."""
 
-    connection: str = Field(default="warehouse", description="A connection of the profile.")
+    connection: str = Field(default="warehouse", examples=["analytics"], description="A connection of the profile.")
     columns: list[ColumnSpec] = Field(min_length=1)
     unique_key: list[str] = Field(
         default_factory=list, description="Rows that agree in these columns are one row; later ones are duplicates."
@@ -95,6 +105,7 @@ class TableSpec(StationSpec):
         default=86400,
         ge=0,
         le=3_153_600_000,
+        examples=[3600],
         description="Seconds that an event time (a date or timestamp, in UTC) may be later than its load; what is later still "
         "is quarantined, and no monitor judges it. null = any.",
     )
@@ -104,10 +115,11 @@ class TableSpec(StationSpec):
     )
     on_changed_object: Literal["refuse", "replace", "append"] = Field(
         default="refuse",
+        examples=["replace"],
         description="A known key comes with a new ETag: refuse it, replace its rows, or load only the rows behind the old end (plain CSV and JSON lines, whose old bytes must be unchanged).",
     )
     on_same_content: Literal["refuse", "load"] = Field(
-        default="refuse", description="Known bytes come under a new key."
+        default="refuse", examples=["load"], description="Known bytes come under a new key."
     )
 
     retention_days: float | None = Field(
