@@ -139,7 +139,9 @@ def test_server_that_does_not_answer_in_time(items: DynamoDbItemStore, faults: F
     quick = {"config": Config(read_timeout=0.2, retries={"total_max_attempts": 2})}
     impatient = DynamoDbItemStore(items.settings, client_options={**faults.client_options, **quick})
     faults.slow("UpdateItem", 1.0, times=2)
-    with pytest.raises(TimedOutError, match=r"'c/k' in DynamoDB's table .*Read timeout.* check endpoint and network"):
+    with pytest.raises(
+        TimedOutError, match=r"'c/k' in DynamoDB's table .*Read timeout.* check region, endpoint and network"
+    ):
         impatient.put("c", "k", {})
     impatient.close()
 
@@ -147,7 +149,7 @@ def test_server_that_does_not_answer_in_time(items: DynamoDbItemStore, faults: F
 def test_server_that_is_away() -> None:
     settings = DynamoDbSettings(table="items", endpoint_url=f"http://127.0.0.1:{free_port()}", region="us-east-1")
     store = DynamoDbItemStore(settings, client_options={"aws_access_key_id": "a", "aws_secret_access_key": "b"})
-    with pytest.raises(UnavailableError, match="check endpoint and network"):
+    with pytest.raises(UnavailableError, match="check region, endpoint and network"):
         store.get("c", "k")
     store.close()
 

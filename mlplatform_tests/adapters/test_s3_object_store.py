@@ -17,6 +17,7 @@ from mlplatform.errors import (
     NotFoundError,
     PermissionDeniedError,
     PlatformError,
+    ProfileError,
     ThrottledError,
     TimedOutError,
     UnavailableError,
@@ -87,7 +88,7 @@ def test_failed_upload_leaves_no_parts(store: S3ObjectStore, client: Any) -> Non
 
 def test_no_such_bucket(ministack_server: Ministack) -> None:
     store = S3ObjectStore("no-such-bucket", client_options=ministack_server.client_options)
-    with pytest.raises(NotFoundError, match="s3://no-such-bucket/k: S3 answered NoSuchBucket"):
+    with pytest.raises(NotFoundError, match=r"s3://no-such-bucket/k: S3 answered NoSuchBucket .* \(in us-east-1\)"):
         store.put("k", b"")
     with pytest.raises(NotFoundError, match="NoSuchBucket"):
         list(store.list(""))
@@ -98,7 +99,7 @@ def test_server_that_is_away() -> None:
     away = f"http://127.0.0.1:{free_port()}"
     options = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
     store = S3ObjectStore("bucket", endpoint_url=away, region="us-east-1", client_options=options)
-    with pytest.raises(UnavailableError, match=r"s3://bucket/k: .*check endpoint and network"):
+    with pytest.raises(UnavailableError, match=r"s3://bucket/k: .*check region, endpoint and network"):
         store.put("k", b"")
     store.close()
 
@@ -111,6 +112,8 @@ def test_server_that_is_away() -> None:
         ("SlowDown", ThrottledError),
         ("ConditionalRequestConflict", UnavailableError),
         ("EntityTooLarge", UserError),
+        ("PermanentRedirect", ProfileError),
+        ("AuthorizationHeaderMalformed", ProfileError),
         ("InternalError", UnavailableError),
         (NoCredentialsError(), PermissionDeniedError),
         (ReadTimeoutError(endpoint_url="http://s3"), TimedOutError),

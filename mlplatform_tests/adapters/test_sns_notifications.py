@@ -103,7 +103,7 @@ def test_fifo_topic_keeps_order_and_drops_a_second_one(
     ("code", "status", "step"),
     [
         ("AuthorizationError", 403, "Allow sns:Publish on the topic"),
-        ("ExpiredToken", 403, "renew the credentials"),
+        ("ExpiredToken", 403, "Renew the credentials"),
         ("Throttled", 429, "Try again later"),
         ("InternalError", 500, "Try again later"),
     ],

@@ -6,7 +6,7 @@ Where a service is found, and with which credentials, is boto3's own configurati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,9 +56,21 @@ def aws_client(service: str, options: Mapping[str, Any]) -> Any:
     try:
         # boto3's session makes one client at a time.
         with DRIVER_IMPORTS:
-            return make(service, **{**options, "config": config})
+            client = make(service, **{**options, "config": config})
     except (BotoCoreError, ValueError) as error:
         raise ProfileError(
             f"A client of AWS's {service} cannot be made: {error}",
             next_step="Check the connection's region and endpoint_url, AWS_REGION and AWS_PROFILE.",
         ) from error
+    client.meta.events.register("after-call", _note_region(client.meta.region_name))
+    return client
+
+
+def _note_region(region: str | None) -> Callable[..., None]:
+    """Has each answer bear where it was asked for: what is missing there may be elsewhere."""
+
+    def note(parsed: dict[str, Any], **_: Any) -> None:
+        if region:
+            parsed.setdefault("ResponseMetadata", {})["Region"] = region
+
+    return note

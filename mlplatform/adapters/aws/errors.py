@@ -4,41 +4,48 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from mlplatform.adapters.aws.actions import action
 from mlplatform.errors import (
     ConflictError,
     NotFoundError,
     PermissionDeniedError,
     PlatformError,
+    ProfileError,
     ThrottledError,
     TimedOutError,
     UnavailableError,
     UserError,
 )
 
+_OF_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+"""Codes that say nothing of what a user may do: it is not known who he is, or no longer."""
 _KINDS: dict[str, type[PlatformError]] = {
+    **dict.fromkeys(_OF_CREDENTIALS, PermissionDeniedError),
     "ResourceNotFoundException": NotFoundError,
     "ResourceInUseException": ConflictError,
     "AccessDenied": PermissionDeniedError,
     "AccessDeniedException": PermissionDeniedError,
     "AuthorizationError": PermissionDeniedError,
-    "ExpiredToken": PermissionDeniedError,
-    "ExpiredTokenException": PermissionDeniedError,
-    "IncompleteSignature": PermissionDeniedError,
-    "InvalidAccessKeyId": PermissionDeniedError,
-    "InvalidClientTokenId": PermissionDeniedError,
-    "InvalidSignatureException": PermissionDeniedError,
-    "InvalidToken": PermissionDeniedError,
     "KMSAccessDenied": PermissionDeniedError,
     "KMSAccessDeniedException": PermissionDeniedError,
-    "MissingAuthenticationToken": PermissionDeniedError,
-    "MissingAuthenticationTokenException": PermissionDeniedError,
     "NotAuthorized": PermissionDeniedError,
     "OptInRequired": PermissionDeniedError,
-    "RequestExpired": PermissionDeniedError,
-    "RequestTimeTooSkewed": PermissionDeniedError,
-    "SignatureDoesNotMatch": PermissionDeniedError,
-    "UnrecognizedClientException": PermissionDeniedError,
     "KMSThrottling": ThrottledError,
     "KMSThrottlingException": ThrottledError,
     "LimitExceededException": ThrottledError,
@@ -57,11 +64,14 @@ _KINDS: dict[str, type[PlatformError]] = {
     "ServiceUnavailable": UnavailableError,
     "RequestTimeout": TimedOutError,
 }
+_OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "301")
+RENEW = "Renew the credentials, and start it again."
 _STEPS: dict[type[PlatformError], str] = {
     PermissionDeniedError: "Check the credentials, and the policies that say what they may do.",
+    ProfileError: "Set 'region' in the connection's settings, or AWS_REGION, to the one that it is in.",
     ThrottledError: "Try again later.",
-    UnavailableError: "Try again later; check endpoint and network.",
-    TimedOutError: "Try again later; check endpoint and network.",
+    UnavailableError: "Try again later; check region, endpoint and network.",
+    TimedOutError: "Try again later; check region, endpoint and network.",
 }
 
 
@@ -72,10 +82,12 @@ def aws_mapped(
     service: str,
     kinds: Mapping[str, type[PlatformError]] | None = None,
     steps: Mapping[type[PlatformError], str] | None = None,
+    renew: str = RENEW,
 ) -> Iterator[None]:
     """Errors of the block, which asks `service` for `what`, as the platform's.
 
-    `kinds` adds the service's own error codes, `steps` its own next steps; both win over those that services share.
+    `kinds` adds the service's own error codes, `steps` its own next steps; both win over those that services share. `renew`: the next
+    step where the credentials are none, or no longer.
     """
     from botocore import exceptions as boto
 
@@ -83,10 +95,19 @@ def aws_mapped(
     try:
         yield
     except boto.ClientError as error:
-        code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        about: dict[str, Any] = dict(error.response.get("ResponseMetadata", {}))
+        code, status, asked = error_code(error), about.get("HTTPStatusCode", 0), error.operation_name
+        message = error.response.get("Error", {}).get("Message", "")
         kind = known.get(code) or (UnavailableError if status >= 500 else UserError)
-        asked, message = error.operation_name, error.response.get("Error", {}).get("Message", "")
-        raise _made(kind, f"{what}: {service} answered {code or status} to {asked}: {message}", told) from error
+        if code in _OTHER_REGION or "scoped to a valid region" in message:
+            kind = ProfileError
+        elif kind is PermissionDeniedError and code in _OF_CREDENTIALS:
+            told[kind] = renew
+        elif kind is PermissionDeniedError and kind not in (steps or {}):
+            told[kind] = f"Allow {action(service, asked)} on it, and on its key what that asks for."
+        where = f" (in {about['Region']})" if kind in (NotFoundError, ProfileError) and "Region" in about else ""
+        said = f"{what}: {service} answered {code or status} to {asked}: {message.rstrip('.')}{where}"
+        raise _made(kind, said, told) from error
     except (
         boto.NoCredentialsError,
         boto.PartialCredentialsError,

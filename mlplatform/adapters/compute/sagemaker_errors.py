@@ -44,11 +44,12 @@ def sagemaker_mapped(what: str, *, role: str = "") -> Iterator[None]:
     steps: dict[type[PlatformError], str] = {
         PermissionDeniedError: "Allow what the message names (sagemaker:… on the job"
         + (f", and iam:PassRole on '{role}'" if role else "")
-        + "), or renew the credentials; a job that was started runs on, and is found again.",
+        + "); a job that was started runs on, and is found again.",
         ThrottledError: "Start it again later, or have the quota raised (Service Quotas, SageMaker).",
     }
+    renew = "Renew the credentials; a job that was started runs on, and is found again."
     try:
-        with aws_mapped(what, service="SageMaker", kinds=_KINDS, steps=steps):
+        with aws_mapped(what, service="SageMaker", kinds=_KINDS, steps=steps, renew=renew):
             yield
     except UserError as error:
         if "Requested resource not found" in error.message:

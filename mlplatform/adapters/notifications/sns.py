@@ -30,7 +30,7 @@ MAX_ATTRIBUTE_CHARACTERS = 256
 _KINDS: dict[str, type[PlatformError]] = {"NotFound": NotFoundError, "NotFoundException": NotFoundError}
 _STEPS: dict[type[PlatformError], str] = {
     NotFoundError: "Make the topic, or change topic_arn in the connection's settings.",
-    PermissionDeniedError: "Allow sns:Publish on the topic (and kms:GenerateDataKey on its key), or renew the credentials.",
+    PermissionDeniedError: "Allow sns:Publish on the topic (and kms:GenerateDataKey on its key).",
 }
 
 

@@ -30,7 +30,6 @@ _KINDS: dict[str, type[PlatformError]] = {
     "InvalidObjectState": StateError,
 }
 _STEPS: dict[type[PlatformError], str] = {
-    PermissionDeniedError: "Check the credentials and the bucket's policy.",
     StateError: "Restore the object from its archive class.",
 }
 

@@ -23,7 +23,7 @@ _KINDS: dict[str, type[PlatformError]] = {
 }
 _STEPS: dict[type[PlatformError], str] = {
     NotFoundError: "Make it, or change the connection's prefix.",
-    PermissionDeniedError: "Allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key), or renew the credentials.",
+    PermissionDeniedError: "Allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key).",
     StateError: "Restore the secret, or name another.",
 }
 

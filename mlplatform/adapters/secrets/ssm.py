@@ -24,7 +24,7 @@ _KINDS: dict[str, type[PlatformError]] = {
 }
 _STEPS: dict[type[PlatformError], str] = {
     NotFoundError: "Make the parameter, or change the connection's prefix.",
-    PermissionDeniedError: "Allow ssm:GetParameter on it (and kms:Decrypt on its key), or renew the credentials.",
+    PermissionDeniedError: "Allow ssm:GetParameter on it (and kms:Decrypt on its key).",
 }
 
 

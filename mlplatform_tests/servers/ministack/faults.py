@@ -81,6 +81,11 @@ class Faults:
         """Pass `operation` on after so long."""
         self._waiting.append(_Fault(operation, times, slow_s=seconds))
 
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._waiting.clear()
+
     def take(self, operation: str) -> _Fault | None:
         """The fault that this call meets, None where it meets none."""
         with self._lock:
@@ -139,6 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers.get("X-Amz-Target"):
             said = {"__type": fault.code, "message": fault.message}
             self._say(fault.status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(said).encode())
+        elif self.headers.get("smithy-protocol"):
+            told = {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+            self._say(fault.status, told, _cbor({"__type": fault.code, "message": fault.message}))
         else:
             form = _S3_XML if _is_s3(self.headers) else _XML
             said_xml = form.format(code=fault.code, message=fault.message)
@@ -175,6 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _operation(method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
     if headers.get("X-Amz-Target"):
         return headers["X-Amz-Target"].rpartition(".")[2]
+    if headers.get("smithy-protocol"):
+        return path.rpartition("/")[2]
     if not _is_s3(headers):
         return urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
     asked = set(urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True))
@@ -184,6 +194,14 @@ def _operation(method: str, path: str, headers: Mapping[str, str], body: bytes) 
         return parts.get(method, posted)
     kinds = {"GET": "ListObjectsV2" if "list-type" in asked else "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
     return kinds.get(method, "DeleteObject")
+
+
+def _cbor(texts: Mapping[str, str]) -> bytes:
+    """A map of texts (RFC 8949)."""
+    found = bytes([0xA0 + len(texts)])
+    for text in (each.encode() for pair in texts.items() for each in pair):
+        found += b"\x79" + len(text).to_bytes(2, "big") + text
+    return found
 
 
 def _is_s3(headers: Mapping[str, str]) -> bool:
