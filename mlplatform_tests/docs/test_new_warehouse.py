@@ -19,7 +19,8 @@ SUITE = REPOSITORY / "mlplatform_tests" / "conformance"
 @pytest.mark.parametrize(
     ("suites", "least"),
     [
-        pytest.param("test_warehouse_loads.py", 20, id="short"),
+        pytest.param("test_warehouse_loads.py", 20, id="loads"),
+        pytest.param("test_warehouse_parts.py", 5, id="unloads"),
         pytest.param("test_warehouse_*.py", 95, id="whole", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
