@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,15 +18,22 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 STOP_S = 15.0
+ANSWER_S = 3600.0
+"""Longest wait for a warm process's answer: many times what the longest takes."""
 _PR_SET_PDEATHSIG = 1
 
 
 class Warm:
-    """A process that runs `benchmarks.measured.answer`; it is asked again and again, and stays warm."""
+    """A process that runs `benchmarks.measured.answer`; it is asked again and again, and stays warm.
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+    An answer that takes longer than `limit_s` ends it.
+    """
+
+    def __init__(self, module: str, process: subprocess.Popen[str], log: Path, limit_s: float) -> None:
+        self._module = module
         self._process = process
         self._log = log
+        self._limit_s = limit_s
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """What the handler `do` said, with its ``seconds`` and ``peak_mib``."""
@@ -33,14 +41,35 @@ class Warm:
             raise RuntimeError("the process has no pipes")
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self._process.stdin.flush()
-        while line := self._process.stdout.readline():
-            if line.startswith('{"seconds"'):
-                return dict(json.loads(line))
-        raise RuntimeError(f"'{do}' ended the process; its log ends:\n{tail(self._log)}")
+        late = threading.Event()
+        timer = threading.Timer(self._limit_s, self._give_up, [late])
+        timer.daemon = True
+        timer.start()
+        try:
+            while line := self._process.stdout.readline():
+                if line.startswith('{"seconds"'):
+                    return dict(json.loads(line))
+        finally:
+            timer.cancel()
+            timer.join()
+        asked = f"'{do}' of {self._module} ({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+        how = f"did not answer in {self._limit_s:g} s" if late.is_set() else "ended the process"
+        raise RuntimeError(f"{asked} {how}; its log ends:\n{tail(self._log)}")
+
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
+        self._process.kill()
 
 
 @contextlib.contextmanager
-def warm(module: str, *, python: Path | None = None, log: Path, env: Mapping[str, str] | None = None) -> Iterator[Warm]:
+def warm(
+    module: str,
+    *,
+    python: Path | None = None,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = ANSWER_S,
+) -> Iterator[Warm]:
     """The module `module` as a warm process, with `python` (default: this one)."""
     command = [str(python or sys.executable), "-m", module]
     with log.open("w") as errors:
@@ -55,7 +84,7 @@ def warm(module: str, *, python: Path | None = None, log: Path, env: Mapping[str
             preexec_fn=_end_with_parent(),
         )
     try:
-        yield Warm(process, log)
+        yield Warm(module, process, log, limit_s)
     finally:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

@@ -40,9 +40,22 @@ def test_our_load_of_the_same_rows_is_measured_and_balanced(tmp_path: Path) -> N
 def test_a_process_that_breaks_says_why(tmp_path: Path) -> None:
     with (
         warm("benchmarks.ingest.copy", log=tmp_path / "copy.log") as copy,
-        pytest.raises(RuntimeError, match=r"'copy' ended the process; its log ends:\n(.|\n)*AttributeError"),
+        pytest.raises(
+            RuntimeError,
+            match=r"'copy' of benchmarks.ingest.copy \(.*\) ended the process; its log ends:\n(.|\n)*AttributeError",
+        ),
     ):
         copy.ask("copy", table="rows", csv="nowhere.csv")
+
+
+def test_a_process_that_does_not_answer_is_ended_and_what_it_was_asked_is_named(tmp_path: Path) -> None:
+    with (
+        warm("benchmarks.ingest.copy", log=tmp_path / "copy.log", limit_s=0.01) as copy,
+        pytest.raises(
+            RuntimeError, match=r"'open' of benchmarks.ingest.copy \(file='.*bare.duckdb'\) did not answer in 0.01 s"
+        ),
+    ):
+        copy.ask("open", file=str(tmp_path / "bare.duckdb"))
 
 
 def test_rows_of_the_same_arguments_are_the_same_bytes(tmp_path: Path) -> None:
