@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,17 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from examples.stock_prices.clients import Clients
-from examples.stock_prices.loop import Loop, wait_for
+from examples.stock_prices.installation import fresh_home, own_environment, serve, stop, wait_ready
+from examples.stock_prices.loop import PATIENCE_S, Loop, wait_for
 from examples.stock_prices.prices import Day, frame, streamed_days
 from mlplatform.cli.output import table
 from mlplatform.errors import PlatformError, exit_code
 from mlplatform.platform import open_platform
-from mlplatform.serving.listening import free_port
-from mlplatform.serving.supervisor import read_status
-from mlplatform.spec.process_name import is_alive
 
 QUARTER = 63
-PATIENCE_S = 300.0
 
 
 @dataclass
@@ -213,14 +208,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="end before the days that follow are streamed")
     parser.add_argument("--report", type=Path, help="also write what happened to this file, as JSON")
     arguments = parser.parse_args(argv)
-    env = _environment()
-    print(_fresh_home(Path(env["MLPLATFORM_HOME"])))
+    env = own_environment()
+    print(fresh_home(Path(env["MLPLATFORM_HOME"])))
     os.environ.update(env)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C, nothing is left behind
     report = Report()
-    supervisor = _serve(env)
+    supervisor = serve(env)
     try:
-        _wait_ready(supervisor, Path(env["MLPLATFORM_HOME"]))
+        wait_ready(supervisor, Path(env["MLPLATFORM_HOME"]))
         run(Loop(open_platform()), report, short=arguments.short)
         _finish(report)
     except PlatformError as error:
@@ -230,67 +225,12 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.report:
             arguments.report.write_text(json.dumps({"stages": report.stages, "facts": report.facts}, default=str))
         if not arguments.keep:
-            _stop(supervisor)
+            stop(supervisor)
     if arguments.keep:
         print(f"\nStill running (pid {supervisor.pid}). Stop it: kill {supervisor.pid}")
     else:
         print(f"\nAll is stopped again. To look at it: MLPLATFORM_HOME={env['MLPLATFORM_HOME']} make ui")
     return 0
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment with a home of the demo's own and free ports where none were asked for."""
-    env = dict(os.environ)
-    env["MLPLATFORM_HOME"] = str(Path(env.get("MLPLATFORM_HOME") or Path.cwd() / ".mlplatform").absolute() / "demo")
-    for name in ("GATEWAY", "UI", "TRACKER"):
-        env.setdefault(f"MLPLATFORM_{name}_PORT", str(free_port()))
-    return env
-
-
-def _fresh_home(home: Path) -> str:
-    """Clear away an earlier demo; says what it found."""
-    if not home.exists():
-        return f"Starting with an empty home at {home}."
-    kept = read_status(home / "run")
-    if kept is not None and kept.alive:
-        print(f"Stopping the demo that still runs (pid {kept.pid}) ...", flush=True)
-        os.kill(kept.pid, signal.SIGTERM)
-        wait_for("it to end", lambda: is_alive(kept.process), timeout_s=60, until=lambda alive: not alive)
-    shutil.rmtree(home)
-    return f"Found the state of an earlier demo at {home}; starting clean."
-
-
-def _serve(env: dict[str, str]) -> subprocess.Popen[bytes]:
-    print("Starting worker, gateway, tracker and Dagster under one supervisor ...", flush=True)
-    log = _log(Path(env["MLPLATFORM_HOME"]))
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mlplatform.cli.main", "serve", "--ui"]
-    with log.open("wb") as output:
-        return subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def _wait_ready(process: subprocess.Popen[bytes], home: Path) -> None:
-    def states() -> set[str]:
-        if process.poll() is not None:
-            raise PlatformError(
-                f"'mlplatform serve' ended with exit code {process.returncode}.", next_step=f"See {_log(home)}."
-            )
-        found = read_status(home / "run")
-        return {p.state for p in found.programs} if found is not None else set()
-
-    wait_for("the platform to be ready", states, timeout_s=PATIENCE_S, until=lambda found: found == {"ready"})
-
-
-def _log(home: Path) -> Path:
-    return home.parent / "demo-serve.log"
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _finish(report: Report) -> None:

@@ -30,6 +30,9 @@ SYSTEM, STREAM, TABLE, ENDPOINT, MONITOR = (
 SAMPLE_DAY = "2020-06-20"
 """A Saturday inside the base history: no row of the data has it, so the sample's keys are its own."""
 
+PATIENCE_S = 300.0
+"""What takes longer than this does not come."""
+
 T = TypeVar("T")
 
 
