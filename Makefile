@@ -49,7 +49,7 @@ site: $(VENV)/.dev docs ## The documentation as a site under site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: $(VENV)/.uv ## Resolve the locks anew
-	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --extra postgres --extra redshift --extra snowflake --extra hive --extra dev --extra build -o requirements/dev.lock
+	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --extra postgres --extra redshift --extra snowflake --extra hive --extra lambda --extra dev --extra build -o requirements/dev.lock
 	$(UV) pip compile $(LOCK_FLAGS) pyproject.toml --extra build -c requirements/dev.lock -o requirements/base.lock
 	$(UV) pip compile $(LOCK_FLAGS) requirements/uv.in -o requirements/uv.lock
 	$(UV) pip compile $(LOCK_FLAGS) --no-deps requirements/example-data.in -o requirements/example-data.lock
