@@ -31,18 +31,19 @@ HANDLER = "mlplatform.gateway.aws_lambda.handler"
 
 @dataclass
 class LambdaSite:
-    """`packages`: digest → folder."""
+    """`packages`: digest → folder. `key`: SageMaker's account, by the access key that asks it."""
 
     ministack: Ministack
     sagemaker: SageMaker
     root: Path
     packages: dict[str, Path]
     settings: dict[str, Any] = field(default_factory=dict)
+    key: str = ACCOUNT
     name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:16]}")
 
     @cached_property
     def account(self) -> SageMakerAccount:
-        return self.sagemaker.account(self.root / "account", ACCOUNT)
+        return self.sagemaker.account(self.root / "account", self.key)
 
     @cached_property
     def s3(self) -> Any:
@@ -120,10 +121,10 @@ class LambdaSite:
         return {**services, "MLPLATFORM_PROFILE": "function", "MLPLATFORM_HOME": str(self.root / "function")}
 
     @contextmanager
-    def function(self, **more: str) -> Iterator[Function]:
+    def function(self, handler: str = HANDLER, **more: str) -> Iterator[Function]:
         """The gateway's function, its packages those of the tests; `more` are further variables."""
         variables = {**self.variables, "PYTHONPATH": INSTALLED, **more}
-        with function(self.ministack, HANDLER, archived(self.project), variables) as found:
+        with function(self.ministack, handler, archived(self.project), variables) as found:
             yield found
 
     def close(self) -> None:

@@ -15,8 +15,10 @@ import pytest
 from mlplatform.core.capture.masking import MASK_SECRET, Masking
 from mlplatform.errors import ProfileError
 from mlplatform.gateway.aws_lambda import make_handler
+from mlplatform_tests.aws_calls import recorder
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.gateway.lambda_site import LambdaSite
+from mlplatform_tests.gateway.recorded_function import FILE, HANDLER
 from mlplatform_tests.gateway.site import NAME, ROW
 from mlplatform_tests.packages import make_package
 from mlplatform_tests.servers.ministack.faults import faults_before
@@ -166,13 +168,24 @@ def test_while_its_records_cannot_be_read_callers_are_told_to_try_again(
 
 
 @pytest.mark.slow
-def test_masked_fields_are_kept_masked(site: LambdaSite, packages: dict[str, Path]) -> None:
-    site.deploy(1, min(packages), public=True, capture={"mask": ["sector"]})
+def test_masked_fields_are_kept_masked_and_all_it_asks_of_aws_is_listed(
+    site: LambdaSite, packages: dict[str, Path], tmp_path: Path
+) -> None:
+    site.deploy(1, min(packages), capture={"mask": ["sector"]})
+    token, _ = site.keys.create(NAME, label="test", now=datetime.now(UTC))
     ssm = boto3.client("ssm", **site.ministack.client_options)
     ssm.put_parameter(Name=f"/{site.name}/{MASK_SECRET}", Value="a key", Type="SecureString")
-    with site.function() as function, httpx.Client(base_url=function.http_api(), timeout=60) as client:
+    calls = {FILE: str(tmp_path / "calls.json")}
+    with site.function(HANDLER, **calls) as function, httpx.Client(base_url=function.http_api(), timeout=60) as client:
+        client.headers["authorization"] = f"Bearer {token}"
         assert client.post("/predict/prices", json=ROW).status_code == 200
-    (kept,) = rows(site)
+        (kept,) = rows(site)
+        site.deploy(2, max(packages))
+        assert client.post("/predict/prices", json=ROW).json()["model"]["generation"] == 2
+        assert client.get("/endpoints").status_code == 200
+    asked = json.loads((tmp_path / "calls.json").read_text())
+    assert "sagemaker:InvokeEndpoint" in asked
+    recorder.CALLED.update(("gateway: as a Lambda", call) for call in asked)
     masking = Masking(frozenset({"sector"}), frozenset(), key=b"a key")
     assert [kept["features"]] == list(masking.rows([ROW]))
     assert kept["features"]["sector"] != ROW["sector"]

@@ -34,8 +34,8 @@ class Ministack:
 
 
 @contextlib.contextmanager
-def ministack(folder: Path) -> Iterator[Ministack]:
-    """A server of its own, with nothing in it; `folder` takes its log."""
+def ministack(folder: Path, *, permissions: bool = False) -> Iterator[Ministack]:
+    """A server of its own, with nothing in it; `folder` takes its log. `permissions`: it lets nobody do what IAM does not allow."""
     bin_folder = environment("ministack")
     port = free_port()
     env = {
@@ -43,6 +43,7 @@ def ministack(folder: Path) -> Iterator[Ministack]:
         "HOME": str(folder),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
+        "AUTH": "true" if permissions else "false",
     }
     command = [str(bin_folder / "ministack")]
     with running(command, ready=lambda: listens(port), log=folder / "ministack.log", env=env):
