@@ -34,6 +34,7 @@ LONG = (
     "test_warehouse_parts",
     "test_warehouse_snapshots",
     "test_warehouse_values",
+    "test_warehouse_values_out",
 )
 LONG_ON = {"hive": ("test_warehouse_erasure",), "ducklake": ("test_warehouse_processes",)}
 """By adapter, what is long on it besides: an erasure writes files anew there; DuckLake's processes have tests of their own."""
