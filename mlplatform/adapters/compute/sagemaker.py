@@ -29,7 +29,7 @@ from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, LAST
 from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
 from mlplatform.adapters.compute.sagemaker_search import jobs_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
-from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience, Pause, Queue
+from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience, Pause, Queue, until_seen
 from mlplatform.errors import ConflictError, DataError, JobError, NotFoundError, ProfileError, TimedOutError, UserError
 from mlplatform.ports.compute import Channel, ComputeCapabilities, JobResult, JobSpec, Prepared, RunningJob
 from mlplatform.ports.object_store import ObjectStore
@@ -218,7 +218,7 @@ class SageMakerCompute:
     def _followed(self, job: JobSpec, say: OnLog) -> tuple[dict[str, Any], dict[str, Any]]:
         """The job's last description, and one that has the metrics its log told: all of it, also what came behind the end."""
         noted: dict[str, Any] = {"FinalMetricDataList": []}
-        made = datetime.fromisoformat(self._described(job.name)["CreationTime"])
+        made = datetime.fromisoformat(self._seen(job.name)["CreationTime"])
         log, keep = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
         pause, away = self._pause(job.name), Patience(self._settings.patience_s)
         last = LastLines(log, min(LAST_LINES_S, self._settings.poll_s))
@@ -277,6 +277,10 @@ class SageMakerCompute:
         told = {key: _plain(value) for key, value in found.items() if key != "ResponseMetadata"}
         reason = told.get("FailureReason") or (STOPPED if told["SecondaryStatus"] == "Stopped" else "")
         return {**told, "FailureReason": reason}
+
+    def _seen(self, name: str) -> dict[str, Any]:
+        """The description of a job that was just made."""
+        return until_seen(lambda: self._described(name), within_s=_MADE_S, patience_s=self._settings.patience_s)
 
     def _pause(self, name: str) -> Pause:
         if not self._settings.events_queue:

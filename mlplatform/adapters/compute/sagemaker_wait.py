@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 from mlplatform.adapters.aws.errors import aws_mapped
 from mlplatform.errors import NotFoundError, PermissionDeniedError, PlatformError, TransientError
 
+T = TypeVar("T")
 FIRST_S = 0.5
 _GROWTH = 1.5
 _LONGEST_RECEIVE_S = 20
@@ -68,6 +69,22 @@ class Patience:
                 raise
         else:
             self._answered = time.monotonic()
+
+
+def until_seen(look: Callable[[], T], *, within_s: float, patience_s: float) -> T:
+    """What `look` finds, which was just made and may be seen a moment later; AWS may be away, too.
+
+    Raises NotFoundError after `within_s`, and TransientError as `Patience` does.
+    """
+    deadline, pause, away = time.monotonic() + within_s, Growing(1.0), Patience(patience_s)
+    while True:
+        with away.bearing():
+            try:
+                return look()
+            except NotFoundError:
+                if time.monotonic() >= deadline:
+                    raise
+        pause.wait()
 
 
 class Queue:

@@ -102,6 +102,16 @@ def test_answers_of_a_server_that_is_down_for_a_while_are_borne(
     assert (found.status, lines) == ("Completed", ["waiting"])
 
 
+def test_a_job_that_is_seen_only_a_while_after_it_was_made_is_waited_for(
+    compute: SageMakerCompute, sagemaker_account: SageMakerAccount
+) -> None:
+    unseen = {"code": "ValidationException", "message": "Requested resource not found.", "times": 2}
+    sagemaker_account.refuse("DescribeTrainingJob", **unseen)
+    sagemaker_account.refuse("DescribeTrainingJob", "ThrottlingException", times=3, message="Rate exceeded")
+    assert compute.run(job()).status == "Completed"
+    assert sagemaker_account.calls.count("CreateTrainingJob") == 1
+
+
 def test_a_quota_says_that_it_can_be_raised(compute: SageMakerCompute, sagemaker_account: SageMakerAccount) -> None:
     sagemaker_account.refuse("CreateTrainingJob", "ResourceLimitExceeded", times=2)
     with pytest.raises(ThrottledError, match=r"ResourceLimitExceeded to CreateTrainingJob.*have the quota raised"):
