@@ -35,7 +35,7 @@ def free_port() -> str:
         return str(found.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """`mlplatform serve --ui`, after the first training and two judged windows."""
     shell = Shell(tmp_path_factory.mktemp("browsed"))
