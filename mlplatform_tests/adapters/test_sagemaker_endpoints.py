@@ -125,6 +125,20 @@ def test_an_endpoint_is_scaled_by_calls_and_no_longer_when_it_is_gone(place: Sag
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
+def test_an_endpoint_whose_scaling_was_taken_out_is_scaled_no_longer(place: SageMakerPlace, digest: str) -> None:
+    scaling = boto3.client("application-autoscaling", **place.account.client_options)
+    scaled, after = place.open(scaling={"maximum": 4, "calls_per_minute": 500}), place.open()
+    scaled.deploy(deployment(1, digest))
+    scaled.wait(NAME, 1, timeout_s=60)
+    # Who may not ask is not kept from deploying by it.
+    place.account.refuse("DeregisterScalableTarget", "AccessDeniedException", status=403)
+    after.wait(NAME, 1, timeout_s=60)
+    assert len(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]) == 1
+    after.deploy(deployment(2, digest))
+    after.wait(NAME, 2, timeout_s=60)
+    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+
+
 def test_a_gateway_follows_what_is_live(place: SageMakerPlace, digest: str) -> None:
     endpoints, desk = place.open(), place.open().follower()
     endpoints.deploy(deployment(1, digest))

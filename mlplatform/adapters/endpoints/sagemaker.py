@@ -173,8 +173,7 @@ class SageMakerEndpoints:
         told = self._api.endpoint(name)
         if told is None or self._owners.is_ours(told):
             self._delete(endpoint, name)
-            if self.settings.scaling is not None:
-                self._api.unscale(name)
+            self._api.unscale(name, certain=self.settings.scaling is not None)
             self._api.delete_parts(name, before=newest.generation + 1)
         self._delete_objects(endpoint)
         self.records.remove(endpoint)
@@ -264,6 +263,8 @@ class SageMakerEndpoints:
         name = endpoint_name(self.settings.name_prefix, state.endpoint)
         if self.settings.scaling is not None:
             self._api.scale(name, self.settings.scaling)
+        else:
+            self._api.unscale(name, certain=False)
         self._api.delete_parts(name, before=state.live_generation - KEPT_GENERATIONS + 1)
         if state.desired is not None:
             self._settled[state.endpoint] = state.desired

@@ -6,6 +6,7 @@ SageMaker tells both apart from other refusals by words only.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from mlplatform.errors import ConflictError, NotFoundError, PermissionDeniedErro
 
 _KINDS: Mapping[str, type[PlatformError]] = {
     "ResourceNotFound": NotFoundError,
+    "ObjectNotFoundException": NotFoundError,
     "ResourceInUse": ConflictError,
     "ResourceLimitExceeded": ThrottledError,
 }
@@ -25,6 +27,7 @@ _STEPS: Mapping[type[PlatformError], str] = {
     PermissionDeniedError: "Allow the named action to who runs this, and iam:PassRole on the connection's role_arn.",
     ThrottledError: "Try again later; for a quota, ask AWS for a higher one or remove endpoints that nobody needs.",
 }
+log = logging.getLogger(__name__)
 
 
 class SageMakerApi:
@@ -97,17 +100,22 @@ class SageMakerApi:
             client.register_scalable_target(**target)
             client.put_scaling_policy(**policy)
 
-    def unscale(self, name: str) -> None:
-        """Take the target away, and its policies with it."""
+    def unscale(self, name: str, *, certain: bool) -> None:
+        """Take the target away, and its policies with it. Unless it is `certain` that there is one, a refusal is no error: who never
+        had an endpoint scaled needs no permission of Application Auto Scaling's."""
         client = self._settings.client("application-autoscaling", self._options)
         place = f"endpoint/{name}/variant/{VARIANT}"
-        with _asking(f"Scaling of endpoint '{name}'"):
-            try:
+        try:
+            with _asking(f"Scaling of endpoint '{name}'"):
                 client.deregister_scalable_target(
                     ServiceNamespace="sagemaker", ResourceId=place, ScalableDimension=SCALED
                 )
-            except client.exceptions.ObjectNotFoundException:
-                return
+        except NotFoundError:
+            return
+        except PermissionDeniedError as error:
+            if certain:
+                raise
+            log.info("%s", error)
 
     def _created(self, call: str, request: Mapping[str, Any], what: str) -> None:
         with _asking(what):
