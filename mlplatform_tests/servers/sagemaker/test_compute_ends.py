@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,17 @@ def test_lines_that_come_behind_the_job_s_end_are_read(
         """The line comes when the log was read to its end; with it, the stream of a host that began anew."""
         nonlocal said
         if has_ended and not parsed["events"] and not said:
-            said, name = True, "job-1/algo-1-9999999999"
-            logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
-            event = {"timestamp": int(time.time() * 1000), "message": "[9] validation:late: 0.5"}
-            logs.put_log_events(logGroupName=GROUP, logStreamName=name, logEvents=[event])
+            said = True
+            # In a thread: what calls from within the adapter is taken for its own.
+            writer = threading.Thread(target=write)
+            writer.start()
+            writer.join()
+
+    def write() -> None:
+        name = "job-1/algo-1-9999999999"
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
+        event = {"timestamp": int(time.time() * 1000), "message": "[9] validation:late: 0.5"}
+        logs.put_log_events(logGroupName=GROUP, logStreamName=name, logEvents=[event])
 
     patient._client.meta.events.register("after-call.sagemaker.DescribeTrainingJob", look)
     patient._logs.meta.events.register("after-call.cloudwatch-logs.GetLogEvents", say)
