@@ -66,6 +66,7 @@ def run(loop: Loop, report: Report, *, short: bool = False) -> None:
         wait_for("generation 1", loop.generation, timeout_s=PATIENCE_S, until=lambda g: g >= 1)
         first = loop.refreshed()
         row["note"] = f"version {first.version}, R² {first.metrics['r2']:.3f} on days held out"
+        report.facts["first"] = first.metrics
         say(row["note"])
     _predict(loop, report, days[0])
     _sample(loop, report, rows)
