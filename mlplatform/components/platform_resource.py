@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,8 +23,15 @@ class PlatformResource(dg.ConfigurableResource):
     def open(self) -> Platform:
         """The platform, opened once a process."""
         if self._platform is None:
-            self._platform = open_platform({**os.environ, "MLPLATFORM_DEFS": self.defs})
+            env = {**os.environ, "MLPLATFORM_DEFS": self.defs}
+            # Only now are environment variables read that the resources name.
+            own = {name: resource.process_config_and_initialize() for name, resource in self.connections().items()}
+            self._platform = open_platform(env, resources=own)
         return self._platform
+
+    def connections(self) -> Mapping[str, dg.ConfigurableResource]:
+        """A user's own resources that open connections of the profile, by the connection's name."""
+        return {}
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Give back what the platform holds open: a code server evaluates sensors for weeks."""
@@ -51,3 +59,15 @@ class PlatformResource(dg.ConfigurableResource):
                 for o in checks
             ],
         )
+
+
+def platform_with(defs: Path, connections: Mapping[str, dg.ConfigurableResource]) -> PlatformResource:
+    """The resource for a project whose `connections` are opened by a user's own resources."""
+
+    class WithConnections(PlatformResource):
+        """Dagster makes copies of a resource from its fields; what it closes over stays."""
+
+        def connections(self) -> Mapping[str, dg.ConfigurableResource]:
+            return connections
+
+    return WithConnections(defs=str(defs))

@@ -60,15 +60,17 @@ class DataStations:
 
     def warehouse(self, connection: str = "warehouse") -> Warehouse:
         """The warehouse behind a connection's name in the YAML."""
-        found = self.platform.profile.connection(connection, port="warehouse", system=self.spec.name)
-        home = self.platform.home
-        return self._once(
-            "warehouse",
-            connection,
-            lambda: connections.warehouse(
-                found, home, self.spec.name, lambda: self.platform.secrets, masked=self.spec.is_personal
-            ),
-        )
+        return self._once("warehouse", connection, lambda: self._warehouse(connection))
+
+    def _warehouse(self, connection: str) -> Warehouse:
+        p, system, masked = self.platform, self.spec.name, self.spec.is_personal
+        found = p.profile.connection(connection, port="warehouse", system=system)
+        called = p.profile.called(connection, system)
+        if called in p.resources:
+            from mlplatform.platform.dagster_resources import warehouse_by
+
+            return warehouse_by(found, p.resources[called], system=system, masked=masked)
+        return connections.warehouse(found, p.home, system, lambda: p.secrets, masked=masked)
 
     def producer(self, stream: str) -> Producer:
         """Puts records on a stream."""

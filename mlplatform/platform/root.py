@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlplatform.errors import NotFoundError
 from mlplatform.platform.data import Closing
@@ -47,6 +47,8 @@ class Platform:
     home: Home
     profile: Profile
     defs: Path
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """Of Dagster's integrations, by the connection's name in the profile: what opens it in this process instead."""
     _systems: dict[str, SystemStations] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -100,7 +102,12 @@ class Platform:
     def store(self) -> ObjectStore:
         from mlplatform.platform.connections import object_store
 
-        return object_store(self.profile.connection("objects", port="object_store"), self.home)
+        found = self.profile.connection("objects", port="object_store")
+        if "objects" in self.resources:
+            from mlplatform.platform.dagster_resources import store_by
+
+            return store_by(found, self.resources["objects"])
+        return object_store(found, self.home)
 
     @cached_property
     def items(self) -> ItemStore:
@@ -179,8 +186,8 @@ class Platform:
         return expectations(self.home)
 
 
-def open_platform(env: Mapping[str, str] | None = None) -> Platform:
-    """The installation that `env` (default: this process's environment) points at.
+def open_platform(env: Mapping[str, str] | None = None, *, resources: Mapping[str, Any] | None = None) -> Platform:
+    """The installation that `env` (default: this process's environment) points at; `resources` as `Platform.resources`.
 
     ``MLPLATFORM_HOME``, ``MLPLATFORM_PROFILE`` and ``MLPLATFORM_DEFS`` say where; see `spec.home`, `spec.profile` and
     `platform.locate` for what holds without them.
@@ -195,4 +202,4 @@ def open_platform(env: Mapping[str, str] | None = None) -> Platform:
     home = open_home(home_path(env), profile=profile.name)
     if made:
         SteadyClock.begin(home.clock)
-    return Platform(env, home, profile, defs)
+    return Platform(env, home, profile, defs, resources or {})

@@ -86,11 +86,20 @@ class Profile(Strict):
     connections: dict[str, Connection] = Field(description="By name; a `defs.yaml` names one, never a technology.")
     addresses: Addresses = Field(default_factory=Addresses)
     worker: WorkerSpec = Field(default_factory=WorkerSpec)
+    prices: str = Field(
+        default="",
+        examples=["prices/eu-central-1.yaml"],
+        description="A file with what machines cost, seen from this one; none: no costs are told.",
+    )
     systems: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         examples=[{"churn": {"warehouse": "lake"}}],
         description="By system: connection name used in its YAML → connection of this profile.",
     )
+
+    def called(self, name: str, system: str | None = None) -> str:
+        """What the connection `name` of a system's YAML is called in this profile."""
+        return self.systems.get(system or "", {}).get(name, name)
 
     def connection(self, name: str, *, port: Port, system: str | None = None) -> Connection:
         """The connection `name` as `system` sees it.
@@ -98,7 +107,7 @@ class Profile(Strict):
         Raises:
             ProfileError: no such connection, one of another port, or one whose settings need what the environment lacks.
         """
-        actual = self.systems.get(system or "", {}).get(name, name)
+        actual = self.called(name, system)
         found = self.named(actual)
         if found.port != port:
             raise ProfileError(f"Connection '{actual}' of profile '{self.name}' is a {found.port}, expected a {port}.")
@@ -162,6 +171,8 @@ def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
     if isinstance(data, dict) and isinstance(data.get("addresses") or {}, dict):
         own = {f: env[f"MLPLATFORM_{f.upper()}"] for f in Addresses.model_fields if env.get(f"MLPLATFORM_{f.upper()}")}
         data = {**data, "addresses": {**(data.get("addresses") or {}), **own}}
+    if isinstance(data, dict) and data.get("prices") and isinstance(data["prices"], str):
+        data = {**data, "prices": str(path.parent / data["prices"])}
     read: dict[str, Resolved] = {}
     if isinstance(data, dict) and isinstance(data.get("connections"), dict):
         read = {name: resolve(c["settings"], env) for name, c in data["connections"].items() if _has_settings(c)}

@@ -6,7 +6,8 @@ password has none that would last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlplatform.ports.secrets import Secrets
 
 _PASSWORD = "password"  # noqa: S105 - the name of a field
+_OURS = ("iam_role", "schema_prefix", "staging_prefix", "min_batch_interval_s")
+"""Settings that a resource knows nothing of."""
 _OPEN = ("disable", "allow", "prefer")
 """Modes of TLS in which a session may be in the clear."""
 
@@ -57,8 +60,12 @@ def redshift_resource(settings: DriverSettings | DataApiSettings, secrets: Secre
     )
 
 
-def warehouse_of(resource: RedshiftClientResource, *, system: str, masked: bool = False) -> RedshiftWarehouse:
+def warehouse_of(
+    resource: RedshiftClientResource, *, system: str, masked: bool = False, settings: Mapping[str, Any] | None = None
+) -> RedshiftWarehouse:
     """The tables of `system` by a resource that a user configured.
+
+    `settings`: of a connection to the same database; what a resource does not know is taken from there.
 
     Raises:
         ProfileError: it has no user, password or database.
@@ -66,8 +73,9 @@ def warehouse_of(resource: RedshiftClientResource, *, system: str, masked: bool 
     missing = [name for name in ("user", _PASSWORD, "database") if getattr(resource, name) is None]
     if missing:
         raise ProfileError(f"The Redshift resource does not say: {', '.join(missing)}.", next_step="Set it.")
-    settings = RedshiftSettings.model_validate(
+    made = RedshiftSettings.model_validate(
         {
+            **{name: value for name, value in (settings or {}).items() if name in _OURS},
             "host": resource.host,
             "port": resource.port,
             "user": resource.user,
@@ -77,7 +85,7 @@ def warehouse_of(resource: RedshiftClientResource, *, system: str, masked: bool 
             "connect_timeout_s": resource.connect_timeout,
         }
     )
-    return RedshiftWarehouse(settings, _OfResource(resource), system=system, masked=masked)
+    return RedshiftWarehouse(made, _OfResource(resource), system=system, masked=masked)
 
 
 class _OfResource:

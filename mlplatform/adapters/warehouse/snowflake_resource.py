@@ -6,6 +6,7 @@ system's tables with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlplatform.ports.secrets import Secrets
 
 _PLACE = ("host", "port", "protocol")
+_OURS = ("schema_prefix", "connect_timeout_s", "statement_timeout_s", "lock_timeout_s", "min_batch_interval_s")
+"""Settings that a resource knows nothing of."""
 
 
 def snowflake_resource(settings: SnowflakeSettings, secrets: Secrets) -> SnowflakeResource:
@@ -69,8 +72,12 @@ def _credentials(settings: SnowflakeSettings, secrets: Secrets) -> dict[str, Any
     return found
 
 
-def warehouse_of(resource: SnowflakeResource, *, system: str, masked: bool = False) -> SnowflakeWarehouse:
+def warehouse_of(
+    resource: SnowflakeResource, *, system: str, masked: bool = False, settings: Mapping[str, Any] | None = None
+) -> SnowflakeWarehouse:
     """The tables of `system` by a resource that a user configured: by password, or by a private key in PEM.
+
+    `settings`: of a connection to the same database; what a resource does not know is taken from there.
 
     Raises:
         ProfileError: it has no account or database, or proves the user in another way.
@@ -80,8 +87,10 @@ def warehouse_of(resource: SnowflakeResource, *, system: str, masked: bool = Fal
         lacks = ", ".join(missing) or "password or private_key"
         raise ProfileError(f"The Snowflake resource does not say: {lacks}.", next_step="Set it.")
     given = resource.additional_snowflake_connection_args or {}
-    settings = SnowflakeSettings.model_validate(
+    ours = {name: value for name, value in (settings or {}).items() if name in _OURS}
+    made = SnowflakeSettings.model_validate(
         {
+            **ours,
             "account": resource.account,
             "user": resource.user,
             "database": resource.database,
@@ -93,7 +102,7 @@ def warehouse_of(resource: SnowflakeResource, *, system: str, masked: bool = Fal
             **{name: given[name] for name in _PLACE if name in given},
         }
     )
-    return SnowflakeWarehouse(settings, _OfResource(resource), system=system, masked=masked)
+    return SnowflakeWarehouse(made, _OfResource(resource), system=system, masked=masked)
 
 
 class _OfResource:

@@ -9,15 +9,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster_aws.redshift import RedshiftClientResource
+from dagster_aws.s3 import S3Resource
 
+from mlplatform.adapters.object_store.s3 import S3ObjectStore
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.redshift_resource import redshift_resource, warehouse_of
 from mlplatform.adapters.warehouse.redshift_settings import redshift_settings
 from mlplatform.components.connection_resource import ConnectionResource
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import PermissionDeniedError, ProfileError
+from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
 from mlplatform_tests.docs.walkthrough import blocks
+from mlplatform_tests.servers.dagster_project import materialized, project
+from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.redshift.postgres import PASSWORD
 from mlplatform_tests.servers.redshift.server import Redshift
 from mlplatform_tests.servers.redshift.sockets import sockets
@@ -98,3 +103,38 @@ def test_what_one_side_does_not_know_is_named() -> None:
     by_iam = redshift_settings({"access": "serverless", "workgroup": "w"})
     with pytest.raises(ProfileError, match="logs in by password, found access 'serverless'"):
         redshift_resource(by_iam, EnvironmentSecrets({}))
+
+
+def test_a_systems_table_is_loaded_in_dagster_by_the_resources_that_a_user_configured(
+    redshift_server: Redshift, ministack_server: Ministack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, known = s3_store(ministack_server), ministack_server.client_options
+    bucket = first.url("").removeprefix("s3://").partition("/")[0]
+    place = {"endpoint_url": known["endpoint_url"], "region": known["region_name"]}
+    objects = {"port": "object_store", "adapter": "s3", "settings": {"bucket": bucket, "prefix": "own", **place}}
+    settings = {**redshift_server.settings, "schema_prefix": "own_", "password_secret": "not_set"}
+    warehouse = {"port": "warehouse", "adapter": "redshift", "settings": settings}
+    where = {name: redshift_server.settings[name] for name in ("host", "port", "user", "database")}
+    theirs = RedshiftClientResource(**where, password=dg.EnvVar("HOW"), sslmode="disable")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bound = {"warehouse": warehouse, "objects": objects}
+    with project(tmp_path, bound, {"HOW": PASSWORD}, monkeypatch) as package:
+        own = S3ObjectStore(bucket, "own", client_options=known)
+        own.put("shop/notes/a.csv", b"id,text\n1,a\n2,b\n")
+        assert materialized(package, {"warehouse": theirs, "objects": S3Resource(**known)}).success
+        found = redshift_server.server.psql("SELECT id, text FROM own_shop.notes ORDER BY id")
+        assert [tuple(row) for row in found] == [("1", "a"), ("2", "b")]
+
+        failed = materialized(package, {"objects": S3Resource(**known)}).failure_data_for_node("shop__notes")
+        assert failed is not None
+        assert "not_set" in str(failed.error)
+        other = RedshiftClientResource(**{**where, "database": "other"}, password=PASSWORD, sslmode="disable")
+        failed = materialized(package, {"warehouse": other, "objects": S3Resource(**known)}).failure_data_for_node(
+            "shop__notes"
+        )
+        assert failed is not None
+        assert "The resource's database is 'other'" in str(failed.error)
+        for opened in (own, first):
+            opened.close()

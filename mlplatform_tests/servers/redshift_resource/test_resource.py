@@ -24,4 +24,4 @@ def test_a_connection_is_dagsters_own_resource_and_the_other_way_round() -> None
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    assert int(passed[1]) >= 4
+    assert int(passed[1]) >= 5

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,7 +15,9 @@ from mlplatform.adapters.warehouse.snowflake_resource import warehouse_of
 from mlplatform.components.connection_resource import ConnectionResource
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import PermissionDeniedError, ProfileError
+from mlplatform.platform import open_platform
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
+from mlplatform_tests.servers.dagster_project import materialized, project
 from mlplatform_tests.servers.snowflake.server import PASSWORD, Snowflake
 
 LOCAL = Path(__file__).parents[3] / "profiles" / "local.yaml"
@@ -73,3 +77,34 @@ def test_a_resource_that_does_not_say_enough_is_refused() -> None:
         warehouse_of(
             SnowflakeResource(account="a", user="u", database="d", authenticator="externalbrowser"), system="s"
         )
+
+
+def test_a_systems_table_is_loaded_in_dagster_by_the_resource_that_a_user_configured(
+    snowflake_server: Snowflake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {name: snowflake_server.settings[name] for name in ("host", "port", "protocol")}
+    settings = {**snowflake_server.settings, "schema_prefix": "own_", "password_secret": "not_set"}
+    connection = {"port": "warehouse", "adapter": "snowflake", "settings": settings}
+    known: dict[str, Any] = {"account": "standin", "database": "ML", "additional_snowflake_connection_args": place}
+    theirs = SnowflakeResource(**known, user=dg.EnvVar("WHO"), password=dg.EnvVar("HOW"), warehouse="LOADING")
+    with project(tmp_path, {"warehouse": connection}, {"WHO": "loader", "HOW": PASSWORD}, monkeypatch) as package:
+        platform = open_platform({**os.environ, "MLPLATFORM_DEFS": str(package / "defs")})
+        platform.store.put("shop/notes/a.csv", b"id,text\n1,a\n2,b\n")
+        assert materialized(package, {"warehouse": theirs}).success
+        assert snowflake_server.logins()[-1]["warehouse"] == "LOADING"
+        warehouse = snowflake_warehouse(snowflake_server, "shop", schema_prefix="own_")
+        assert warehouse.query("SELECT id, text FROM notes ORDER BY id").to_pylist() == [
+            {"id": 1, "text": "a"},
+            {"id": 2, "text": "b"},
+        ]
+        warehouse.close()
+
+        # Without it the profile's own settings hold, and they name a secret that is not there.
+        failed = materialized(package, {}).failure_data_for_node("shop__notes")
+        assert failed is not None
+        assert "not_set" in str(failed.error)
+        elsewhere = SnowflakeResource(**{**known, "database": "OTHER"}, user="loader", password=PASSWORD)
+        failed = materialized(package, {"warehouse": elsewhere}).failure_data_for_node("shop__notes")
+        assert failed is not None
+        assert "The resource's database is 'OTHER', the connection's 'ML'" in str(failed.error)
+        platform.close()
