@@ -114,6 +114,7 @@ def _fit(
     say = _log if hosts.rank == 0 else _say_nothing
     asked = wanted(plan.search, job.hyperparameters)
     chosen = search(plan, asked, parameters, len(classes), rows, validation, say, hosts=hosts, progress=progress)
+    del rows, validation  # A host's memory is what bounds its share.
 
     both = pa.concat_tables([tables["train"], tables["validation"]])
     fitted, encoder = fit_rows(plan.inputs, both, hosts)
