@@ -45,6 +45,7 @@ _WAREHOUSES_LONG = "benchmarks.warehouses.long"
 ALL = (
     *(Benchmark(f"serving.{n}", _SERVING, "serving", 1.5, n) for n in ("asgi", "mlserver", "mlflow", "bentoml", "ray")),
     Benchmark("ingest.copy_ratio", "benchmarks.ingest.bench", "ingest", 3),
+    Benchmark("ingest.keyed", "benchmarks.ingest.keyed", "keyed", 4),
     Benchmark("drift.bare", _DRIFT, "bare", 4),
     Benchmark("drift.nannyml", _DRIFT, "nannyml", 2),
     Benchmark("drift.evidently", _DRIFT, "evidently", 7),

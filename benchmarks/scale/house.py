@@ -21,11 +21,7 @@ class House:
     def open(self, folder: str) -> None:
         """Make the project and open it."""
         self._folder = Path(folder)
-        text = (
-            defs(S1)
-            .replace("unique_key: [ticker_symbol, trading_day]", "unique_key: []")
-            .replace("last: 250", "last: 20")
-        )
+        text = defs(S1).replace("last: 250", "last: 20")
         write_system(self._folder, SYSTEM, text, {"features.sql": query(S1)})
         self._platform = open_platform(environment(self._folder, self._folder / "home"))
         self._stations = self._platform.system(SYSTEM)

@@ -30,7 +30,7 @@ def table(options: Options) -> list[Row]:
     return [
         row(
             "loop.table.load",
-            f"Load of {rows:,} rows into a table of {total} without a unique key: the last three loads beside the first three",
+            f"Load of {rows:,} rows into a table of {total} with S1's unique key: the last three loads beside the first three",
             "s",
             Series.of([step["seconds"] for step in loads[-3:]]),
             Series.of([step["seconds"] for step in loads[:3]]),
