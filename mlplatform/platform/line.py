@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlplatform.core.sql import identifier
 from mlplatform.errors import NotFoundError
 from mlplatform.platform.code_version import code_version
+from mlplatform.platform.costs import paid_for
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.endpoints import SelfServing
@@ -100,7 +101,7 @@ def train_candidate(
         "mlflow": trained.candidate.run_url,
         "snapshot": snapshot.ref.id,
         **({"peak_memory_mib": round(trained.peak_memory_mib, 1)} if trained.peak_memory_mib else {}),
-        **({} if trained.billable_s is None else {"billable_s": trained.billable_s}),
+        **paid_for(stations.platform, trained.job, trained.billable_s, now=datetime.now(UTC)),
         **trained.metrics,
     }
     if trained.leaderboard:

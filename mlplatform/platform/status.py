@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.errors import PlatformError
+from mlplatform.platform.costs import prices_of, with_endpoint_cost, with_job_cost
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
@@ -48,7 +49,12 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
     streams = [row for s in stations for row in _streams(s, now)]
     tables = [row for s in stations for row in _tables(s)]
     troubles += [f"table {t['table']}: {t['message']}" for t in tables if t["message"]]
-    endpoints = [row for s in stations for row in _endpoints(s)]
+    try:
+        prices = prices_of(platform)
+    except PlatformError as error:
+        prices = None
+        troubles.append(str(error))
+    endpoints = [with_endpoint_cost(row, prices, now) for s in stations for row in _endpoints(s)]
     requests = [
         {"request": r.id, "status": r.status, "reason": r.reason, "run": r.run_id}
         for s in stations
@@ -63,7 +69,7 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
     ]
     jobs: list[dict[str, Any]] = []
     try:
-        jobs = [asdict(job) for job in platform.compute.running()]
+        jobs = [with_job_cost(asdict(job), prices, now) for job in platform.compute.running()]
     except PlatformError as error:
         troubles.append(f"jobs: {error}")
     return Status(not troubles, programs, streams, tables, endpoints, jobs, requests, troubles)

@@ -59,7 +59,12 @@ def installation(root: Path, place: SageMakerPlace, stage: str) -> dict[str, str
         },
     }
     (root / "profiles").mkdir()
-    (root / "profiles" / "jobs.yaml").write_text(yaml.safe_dump(profile), "utf-8")
+    prices = "currency: USD\nas_of: 2026-10-01\nper_hour: {ml.m5.large: 0.115}\n"
+    (root / "profiles" / "prices").mkdir()
+    (root / "profiles" / "prices" / "us-east-1.yaml").write_text(prices, "utf-8")
+    (root / "profiles" / "jobs.yaml").write_text(
+        yaml.safe_dump({**profile, "prices": "prices/us-east-1.yaml"}), "utf-8"
+    )
     return env
 
 
@@ -74,4 +79,6 @@ def trained(env: Mapping[str, str]) -> tuple[str, float]:
         stations.ingest("stock_table").run()
         build_features(stations, "stock_features", parameters={}, run_id="run-1", request=None)
         step = train_candidate(stations, "stock_model", run_id="run-1", request=None, on_log=lambda _: None)
+        assert step.metadata["cost_usd"] == round(0.115 * step.metadata["billable_s"] / 3600, 6) > 0
+        assert step.metadata["prices_as_of"].startswith("2026-10-01")
         return str(step.metadata["training_job"]), float(step.metadata["r2"])

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
+from mlplatform.spec.prices import read_prices
 from mlplatform.spec.profile import Profile
 from mlplatform_tests.docs.walkthrough import blocks
 from mlplatform_tests.servers.process import free_port, listens, running
@@ -27,6 +28,12 @@ def test_the_profile_that_is_shown_is_one() -> None:
     profile = Profile.model_validate({"name": "shown", **yaml.safe_load(PAGE["profile"])})
     settings = SageMakerComputeSettings.model_validate(profile.connections["jobs"].settings)
     assert settings.instance_types == {"autogluon": "ml.m5.4xlarge"}
+
+
+def test_the_prices_that_are_shown_are_a_file_of_prices(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(PAGE["prices"], "utf-8")
+    assert read_prices(path).cost("ml.m5.large", 1800) == 0.069
 
 
 def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
