@@ -1,5 +1,5 @@
 # The platform as one image: worker, endpoints, gateway and Dagster under one supervisor.
-FROM python:3.12-slim AS build
+FROM python:3.11-slim AS build
 WORKDIR /app
 COPY requirements/ requirements/
 RUN python -m venv /venv \
@@ -11,7 +11,7 @@ COPY containers/ containers/
 COPY mlplatform/ mlplatform/
 RUN /venv/bin/uv pip install --python /venv/bin/python --no-deps --no-build-isolation --compile-bytecode -e .
 
-FROM python:3.12-slim
+FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home mlplatform \
     && mkdir /state /cache && chown mlplatform /state /cache
 COPY --from=build /venv /venv

@@ -17,7 +17,7 @@ from mlplatform.platform.locate import package_folder
 
 SHIPPED = package_folder() / "defs" / "stock_prices"
 ASSETS = "query Assets { assetNodes { id assetKey { path } groupName } }"
-"""What the page of assets asks for first."""
+"""Of what the page of assets asks for, the least."""
 
 
 def systems(options: Options) -> list[Row]:
@@ -35,7 +35,14 @@ def systems(options: Options) -> list[Row]:
             one["definitions"],
             peer_name=name,
         ),
-        row("loop.scale.page", f"All assets' page data, {many} systems", "s", ten["page"], one["page"], peer_name=name),
+        row(
+            "loop.scale.page",
+            f"All assets' keys and groups from the UI's server, {many} systems",
+            "s",
+            ten["page"],
+            one["page"],
+            peer_name=name,
+        ),
         row(
             "loop.scale.ready",
             f"`mlplatform serve --ui` to ready, {many} systems",

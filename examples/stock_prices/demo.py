@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -163,7 +163,8 @@ def _stream(loop: Loop, report: Report, days: list[Day]) -> None:
         report.facts[f"quarter_{number}"] = {
             "r2": evaluation.quality,
             "passed": "quality" not in evaluation.failed,
-            "checks": len(evaluation.checks),
+            "checks": {check.name: check.passed for check in evaluation.checks},
+            "drift": {name: value for name, value in evaluation.evidence().items() if name.startswith("drift_")},
             "evaluation": evaluation.id,
         }
         if number == 1:
@@ -209,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="end before the days that follow are streamed")
     parser.add_argument("--report", type=Path, help="also write what happened to this file, as JSON")
     arguments = parser.parse_args(argv)
-    env = own_environment()
+    asked, env = dict(os.environ), own_environment()
     print(fresh_home(Path(env["MLPLATFORM_HOME"])))
     os.environ.update(env)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C, nothing is left behind
@@ -218,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         wait_ready(supervisor, Path(env["MLPLATFORM_HOME"]))
         run(Loop(open_platform()), report, short=arguments.short)
-        _finish(report)
+        print("\n" + table(report.stages))
     except PlatformError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return exit_code(error)
@@ -229,14 +230,16 @@ def main(argv: list[str] | None = None) -> int:
             stop(supervisor)
     if arguments.keep:
         print(f"\nStill running (pid {supervisor.pid}). Stop it: kill {supervisor.pid}")
+        _tell_addresses(env)
     else:
-        print(f"\nAll is stopped again. To look at it: MLPLATFORM_HOME={env['MLPLATFORM_HOME']} make ui")
+        again = {**asked, "MLPLATFORM_HOME": env["MLPLATFORM_HOME"]}
+        print(f"\nAll is stopped again. To look at it: MLPLATFORM_HOME={again['MLPLATFORM_HOME']} make ui, and then:")
+        _tell_addresses(again)
     return 0
 
 
-def _finish(report: Report) -> None:
-    addresses = open_platform().profile.addresses
-    print("\n" + table(report.stages))
+def _tell_addresses(env: Mapping[str, str]) -> None:
+    addresses = open_platform(env).profile.addresses
     print(f"\nDagster UI           http://{addresses.host}:{addresses.ui_port}/asset-groups")
     print(f"Gateway's API docs   http://{addresses.host}:{addresses.gateway_port}/schema")
     print(f"Experiment tracker   http://{addresses.host}:{addresses.tracker_port}")

@@ -45,7 +45,7 @@ class Monitor(MonitorSpec, Station):
             latest = evaluations[-1] if evaluations else stations.monitor(self.name).latest()
             declared = {s.name for s in specs}
             yield platform.result(
-                {"judged": len(evaluations), **(latest.summary() if latest else {})},
+                {"judged": len(evaluations), **(latest.evidence() if latest else {})},
                 [c for c in latest.checks if c.name in declared] if latest else (),
             )
 

@@ -17,6 +17,8 @@ from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.item_store import ItemStore
 
 COLLECTION, TOLD = "evaluations", "evaluations_told"
+MAX_DRIFTS = 50
+"""An asset's metadata shows the drift of so many features; the reports have all."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class Evaluation:
         if self.quality is not None:
             summary[str(self.metric)] = self.quality
         return summary
+
+    def evidence(self) -> dict[str, Any]:
+        """The summary with each feature's drift as a number, which the UI plots; of many features those that moved most."""
+        moved = sorted((d for d in self.drift if d["value"] is not None), key=lambda d: d["threshold"] - d["value"])
+        return {**self.summary(), **{f"drift_{d['feature']}": d["value"] for d in moved[:MAX_DRIFTS]}}
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

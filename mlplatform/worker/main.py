@@ -119,7 +119,7 @@ def _capture(platform: Platform, system: str, endpoint: EndpointSpec, reporter: 
 
 def _watch(platform: Platform, system: str, monitor: MonitorSpec, reporter: Reporter) -> Callable[[], bool]:
     def report(evaluation: Evaluation) -> None:
-        reporter.note((system, monitor.name), evaluation.summary(), evaluation.checks)
+        reporter.note((system, monitor.name), evaluation.evidence(), evaluation.checks)
         reporter.flush(force=True)
 
     def work() -> bool:

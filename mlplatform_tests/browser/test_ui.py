@@ -22,7 +22,7 @@ def address(served: Shell, path: str) -> str:
 
 
 def test_the_asset_graph_shows_the_line_from_stream_to_monitor(served: Shell, page: Page, pictures: Path) -> None:
-    # Downwards, and high enough for the graph to show each node's description and kinds.
+    # Downwards, and high enough for the graph to show each node whole, with its kinds.
     page.add_init_script("localStorage.setItem('asset-graph-direction', '\"vertical\"')")
     page.set_viewport_size({"width": 1600, "height": 2300})
     # Of one system: where there are several, the graph shows each as one node that is opened first.
@@ -73,6 +73,14 @@ def test_a_check_that_fails_says_by_how_much_and_what_follows(served: Shell, pag
     expect(page.get_by_text("of predicted against arrived price: -").first).to_be_visible()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
     page.screenshot(path=pictures / "failed.png")
+    until(lambda: "quality" in retrained_for(served), timeout_s=120)
+
+
+def retrained_for(served: Shell) -> set[str]:
+    """What failed in the evaluations that retrainings were asked for by."""
+    stations = served.platform().system("stock_prices")
+    caused = {request.evaluation_id for retrain in stations.retrains() for request in retrain.requests()}
+    return {failed for e in stations.evaluations("stock_monitor") if e.id in caused for failed in e.failed}
 
 
 def runs(served: Shell) -> list[str]:

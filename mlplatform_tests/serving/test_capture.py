@@ -144,6 +144,31 @@ def test_segments_follow_each_other_by_what_came_before(tmp_path: Path) -> None:
     assert [[r.sequence for r in read_segment(path)[1]] for path in paths] == [[1], [2]]
 
 
+def written(folder: Path) -> int:
+    """Requests that are on disk, in segments that are open as well."""
+    segments = [path for path in (folder / "spool").rglob("*") if path.suffix in (".open", ".jsonl")]
+    return sum(path.read_bytes().count(b'"sequence"') for path in segments)
+
+
+def test_an_answer_is_on_disk_within_fifty_milliseconds_and_what_writing_takes(tmp_path: Path) -> None:
+    served = served_model(tmp_path)
+    capture = Capture(tmp_path / "spool", secret=no_secret)
+    capture.prepare(served)
+    capture.start()
+    delays = []
+    try:
+        for number in range(1, 21):
+            record(capture, served)
+            began = time.monotonic()
+            until(lambda n=number: written(tmp_path) == n)
+            delays.append(time.monotonic() - began)
+    finally:
+        capture.close()
+    assert FLUSH_S <= 0.05
+    # Each begins when the one before was written, so that the shortest is a whole pause too, whatever else the machine does.
+    assert min(delays) < 2 * FLUSH_S
+
+
 def test_a_kill_loses_at_most_what_was_not_yet_written_and_counts_it(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy(site.package(), public=True)

@@ -53,7 +53,12 @@ def test_the_champion_ages_as_the_prices_move_on(demo: dict[str, Any]) -> None:
 
 
 def test_drift_is_reported_feature_by_feature(demo: dict[str, Any]) -> None:
-    assert demo["quarter_1"]["checks"] == 5  # quality, corrections, and drift of three features
+    for number in range(1, 6):
+        found = demo[f"quarter_{number}"]
+        assert set(found["checks"]) == {"quality", "corrections", *found["drift"]}
+        assert set(found["drift"]) == {"drift_ticker_symbol", "drift_sector", "drift_change"}
+    # The twenty companies trade each day, as ever; what their prices did is told from what they did in thirty years.
+    assert demo["quarter_1"]["drift"]["drift_sector"] < 0.01 < demo["quarter_1"]["drift"]["drift_change"]
 
 
 def test_a_quiet_quarter_retrains_nothing(demo: dict[str, Any]) -> None:
