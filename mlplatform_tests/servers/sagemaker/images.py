@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.adapters.compute.container import find_container
+from mlplatform.entrypoints.script import arguments as arguments_of
 from mlplatform.errors import PlatformError
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
 from mlplatform_tests.servers.sagemaker.account import Account
@@ -81,7 +82,7 @@ def made_container(
         command = list(found.command)
     if script:
         _unpack(store, str(_plain(given[_SOURCE])), folder)
-        command = ["python", script, *_arguments(given)]
+        command = ["python", script, *arguments_of(given)]
     elif entrypoint:
         command = list(entrypoint)
     written = json.dumps([*command, *arguments])
@@ -107,16 +108,6 @@ def command_of(account: Account, image: str, entrypoint: Sequence[str] = ()) -> 
 def _unpack(store: Buckets, uri: str, folder: Path) -> None:
     with store.open(key_of(uri)) as stream, tarfile.open(fileobj=stream, mode="r|gz") as archive:
         archive.extractall(folder, filter="data")
-
-
-def _arguments(given: Mapping[str, str]) -> list[str]:
-    """``--key value`` for each of the user's hyperparameters, sorted, as SageMaker's training toolkit passes them."""
-    told: list[str] = []
-    for key in sorted(given):
-        if not key.startswith("sagemaker_"):
-            value = _plain(given[key])
-            told += [f"--{key}", value if isinstance(value, str) else json.dumps(value)]
-    return told
 
 
 def _plain(text: str) -> Any:
