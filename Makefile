@@ -40,10 +40,11 @@ lint: $(VENV)/.dev ## Style, import contracts, locks in step with pyproject.toml
 types: $(VENV)/.dev ## Strict types
 	$(BIN)/mypy
 
-docs: $(VENV)/.dev ## Generated pages: docs/reference, docs/warehouses.md
+docs: $(VENV)/.dev ## Generated pages: docs/reference, docs/warehouses.md, docs/profiles.md
 	$(BIN)/python -m mlplatform.cli.reference docs/reference
 	$(BIN)/python -m mlplatform.gateway.reference docs/reference
 	$(BIN)/python -m mlplatform_tests.conformance.warehouse_page docs/warehouses.md
+	$(BIN)/python -m mlplatform_tests.conformance.profiles_page docs/profiles.md
 
 site: $(VENV)/.dev docs ## The documentation as a site under site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -24,7 +24,7 @@ class AwsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: str | None = Field(default=None, description="As AWS calls it; else AWS_REGION or the profile's.")
+    region: str | None = Field(default=None, description="As AWS calls it; else AWS_DEFAULT_REGION or the profile's.")
     endpoint_url: str | None = Field(default=None, description="Of a server that speaks AWS's protocol; else AWS.")
 
     def client(self, service: str, options: Mapping[str, Any] | None = None) -> Any:
@@ -60,7 +60,7 @@ def aws_client(service: str, options: Mapping[str, Any]) -> Any:
     except (BotoCoreError, ValueError) as error:
         raise ProfileError(
             f"A client of AWS's {service} cannot be made: {error}",
-            next_step="Check the connection's region and endpoint_url, AWS_REGION and AWS_PROFILE.",
+            next_step="Check the connection's region and endpoint_url, AWS_DEFAULT_REGION and AWS_PROFILE.",
         ) from error
     client.meta.events.register("after-call", _note_region(client.meta.region_name))
     return client

@@ -68,7 +68,7 @@ _OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintExcep
 RENEW = "Renew the credentials, and start it again."
 _STEPS: dict[type[PlatformError], str] = {
     PermissionDeniedError: "Check the credentials, and the policies that say what they may do.",
-    ProfileError: "Set 'region' in the connection's settings, or AWS_REGION, to the one that it is in.",
+    ProfileError: "Set 'region' in the connection's settings, or AWS_DEFAULT_REGION, to the one that it is in.",
     ThrottledError: "Try again later.",
     UnavailableError: "Try again later; check region, endpoint and network.",
     TimedOutError: "Try again later; check region, endpoint and network.",

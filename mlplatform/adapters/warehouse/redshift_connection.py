@@ -132,7 +132,7 @@ class RedshiftConnection(RedshiftSession):
                     max_prepared_statements=0,
                 )
             except NoRegionError as error:
-                raise ProfileError(f"{where}: {error}", next_step="Set region, or AWS_REGION.") from error
+                raise ProfileError(f"{where}: {error}", next_step="Set region, or AWS_DEFAULT_REGION.") from error
             except (Error, OSError) as error:
                 found = error.args[0] if error.args else None
                 if isinstance(found, ProfileNotFound):

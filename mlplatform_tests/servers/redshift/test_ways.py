@@ -167,7 +167,7 @@ def test_a_profile_of_aws_that_is_not_there_is_named(on_aws: RedshiftOnAws) -> N
 def test_without_a_region_the_setting_is_named(on_aws: RedshiftOnAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     warehouse = on_aws.warehouse("iam")
-    with pytest.raises(ProfileError, match="Set region, or AWS_REGION"):
+    with pytest.raises(ProfileError, match="Set region, or AWS_DEFAULT_REGION"):
         warehouse.query(ONE)
     for way in ("iam", "serverless"):
         there = on_aws.warehouse(way, region="us-east-1")
