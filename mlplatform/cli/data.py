@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -138,6 +139,8 @@ def query(
             if table.connection == connection and not table.existing:
                 stations.ingest(table.name).create()
         result = stations.warehouse(connection).query(sql, at=at, timeout_s=timeout_s)
+    except DataError as error:
+        raise DataError(f"System '{system}': {error.message}", next_step=error.next_step) from error
     rows = result.slice(0, limit).to_pylist()
     if json:
         show({"rows": rows, "row_count": result.num_rows}, as_json=True)
@@ -159,7 +162,12 @@ def receipts(table: str, *, limit: Count = 20, json: Json = False) -> int:
         At most so many.
     """
     stations, name = loaded_table(table)
-    show(stations.receipts(name, limit=limit), as_json=json, columns=RECEIPT)
+    found = stations.receipts(name, limit=limit)
+    show(found, as_json=json, columns=RECEIPT)
+    waiting = stations.quarantine(name).count()
+    if waiting and not json:
+        sys.stdout.flush()
+        print(f"In quarantine: {waiting}.\n  → See why: mlplatform quarantine list {table}", file=sys.stderr)
     return 0
 
 
@@ -187,12 +195,14 @@ def _records(file: Path) -> Iterator[bytes]:
                 for row in rows:
                     if None in row or None in row.values():
                         raise DataError(
-                            f"'{file}', line {rows.line_num}: the header has {len(rows.fieldnames or [])} fields, the line another number."
+                            f"'{file}', line {rows.line_num}: the header has {len(rows.fieldnames or [])} fields, the line another number.",
+                            next_step="Correct the line, or quote the field that has a comma; earlier records may be stored already.",
                         )
                     yield jsonlib.dumps({k: v if v != "" else None for k, v in row.items()}).encode()
             except (UnicodeDecodeError, csv.Error) as error:
                 raise DataError(
-                    f"'{file}', after line {rows.line_num}: not readable as CSV in UTF-8: {error}."
+                    f"'{file}', after line {rows.line_num}: not readable as CSV in UTF-8: {error}.",
+                    next_step="Save it as CSV in UTF-8 and put it again; earlier records may be stored already.",
                 ) from error
         return
     for line in read_bytes(file).splitlines():

@@ -234,7 +234,10 @@ def create(endpoint: str, label: str, *, expires: datetime | None = None, json: 
 
     platform, now = open_platform(), datetime.now(UTC)
     if expires and expires.astimezone(UTC) <= now:
-        raise DataError(f"A key that ends {expires:%Y-%m-%d %H:%M} is never valid: that is past.")
+        raise DataError(
+            f"A key that ends {expires:%Y-%m-%d %H:%M} is never valid: that is past.",
+            next_step="Give a time that lies ahead, or none for a key without an end.",
+        )
     if endpoint != ANY:
         system, name = split_name(endpoint, "SYSTEM/ENDPOINT")
         platform.system(system).endpoint_parts(name)

@@ -99,8 +99,7 @@ def complain(error: PlatformError, *, as_json: bool) -> None:
         print(json.dumps(body, ensure_ascii=False), file=sys.stderr)
         return
     print(f"error: {error.message}", file=sys.stderr)
-    if error.next_step:
-        print(f"  → {error.next_step}", file=sys.stderr)
+    print(f"  → {error.next_step}", file=sys.stderr)
 
 
 def complain_of_use(message: str) -> None:
@@ -124,7 +123,7 @@ def readable(path: Path) -> Path:
     if not path.exists():
         raise NotFoundError(f"There is no file '{path}'.", next_step=f"Look in '{path.absolute().parent}'.")
     if path.is_dir():
-        raise DataError(f"'{path}' is a folder, expected a file.")
+        raise DataError(f"'{path}' is a folder, expected a file.", next_step="Name a file in it.")
     if not os.access(path, os.R_OK):
         raise DataError(f"'{path}' cannot be read by this user.", next_step=f"chmod u+r {path}")
     return path

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from mlplatform.cli.groups import DATA
 from mlplatform.cli.output import Count, Json, show
 from mlplatform.cli.table_name import loaded_table
+from mlplatform.core.loads.remedy import fix_records
 
 WAITING = ("quarantine_id", "reason", "source", "offset", "raw")
 """What people are shown of a record; `--json` has all."""
@@ -51,6 +52,9 @@ def list_quarantine(table: str, *, limit: Count = 50, reveal: bool = False, json
         )
         sys.stdout.flush()
         print(told, file=sys.stderr)
+    if found and not json:
+        sys.stdout.flush()
+        print(f"  → {fix_records(name, stations.spec.name)}", file=sys.stderr)
     return 0
 
 

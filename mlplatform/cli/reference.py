@@ -65,14 +65,16 @@ def errors_page() -> str:
             str(exit_code(kind(""))),
             str(http_status(kind(""))),
             "yes" if kind.retryable else "no",
+            kind.fallback,
         )
         for kind in _tree(PlatformError)
     ]
-    kinds = table(("kind", "meaning", "exit code", "HTTP status", "retry helps"), rows)
+    kinds = table(("kind", "meaning", "exit code", "HTTP status", "retry helps", "next step"), rows)
     example = (
-        "A message says what failed, on which object, what was expected and what was found; a line under it, what to do next where that does not go without saying:\n\n"
+        "A message says what failed, on which object, what was expected and what was found; a line under it, what to do next; where an error has no step of its own, its kind's:\n\n"
         "    $ mlplatform receipts stock_prices/nowhere\n"
-        "    error: System 'stock_prices' has no mlplatform.Table 'nowhere'; it has: stock_table.\n\n"
+        "    error: System 'stock_prices' has no mlplatform.Table 'nowhere'; it has: stock_table.\n"
+        "      → Name one of these.\n\n"
         "    $ mlplatform receipts stock_table\n"
         "    error: 'stock_table' is no SYSTEM/TABLE.\n"
         "      → Write it as SYSTEM/TABLE, e.g. stock_prices/stock_table.\n"

@@ -45,7 +45,10 @@ class OneModel:
         """The model by its name, with or without the system's. Raises NotFoundError."""
         if route in (self._served.name, self._served.spec.name):
             return self._served
-        raise NotFoundError(f"No endpoint '{route[:120]}' is served here; there is: {self._served.spec.name}.")
+        raise NotFoundError(
+            f"No endpoint '{route[:120]}' is served here; there is: {self._served.spec.name}.",
+            next_step="Correct the route, or call /invocations.",
+        )
 
     def only(self) -> ServedModel:
         """The model."""
@@ -104,7 +107,10 @@ def _deployment(package: Path, env: Mapping[str, str]) -> Deployment:
         try:
             return Deployment(**json.loads(text))
         except (ValueError, TypeError) as error:
-            raise StateError(f"The deployment record in the environment is damaged: {error}.") from error
+            raise StateError(
+                f"The deployment record in the environment is damaged: {error}.",
+                next_step="Deploy the endpoint again, which writes it anew.",
+            ) from error
     manifest = read_package(package)
     name = manifest.model.rpartition(".")[2]
     return Deployment(
@@ -132,7 +138,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         _serve(env, arguments.host)
     except PlatformError as error:
-        print(f"container: {error}", file=sys.stderr, flush=True)
+        print(f"container: {error.message} {error.next_step}", file=sys.stderr, flush=True)
         return exit_code(error)
     return 0
 
@@ -147,7 +153,10 @@ def _serve(env: Mapping[str, str], host: str) -> None:
         )
     port = env.get("SAGEMAKER_BIND_TO_PORT") or "8080"
     if not port.isdigit():
-        raise ProfileError(f"SAGEMAKER_BIND_TO_PORT: expected a port, found '{port}'.")
+        raise ProfileError(
+            f"SAGEMAKER_BIND_TO_PORT: expected a port, found '{port}'.",
+            next_step="Set it to a number from 1 to 65535, or leave it out for 8080.",
+        )
     served = load(Path(env["SM_MODEL_DIR"]), env, PackageRuntimes())
     logging.getLogger(__name__).info(
         "serves %s generation %d, version %d", served.name, served.deployment.generation, served.deployment.version

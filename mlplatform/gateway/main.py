@@ -35,7 +35,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
         listening = _socket(arguments.fd, arguments.host, arguments.port)
         serve(_ports(env), listening)
     except PlatformError as error:
-        print(f"gateway: {error}", file=sys.stderr)
+        print(f"gateway: {error.message} {error.next_step}", file=sys.stderr)
         return exit_code(error)
     return 0
 
@@ -95,7 +95,8 @@ def _ports(env: Mapping[str, str]) -> GatewayPorts:
         desk = endpoints.desk()
     else:
         raise ProfileError(
-            f"Profile '{platform.profile.name}' has endpoints that serve themselves; a gateway has nothing to do."
+            f"Profile '{platform.profile.name}' has endpoints that serve themselves; a gateway has nothing to do.",
+            next_step="Call these endpoints; mlplatform status shows them.",
         )
     return GatewayPorts(
         endpoints=platform.endpoints,

@@ -52,7 +52,7 @@ def status_of(error: PlatformError) -> int:
 
 def refusal(error: PlatformError, request_id: str) -> tuple[int, Headers, bytes]:
     """Status, headers and body for `error`."""
-    next_step = error.next_step or (FIELDS if isinstance(error, DataError) else "")
+    next_step = error.own_step or (FIELDS if isinstance(error, DataError) else error.next_step)
     body = msgspec.json.encode(ErrorAnswer(ErrorBody(error.code, error.message, next_step, request_id)))
     status = status_of(error)
     headers: Headers = [

@@ -47,7 +47,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]]) -> RequestHead:
         elif name in (b"x-request-id", b"x-amzn-sagemaker-inference-id"):
             if not _REQUEST_ID.fullmatch(value):
                 raise DataError(
-                    f"Header {name.decode()}: expected 1 to 128 visible ASCII characters, found {len(value)} bytes."
+                    f"Header {name.decode()}: expected 1 to 128 visible ASCII characters, found {len(value)} bytes.",
+                    next_step="Send a shorter id, or leave the header out: the gateway makes one.",
                 )
             head.request_id = value.decode()
         elif name == b"x-amzn-sagemaker-target-model":

@@ -112,7 +112,10 @@ class ModelView:
             warehouse=lambda: stations.warehouse_of(name),
         )
         if not tables:
-            raise DataError(f"There is no channel '{channel}'; there are: train, validation, test.")
+            raise DataError(
+                f"There is no channel '{channel}'; there are: train, validation, test.",
+                next_step="Choose one of these.",
+            )
         return pa.concat_tables(tables)
 
     def predict(self, rows: pd.DataFrame | pa.Table | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -46,7 +46,10 @@ def _by_time(versions: Sequence[EngineVersion], at: datetime) -> str:
         raise DataError(f"'{at}' says no time zone.", next_step="Say datetime(…, tzinfo=UTC).")
     count = sum(v.made_at <= at.astimezone(UTC) for v in versions)
     if not count:
-        raise NotFoundError(f"There is no version as of {at}; the oldest that is kept is of {versions[0].made_at}.")
+        raise NotFoundError(
+            f"There is no version as of {at}; the oldest that is kept is of {versions[0].made_at}.",
+            next_step="Ask for a later time.",
+        )
     found = versions[count - 1]
     if not found.stood_alone and found.made_at != at.astimezone(UTC):
         after = versions[count]
@@ -69,7 +72,10 @@ def _by_position(warehouse: Warehouse, versions: Sequence[EngineVersion], at: in
             high = middle
     if low == len(versions):
         newest = _position(warehouse, versions[-1].version)
-        raise NotFoundError(f"There is no ledger position {at}; the newest is {newest}.")
+        raise NotFoundError(
+            f"There is no ledger position {at}; the newest is {newest}.",
+            next_step="Ask for a position up to the newest.",
+        )
     found = _position(warehouse, versions[low].version)
     if found != at:
         raise NotFoundError(

@@ -94,7 +94,9 @@ def _environment(outer: Mapping[str, str], project: str | Path | None) -> dict[s
         return {**settings, **env, "MLPLATFORM_DEFS": str(defs_folder({**settings, **env}))}
     start = Path(project).expanduser().absolute()
     if not start.is_dir():
-        raise NotFoundError(f"There is no folder '{start}'.")
+        raise NotFoundError(
+            f"There is no folder '{start}'.", next_step="Give the project's folder, or start the notebook in it."
+        )
     env |= project_settings(start)
     env.pop("MLPLATFORM_DEFS", None)
     return {**env, "MLPLATFORM_DEFS": str(defs_folder(env, start=start))}

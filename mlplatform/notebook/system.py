@@ -112,7 +112,10 @@ class SystemView:
         """
         snapshot = self.snapshot(name, run=run)
         if channel not in snapshot.channels:
-            raise DataError(f"There is no channel '{channel}'; there are: {', '.join(snapshot.channels)}.")
+            raise DataError(
+                f"There is no channel '{channel}'; there are: {', '.join(snapshot.channels)}.",
+                next_step="Choose one of these.",
+            )
         return self._stations.features(name).read(snapshot, channel)
 
     def snapshot(self, name: str, *, run: str = "") -> FeatureSnapshot:
@@ -138,7 +141,10 @@ class SystemView:
             wanted = (
                 f"version {version}" if version is not None else f"version called '{alias}'" if alias else "version"
             )
-            raise NotFoundError(f"Model '{self.spec.name}.{name}' has no {wanted}; it has: {there or 'none'}.")
+            raise NotFoundError(
+                f"Model '{self.spec.name}.{name}' has no {wanted}; it has: {there or 'none'}.",
+                next_step="Choose one of these.",
+            )
         return ModelView(self._platform, chosen)
 
     def models(self, name: str) -> pd.DataFrame:

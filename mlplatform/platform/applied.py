@@ -73,7 +73,8 @@ def plan_changes(platform: Platform, names: Sequence[str] | None = None) -> list
         spec = platform.specs.get(name)
         if spec is None and name not in live:
             raise NotFoundError(
-                f"There is no system '{name}'; there are: {', '.join(sorted({*platform.specs, *live}))}."
+                f"There is no system '{name}'; there are: {', '.join(sorted({*platform.specs, *live}))}.",
+                next_step="Name one of these; MLPLATFORM_DEFS says where the systems' folders are.",
             )
         after = snapshot(spec) if spec is not None else {"stations": {}, "queries": {}}
         missing = tuple(_missing(platform, spec)) if spec is not None else ()

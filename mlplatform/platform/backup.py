@@ -95,7 +95,10 @@ def restore(source: Path, root: Path, *, replace: bool = False) -> Backup:
             f"There is state at '{root}'.", next_step="Say --replace: it is then kept beside the new one."
         )
     if not source.is_file():
-        raise NotFoundError(f"There is no backup at '{source}'.")
+        raise NotFoundError(
+            f"There is no backup at '{source}'.",
+            next_step="Give the path of a file that mlplatform state backup wrote.",
+        )
     root.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-restore-"))
     try:
@@ -162,7 +165,10 @@ def _unpack(source: Path, target: Path) -> dict[str, Any]:
             tar.extractall(target, filter="data")
         index = json.loads((target / INDEX).read_bytes())
     except (tarfile.TarError, OSError, ValueError) as error:
-        raise StateError(f"'{source}' is no readable backup: {error}.") from error
+        raise StateError(
+            f"'{source}' is no readable backup: {error}.",
+            next_step="Restore from another file that mlplatform state backup wrote.",
+        ) from error
     if index["state_version"] > STATE_VERSION:
         raise StateError(
             f"'{source}' holds state of version {index['state_version']}, this release reads {STATE_VERSION}.",

@@ -283,12 +283,14 @@ def _choose(connection: Connection, adapters: Mapping[str, Callable[[], T]]) -> 
     make = adapters.get(connection.adapter)
     if make is None:
         raise ProfileError(
-            f"There is no adapter '{connection.adapter}' for a {connection.port}; there are: {', '.join(sorted(adapters))}."
+            f"There is no adapter '{connection.adapter}' for a {connection.port}; there are: {', '.join(sorted(adapters))}.",
+            next_step="Correct 'adapter' of the connection in the profile.",
         )
     try:
         return make()
     except (TypeError, ValidationError) as error:
         wrong = [e["loc"][0] for e in error.errors() if e["loc"]] if isinstance(error, ValidationError) else []
         raise ProfileError(
-            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}{connection.origins(wrong)}."
+            f"Settings of a {connection.port} connection ({connection.adapter}) are wrong: {error}{connection.origins(wrong)}.",
+            next_step="Correct them in the profile.",
         ) from error

@@ -41,7 +41,10 @@ def elsewhere_of(profile: Profile, spec: SystemSpec) -> dict[str, Elsewhere]:
     try:
         settings, store = KinesisSettings.model_validate(streams.settings), S3Settings.model_validate(objects.settings)
     except ValidationError as error:
-        raise ProfileError(f"Settings of the connections 'streams' or 'objects' are wrong: {error}.") from error
+        raise ProfileError(
+            f"Settings of the connections 'streams' or 'objects' are wrong: {error}.",
+            next_step="Correct them in the profile.",
+        ) from error
     if settings.delivery is None:
         return {}
     found = settings.delivery

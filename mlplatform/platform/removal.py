@@ -183,7 +183,10 @@ def _prefixes(platform: Platform, name: str) -> tuple[list[str], dict[str, str]]
     """Prefixes of objects that only this system has, and those that another one reads or writes too, with its name."""
     ever = _ever(platform)
     if name not in ever:
-        raise NotFoundError(f"There is no system '{name}'; there are: {', '.join(sorted(ever)) or 'none'}.")
+        raise NotFoundError(
+            f"There is no system '{name}'; there are: {', '.join(sorted(ever)) or 'none'}.",
+            next_step="Name one of these.",
+        )
     mine = ever[name].prefixes
     others = {p: other for other, theirs in _present(platform).items() if other != name for p in theirs.prefixes}
     shared = {

@@ -63,7 +63,10 @@ class Platform:
             if name not in self._systems:
                 if name not in self.specs:
                     there = ", ".join(self.specs) or "none"
-                    raise NotFoundError(f"There is no system '{name}' under '{self.defs}'; there are: {there}.")
+                    raise NotFoundError(
+                        f"There is no system '{name}' under '{self.defs}'; there are: {there}.",
+                        next_step="Name one of these, or make it: mlplatform init NAME makes a project to begin with.",
+                    )
                 self._systems[name] = SystemStations(self, self.specs[name])
             return self._systems[name]
 
@@ -86,7 +89,10 @@ class Platform:
         for name, spec in self.specs.items():
             if any(e.name == endpoint for e in spec.all(EndpointSpec)):
                 return self.system(name).lineage().trace(inference_id)
-        raise NotFoundError(f"No system has an endpoint '{endpoint}', which '{inference_id}' names.")
+        raise NotFoundError(
+            f"No system has an endpoint '{endpoint}', which '{inference_id}' names.",
+            next_step="Give an inference id as a prediction's answer has it; mlplatform status lists the endpoints.",
+        )
 
     def worker_alive(self) -> bool:
         """Whether a worker wrote its beat in the last `WORKER_BEAT_S` seconds; one of the future is from before the clock

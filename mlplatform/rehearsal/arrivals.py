@@ -131,7 +131,10 @@ class Arrivals:
     def _put_all(self, stream: str, records: Sequence[bytes]) -> None:
         refused = self._put(stream, records)
         if refused:
-            raise DataError(f"{len(refused)} of {len(records)} sample records are refused: {refused[0]}")
+            raise DataError(
+                f"{len(refused)} of {len(records)} sample records are refused: {refused[0]}",
+                next_step="Correct the records, or the stream in its YAML.",
+            )
 
     def _put(self, stream: str, records: Sequence[bytes]) -> list[str]:
         """Put records on a stream and deliver them; why some were refused."""

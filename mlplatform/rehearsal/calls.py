@@ -65,7 +65,10 @@ class Calls:
 def open_calls(platform: Platform) -> Iterator[Calls]:
     """Load every deployed generation; at the end, what was captured is written."""
     if not isinstance(platform.endpoints, SelfServed):
-        raise ProfileError(f"Endpoints of profile '{platform.profile.name}' serve themselves.")
+        raise ProfileError(
+            f"Endpoints of profile '{platform.profile.name}' serve themselves.",
+            next_step="Rehearse with a profile whose endpoints this machine serves: MLPLATFORM_PROFILE=local",
+        )
     capture = Capture(platform.home.capture, secret=platform.secrets.get)
     server = ModelServer(
         platform.endpoints.desk(), platform.runtimes, platform.tracking.package, prepare=capture.prepare

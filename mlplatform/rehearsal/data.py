@@ -62,7 +62,10 @@ class _Table:
         receipts = self._ingest.run()
         for receipt in receipts:
             if receipt.outcome != "loaded":
-                raise DataError(f"'{receipt.key}' was not loaded into table '{self._table.name}': {receipt.reason}")
+                raise DataError(
+                    f"'{receipt.key}' was not loaded into table '{self._table.name}': {receipt.reason}",
+                    next_step="Correct the sample, or the table in its YAML.",
+                )
         count = _sums(receipts)
         if count["quarantined"]:
             raise self._unfit(count)

@@ -62,7 +62,10 @@ def find_systems(defs: Path, name: str | None) -> list[str]:
     """The system `name`, or every one under `defs`. Raises NotFoundError with those there are."""
     there = sorted(path.parent.name for path in defs.glob(f"*/{FILE_NAME}"))
     if name is not None and name not in there:
-        raise NotFoundError(f"There is no system '{name}' under '{defs}'; there are: {', '.join(there) or 'none'}.")
+        raise NotFoundError(
+            f"There is no system '{name}' under '{defs}'; there are: {', '.join(there) or 'none'}.",
+            next_step="Name one of these.",
+        )
     if not there:
         raise NotFoundError(
             f"There is no system under '{defs}'.", next_step="Make one: dg scaffold defs mlplatform.System NAME"

@@ -57,7 +57,10 @@ def _sample_file(system: SystemSpec, path: Path) -> SampleFile:
     stem, _, ending = path.name.partition(".")
     kind = next((k for k in KINDS if ending.removesuffix(".gz").endswith(k)), None)
     if kind is None:
-        raise DataError(f"'{path}' ends in '.{ending}'; expected {', '.join('.' + k for k in KINDS)}, or one with .gz.")
+        raise DataError(
+            f"'{path}' ends in '.{ending}'; expected {', '.join('.' + k for k in KINDS)}, or one with .gz.",
+            next_step="Give the sample in one of these formats.",
+        )
     tables = [t.name for t in system.all(TableSpec)]
     names = [*tables, *(s.name for s in system.all(StreamSpec))]
     if stem in names:
@@ -80,14 +83,20 @@ def read_records(file: SampleFile) -> list[dict[str, Any]]:
         try:
             return list(pq.read_table(io.BytesIO(data)).to_pylist())
         except pa.ArrowInvalid as error:
-            raise DataError(f"'{file.path}' is not readable as Parquet: {error}.") from error
+            raise DataError(
+                f"'{file.path}' is not readable as Parquet: {error}.",
+                next_step="Mend the file, or give another sample.",
+            ) from error
     try:
         text = data.decode("utf-8-sig")
         if file.kind == "csv":
             return [{k: v or None for k, v in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise DataError(f"'{file.path}' is not readable as {file.kind}: {error}.") from error
+        raise DataError(
+            f"'{file.path}' is not readable as {file.kind}: {error}.",
+            next_step="Mend the file, or give another sample.",
+        ) from error
 
 
 def encode_records(rows: Sequence[Mapping[str, Any]], schema: TableSchema) -> list[bytes]:

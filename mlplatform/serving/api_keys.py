@@ -71,7 +71,10 @@ class ApiKeys:
         found = list(self._items.list(COLLECTION, prefix=key_id)) if len(key_id) >= len("0123456789ab") else []
         if len(found) != 1:
             there = ", ".join(k.id for k in self.list()) or "none"
-            raise NotFoundError(f"There is no API key '{key_id}'; there are: {there}.")
+            raise NotFoundError(
+                f"There is no API key '{key_id}'; there are: {there}.",
+                next_step="Take an id from: mlplatform keys list",
+            )
         value = {**found[0].value, "revoked_at": now.isoformat()}
         self._items.put(COLLECTION, found[0].key, value, expected_version=found[0].version)
         return _key(found[0].key, value)

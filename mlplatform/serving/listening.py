@@ -66,5 +66,11 @@ def _why(error: OSError, host: str, port: int) -> Exception:
             next_step="Stop it, or choose another port (in the profile's addresses, or MLPLATFORM_…_PORT).",
         )
     if error.errno == errno.EACCES:
-        return PermissionDeniedError(f"Port {port} of {host} may not be listened on by this user.")
-    return ProfileError(f"'{host}' is no address of this machine: {error.strerror or error}.")
+        return PermissionDeniedError(
+            f"Port {port} of {host} may not be listened on by this user.",
+            next_step="Choose a port from 1024 (in the profile's addresses, or MLPLATFORM_…_PORT).",
+        )
+    return ProfileError(
+        f"'{host}' is no address of this machine: {error.strerror or error}.",
+        next_step="Listen on 127.0.0.1, or on 0.0.0.0 for all of its addresses.",
+    )

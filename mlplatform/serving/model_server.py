@@ -86,7 +86,10 @@ class ModelServer:
                 next_step="Tell who runs this platform." if broken else "Try again in a moment.",
             )
         there = ", ".join(sorted(m.spec.name for m in self._models.values())) or "none"
-        raise NotFoundError(f"No endpoint '{route[:120]}' is served; there are: {there}.")
+        raise NotFoundError(
+            f"No endpoint '{route[:120]}' is served; there are: {there}.",
+            next_step="Correct the route; the routes are at /schema.",
+        )
 
     def models(self) -> list[ServedModel]:
         """What is served, by name."""

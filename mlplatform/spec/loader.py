@@ -53,7 +53,7 @@ def load_system(path: Path) -> SystemSpec:
     try:
         documents = read_documents(path)
     except YamlFileError as error:
-        raise SpecError(str(error)) from error
+        raise SpecError(str(error), next_step="Correct it at that line.") from error
     faults: list[str] = []
     stations: list[StationSpec] = []
     places: dict[str, yaml.Node] = {}
@@ -69,7 +69,10 @@ def load_system(path: Path) -> SystemSpec:
             for f in system.faults()
         ]
     if faults:
-        raise SpecError("\n".join(faults))
+        raise SpecError(
+            "\n".join(faults),
+            next_step="Correct each at its line; mlplatform schema writes schemas that an editor checks while you type.",
+        )
     return with_masks(system)
 
 

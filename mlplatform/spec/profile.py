@@ -110,7 +110,10 @@ class Profile(Strict):
         actual = self.called(name, system)
         found = self.named(actual)
         if found.port != port:
-            raise ProfileError(f"Connection '{actual}' of profile '{self.name}' is a {found.port}, expected a {port}.")
+            raise ProfileError(
+                f"Connection '{actual}' of profile '{self.name}' is a {found.port}, expected a {port}.",
+                next_step="Name a connection of that port in the YAML, or map the name under 'systems' in the profile.",
+            )
         return found
 
     def named(self, name: str) -> Connection:
@@ -118,7 +121,8 @@ class Profile(Strict):
         found = self.connections.get(name)
         if found is None:
             raise ProfileError(
-                f"Profile '{self.name}' has no connection '{name}'; it has: {', '.join(sorted(self.connections))}."
+                f"Profile '{self.name}' has no connection '{name}'; it has: {', '.join(sorted(self.connections))}.",
+                next_step="Name one of these in the YAML, or add the connection to the profile.",
             )
         if found.unset():
             raise ProfileError(
@@ -149,12 +153,18 @@ def _parse(path: Path, env: Mapping[str, str]) -> Profile:
     try:
         documents = [value for _, value in read_documents(path)]
     except YamlFileError as error:
-        raise ProfileError(str(error)) from error
+        raise ProfileError(str(error), next_step="Correct it at that line.") from error
     if len(documents) != 1:
-        raise ProfileError(f"{path}: expected one document, found {len(documents)}.")
+        raise ProfileError(
+            f"{path}: expected one document, found {len(documents)}.",
+            next_step="Put the other documents into files of their own.",
+        )
     profile = _validated(path, documents[0], env)
     if profile.name != path.stem:
-        raise ProfileError(f"{path}: name: expected '{path.stem}', as the file is called, found '{profile.name}'.")
+        raise ProfileError(
+            f"{path}: name: expected '{path.stem}', as the file is called, found '{profile.name}'.",
+            next_step="Rename the file or the profile.",
+        )
     first: dict[int, str] = {}
     for key in _PORTS:
         port = getattr(profile.addresses, key)
@@ -184,7 +194,9 @@ def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
     except ValidationError as error:
         faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
         lines = [f"{path}: {f'{key}: ' if key else ''}{message}, found {found!r}" for key, message, found in faults]
-        raise ProfileError("\n".join(lines)) from error
+        raise ProfileError(
+            "\n".join(lines), next_step="Correct the profile; docs/reference/connections.md has every setting."
+        ) from error
     for name, found in read.items():
         profile.connections[name]._read = found
     return profile

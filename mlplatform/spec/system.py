@@ -55,7 +55,10 @@ class SystemSpec:
             if station.name == name:
                 return station
         there = ", ".join(s.name for s in self.all(kind)) or "none"
-        raise NotFoundError(f"System '{self.name}' has no {_word(kind)} '{name}'; it has: {there}.")
+        raise NotFoundError(
+            f"System '{self.name}' has no {_word(kind)} '{name}'; it has: {there}.",
+            next_step="Name one of these." if self.all(kind) else f"Declare one in '{self.folder.name}/defs.yaml'.",
+        )
 
     def query(self, features: FeatureSetSpec) -> str:
         """The text of a feature set's query file."""

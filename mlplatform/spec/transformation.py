@@ -29,7 +29,10 @@ def load_transformation(reference: str | None, *, where: str) -> Callable[[bytes
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except (ImportError, ValueError) as error:
-        raise SpecError(f"{where}: transform '{reference}' cannot be imported: {error}.") from error
+        raise SpecError(
+            f"{where}: transform '{reference}' cannot be imported: {error}.",
+            next_step="Correct the reference in the YAML, or install what its module imports.",
+        ) from error
     if not callable(function):
         raise SpecError(
             f"{where}: transform '{reference}' is no function.", next_step="Expected 'package.module:function'."

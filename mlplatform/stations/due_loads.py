@@ -226,7 +226,7 @@ class DueLoads:
             decision = decide(info.key, info.etag, (), "refuse")
             refuse = (
                 f"Object '{info.key}' lies under prefix '{prefix.prefix}' of table '{self._spec.name}', and no source "
-                f"takes it; suffixes taken: {prefix.suffixes}."
+                f"takes it; suffixes taken: {prefix.suffixes}. Put it under a key with one of these, or add a source in the YAML."
             )
         guard = chains.get(shard) or self._guard(shard)
         return LoadPlan(

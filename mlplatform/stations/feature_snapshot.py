@@ -85,7 +85,10 @@ def read_channel(
 
     tables = read_tables(store, snapshot.ref.to_json(), [channel], columns, warehouse=warehouse)
     if not tables:
-        raise NotFoundError(f"Snapshot '{snapshot.ref.id[:12]}…' has no channel '{channel}'.")
+        raise NotFoundError(
+            f"Snapshot '{snapshot.ref.id[:12]}…' has no channel '{channel}'.",
+            next_step="Ask for train, validation or test.",
+        )
     return pa.concat_tables(tables)
 
 

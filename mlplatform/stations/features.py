@@ -203,11 +203,17 @@ class Features:
     def _window(self, given: Mapping[str, Any], now: datetime) -> Window | None:
         unknown = sorted(set(given) - set(PARAMETERS))
         if unknown:
-            raise SpecError(f"There is no parameter '{unknown[0]}'; there are: {', '.join(PARAMETERS)}.")
+            raise SpecError(
+                f"There is no parameter '{unknown[0]}'; there are: {', '.join(PARAMETERS)}.",
+                next_step="Correct the run's config.",
+            )
         window = self._spec.window
         if window is None:
             if given:
-                raise SpecError(f"'{next(iter(given))}' needs a window, and feature set '{self._spec.name}' has none.")
+                raise SpecError(
+                    f"'{next(iter(given))}' needs a window, and feature set '{self._spec.name}' has none.",
+                    next_step="Give the feature set a window in its YAML, or leave the parameter out.",
+                )
             return None
         types = {c.name: c.type for c in self._table.columns}
         kind = types.get(window.column, "varchar")
@@ -273,5 +279,8 @@ def split_of(features: FeatureSetSpec) -> Split:
     if split.by == "hash":
         return HashSplit(tuple(split.key), split.holdout, split.validation, split.salt)
     if features.window is None:
-        raise SpecError(f"Feature set '{features.name}': a split by time needs a window.")
+        raise SpecError(
+            f"Feature set '{features.name}': a split by time needs a window.",
+            next_step="Give the feature set a window, or split by hash.",
+        )
     return TimeSplit(features.window.column, split.holdout, split.validation)

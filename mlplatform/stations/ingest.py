@@ -67,7 +67,10 @@ class Ingest:
         inbox: Inbox | None = None,
     ) -> None:
         if table.existing:
-            raise ProfileError(f"Table '{table.name}' is loaded by others ('{table.existing}'); it is only read.")
+            raise ProfileError(
+                f"Table '{table.name}' is loaded by others ('{table.existing}'); it is only read.",
+                next_step="Query it; to load it here, leave 'existing' out of its YAML and give it sources.",
+            )
         self.system = system
         self._warehouse = warehouse
         self._store = store

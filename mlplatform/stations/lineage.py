@@ -197,7 +197,10 @@ class Lineage:
                 next_step="A backup made before has it (mlplatform state restore).",
             )
         there = f"it has {history[0].generation} to {history[-1].generation}" if history else "it was never deployed"
-        raise NotFoundError(f"Endpoint '{name}' has no generation {parsed.generation}; {there}.")
+        raise NotFoundError(
+            f"Endpoint '{name}' has no generation {parsed.generation}; {there}.",
+            next_step="Give an inference id of this installation, as a prediction's answer has it.",
+        )
 
     def _version(self, deployment: Deployment) -> ModelVersion:
         for version in self._tracking.versions(deployment.model):
@@ -205,7 +208,8 @@ class Lineage:
                 return version
         raise NotFoundError(
             f"Model '{deployment.model}' has no version {deployment.version}, which generation {deployment.generation} "
-            f"of endpoint '{deployment.endpoint}' serves."
+            f"of endpoint '{deployment.endpoint}' serves.",
+            next_step="Restore the models' tracking from a backup: mlplatform state restore",
         )
 
     def _parts(self, manifest: Manifest) -> tuple[StoredPart, ...]:

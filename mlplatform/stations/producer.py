@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from mlplatform.ports.stream import PutResult, Record, Stream
 from mlplatform.spec.stream import StreamSpec
 
+_ONE_OBJECT = "Send each record as one JSON object on one line."
+
 
 class Producer:
     """Puts records on `stream`; a record without its partition key is refused alone, and the others are stored.
@@ -41,13 +43,13 @@ class Producer:
         try:
             record = json.loads(data)
         except (ValueError, RecursionError) as error:
-            return self._refused(f"not readable as JSON: {error}")
+            return self._refused(f"is not readable as JSON: {error}", _ONE_OBJECT)
         if not isinstance(record, dict):
-            return self._refused(f"expected a JSON object, found a {type(record).__name__}")
+            return self._refused(f"is no record: expected a JSON object, found a {type(record).__name__}", _ONE_OBJECT)
         if record.get(self._key) in (None, ""):
             there = "" if self._masked else f"; it has: {', '.join(map(str, record))}"
-            return self._refused(f"has no value for the partition key '{self._key}'{there}")
+            return self._refused(f"has no value for the partition key '{self._key}'{there}", "Give it one.")
         return str(record[self._key])
 
-    def _refused(self, why: str) -> PutResult:
-        return PutResult(error_code="InvalidRecord", error_message=f"A record for stream '{self._what}' {why}.")
+    def _refused(self, why: str, step: str) -> PutResult:
+        return PutResult(error_code="InvalidRecord", error_message=f"A record for stream '{self._what}' {why}. {step}")

@@ -161,11 +161,15 @@ class Quarantine:
         if strict:
             missing = sorted(set(ids) - {r.quarantine_id for r in found})
             if missing:
-                raise NotFoundError(f"Quarantine of table '{self._schema.name}' has no record '{missing[0]}'.")
+                raise NotFoundError(
+                    f"Quarantine of table '{self._schema.name}' has no record '{missing[0]}'.",
+                    next_step="Take an id from: mlplatform quarantine list",
+                )
             done = [r for r in found if r.replayed_at is not None]
             if done:
                 raise ConflictError(
-                    f"Record '{done[0].quarantine_id}' of table '{self._schema.name}' was replayed at {done[0].replayed_at}."
+                    f"Record '{done[0].quarantine_id}' of table '{self._schema.name}' was replayed at {done[0].replayed_at}.",
+                    next_step="Leave it out; mlplatform quarantine list shows those that wait.",
                 )
         return [r for r in found if r.replayed_at is None]
 
@@ -256,7 +260,10 @@ class Quarantine:
         source = self._source(key)
         found = source.format.format()
         if not isinstance(found, CsvFormat):
-            raise DataError(f"Records of '{key}' are CSV, and its source says {source.format.type} now.")
+            raise DataError(
+                f"Records of '{key}' are CSV, and its source says {source.format.type} now.",
+                next_step="Set the source's format back to csv, replay, then change it; or discard the records.",
+            )
         return source, found
 
     def _source(self, key: str) -> SourceSpec:

@@ -77,7 +77,10 @@ class Registry:
         found = next((v for v in versions if v.version == version), None)
         if found is None:
             there = ", ".join(str(v.version) for v in versions) or "none"
-            raise NotFoundError(f"Model '{self.name}' has no version {version}; it has: {there}.")
+            raise NotFoundError(
+                f"Model '{self.name}' has no version {version}; it has: {there}.",
+                next_step="Choose one of these; mlplatform models shows their metrics.",
+            )
         verdict = stored_verdict(self._items, found.digest)
         if verdict is None or not verdict.passed:
             why = "has no verdict" if verdict is None else f"did not pass the gate: {verdict.reason}"

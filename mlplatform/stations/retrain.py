@@ -122,7 +122,8 @@ class Retrain:
         if request.status != "requested":
             raise ConflictError(
                 f"Request '{request_id}' cannot be taken by run '{run_id}': "
-                f"it is {request.status} (run '{request.run_id}')."
+                f"it is {request.status} (run '{request.run_id}').",
+                next_step="Leave it to that run; ask for another retraining where one is needed.",
             )
         return self._put(item, request.launched(run_id, now or datetime.now(UTC)))
 
@@ -194,7 +195,10 @@ class Retrain:
     def _get(self, request_id: str) -> tuple[Item, Request]:
         item = self._items.get(COLLECTION, request_id)
         if item is None:
-            raise NotFoundError(f"There is no retraining request '{request_id}' for '{self._station}'.")
+            raise NotFoundError(
+                f"There is no retraining request '{request_id}' for '{self._station}'.",
+                next_step="See those there are: mlplatform requests SYSTEM",
+            )
         return item, Request.from_json(item.value)
 
     def _put(self, item: Item, request: Request) -> Request:

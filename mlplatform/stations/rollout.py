@@ -87,18 +87,23 @@ class Rollout:
         """
         history = self._endpoints.history(self.name)
         if not history:
-            raise NotFoundError(f"Endpoint '{self.name}' was never deployed; there is nothing to go back to.")
+            raise NotFoundError(
+                f"Endpoint '{self.name}' was never deployed; there is nothing to go back to.",
+                next_step=f"Deploy a version first: mlplatform promote {self.name} VERSION",
+            )
         if to is None:
             version = rollback_target(d.version for d in history)
             if version is None:
                 raise NotFoundError(
-                    f"Endpoint '{self.name}' has served version {history[-1].version} only; there is no earlier one."
+                    f"Endpoint '{self.name}' has served version {history[-1].version} only; there is no earlier one.",
+                    next_step=f"Deploy another version instead: mlplatform promote {self.name} VERSION",
                 )
         else:
             by_generation = {d.generation: d.version for d in history}
             if to not in by_generation:
                 raise NotFoundError(
-                    f"Endpoint '{self.name}' has no generation {to}; it has {history[0].generation} to {history[-1].generation}."
+                    f"Endpoint '{self.name}' has no generation {to}; it has {history[0].generation} to {history[-1].generation}.",
+                    next_step="Choose one of these, or leave it out for the version before the present one.",
                 )
             version = by_generation[to]
         found = self._registered(version)
@@ -165,7 +170,10 @@ class Rollout:
             if found.version == version:
                 return found
         there = ", ".join(str(v.version) for v in versions) or "none"
-        raise NotFoundError(f"Model '{self.model}' has no version {version}; it has: {there}.")
+        raise NotFoundError(
+            f"Model '{self.model}' has no version {version}; it has: {there}.",
+            next_step="Choose one of these; mlplatform models shows their metrics.",
+        )
 
     def _check_verdict(self, found: ModelVersion) -> None:
         item = self._items.get(VERDICTS, found.digest)

@@ -107,7 +107,10 @@ def require_pass(items: ItemStore, *, model: str, digest: str, champion_digest: 
     if verdict is None:
         raise GateError(f"Candidate {digest[:12]}… of '{model}' has no verdict.", next_step="Run the gate on it.")
     if not verdict.passed:
-        raise GateError(f"Candidate {digest[:12]}… of '{model}' did not pass the gate: {verdict.reason}")
+        raise GateError(
+            f"Candidate {digest[:12]}… of '{model}' did not pass the gate: {verdict.reason}",
+            next_step="Change the model or its data and train again; what serves, goes on serving.",
+        )
     if verdict.champion_digest != champion_digest:
         then, now = ((d or "none")[:12] for d in (verdict.champion_digest, champion_digest))
         raise GateError(

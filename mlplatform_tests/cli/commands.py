@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.csv as pacsv
 
 from mlplatform.cli.main import main
+from mlplatform.errors import PlatformError
 from mlplatform.platform import Platform, open_platform
 from mlplatform.spec.scaffold import write_system
 from mlplatform_tests.prices import price_rows
@@ -66,11 +67,11 @@ class Shell:
         return open_platform(self.env)
 
     def run(self, *arguments: str, **env: str) -> Done:
-        """One command in this process, as `main` runs it."""
+        """One command in this process, as `main` runs it; an error that it ends with must say a next step of its own."""
         out, err = io.StringIO(), io.StringIO()
         with _environment({**self.env, **env}), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(arguments)
-        return Done(code, out.getvalue(), err.getvalue())
+        return _with_next_step(Done(code, out.getvalue(), err.getvalue()))
 
     def process(self, *arguments: str, stdin: bytes = b"", **env: str) -> Done:
         """One command as a process of its own."""
@@ -100,6 +101,26 @@ def make_shell(root: Path) -> Shell:
     edit(folder / "defs.yaml", "    trials: 6\n", "    trials: 1\n")
     write_system(shell.defs / "churn")
     return shell
+
+
+def _with_next_step(done: Done) -> Done:
+    """`done`, where its complaint, if it has one, says what to do about this very error, not only about its kind."""
+    if done.err.startswith('{"error"'):
+        step = done.error["next_step"]
+    elif done.err.startswith("error: "):
+        step = done.err.partition("\n  → ")[2].strip()
+    else:
+        return done
+    assert step not in FALLBACKS, done.err
+    return done
+
+
+def _kinds(kind: type[PlatformError]) -> list[type[PlatformError]]:
+    return [kind, *(k for below in kind.__subclasses__() for k in _kinds(below))]
+
+
+FALLBACKS = {"", *(kind.fallback for kind in _kinds(PlatformError))}
+"""Next steps that say nothing of the error itself."""
 
 
 @contextlib.contextmanager

@@ -68,6 +68,32 @@ def test_what_is_not_there_is_6_and_named(shell: Shell, arguments: tuple[str, ..
 
 
 @pytest.mark.parametrize(
+    ("arguments", "shape", "example"),
+    [
+        (("put", "stock_stream", "--record", "{}"), "SYSTEM/STREAM", "stock_prices/stock_stream"),
+        (("receipts", "stock_table"), "SYSTEM/TABLE", "stock_prices/stock_table"),
+        (("models", "stock_model"), "SYSTEM/MODEL", "stock_prices/stock_model"),
+        (("rollback", "nope"), "SYSTEM/ENDPOINT", "stock_prices/stock_prices"),
+        (("evaluations", "a/b/c"), "SYSTEM/MONITOR", "stock_prices/stock_monitor"),
+    ],
+)
+def test_a_name_of_another_shape_is_answered_with_one_of_that_shape(
+    shell: Shell, arguments: tuple[str, ...], shape: str, example: str
+) -> None:
+    assert shell.run(*arguments, "--json").error["next_step"] == f"Write it as {shape}, e.g. {example}."
+    kind = shape.removeprefix("SYSTEM/").title()
+    assert example.partition("/")[2] in {
+        s.name for s in shell.platform().specs["stock_prices"].stations if kind in type(s).__name__
+    }
+
+
+def test_a_query_that_is_no_sql_names_its_system(shell: Shell) -> None:
+    found = shell.run("query", "stock_prices", "SELEC 1", "--json").error
+    assert found["message"].startswith("System 'stock_prices': The query is no SQL: ")
+    assert found["next_step"] == "Correct the query: one SELECT, in DuckDB's dialect."
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("put", "stock_stream", "--record", "{}"),

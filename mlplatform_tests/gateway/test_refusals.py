@@ -19,6 +19,7 @@ def error(answer: httpx.Response) -> dict[str, Any]:
     found: dict[str, Any] = answer.json()["error"]
     assert set(found) == {"code", "message", "next_step", "request_id"}
     assert found["request_id"] == answer.headers["x-request-id"]
+    assert found["next_step"]
     return found
 
 
@@ -71,7 +72,9 @@ def test_an_unseen_category_is_refused_where_the_signature_says_so(client: httpx
 def test_an_unknown_endpoint_is_answered_with_those_there_are(client: httpx.Client) -> None:
     answer = client.post("/predict/price", json=ROW)
     assert answer.status_code == 404
-    assert error(answer)["message"] == "No endpoint 'price' is served; there are: open, prices, rises, small."
+    found = error(answer)
+    assert found["message"] == "No endpoint 'price' is served; there are: open, prices, rises, small."
+    assert found["next_step"] == "Correct the route; the routes are at /schema."
 
 
 def test_another_route_points_to_the_docs(client: httpx.Client) -> None:

@@ -30,14 +30,17 @@ def test_a_record_nested_too_deeply_is_refused_alone(tmp_path: Path) -> None:
     deep = b'{"ticker": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     refused, stored = Producer(stream, SPEC, system="s").put([deep, b'{"ticker": "A"}'])
     assert (refused.error_code, stored.error_code) == ("InvalidRecord", "")
-    assert "not readable as JSON" in refused.error_message
+    assert "is not readable as JSON" in refused.error_message
+    assert refused.error_message.endswith(". Send each record as one JSON object on one line.")
     stream.close()
 
 
 def test_where_columns_are_personal_a_refusal_does_not_name_the_fields_of_the_record(tmp_path: Path) -> None:
     stream = SqliteStream(tmp_path, SPEC)
     (refused,) = Producer(stream, SPEC, system="s", masked=True).put([b'{"Smith": 1, "n": 2}'])
-    assert refused.error_message == "A record for stream 's/prices' has no value for the partition key 'ticker'."
+    assert refused.error_message == (
+        "A record for stream 's/prices' has no value for the partition key 'ticker'. Give it one."
+    )
     stream.close()
 
 

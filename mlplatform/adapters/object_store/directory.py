@@ -85,7 +85,9 @@ class DirectoryObjectStore:
         if self.head(key) is not None:
             with _mapped(key, self.root), contextlib.suppress(FileNotFoundError):  # deleted since
                 return path.open("rb")
-        raise NotFoundError(f"There is no object '{key}' in '{self.root}'.")
+        raise NotFoundError(
+            f"There is no object '{key}' in '{self.root}'.", next_step="See those there are: mlplatform objects PREFIX"
+        )
 
     def head(self, key: str) -> ObjectInfo | None:
         with _mapped(key, self.root):
@@ -141,7 +143,10 @@ class DirectoryObjectStore:
         check_key(key)
         path = self.root / key
         if os.path.realpath(path.parent) != str(self._real / path.parent.relative_to(self.root)):
-            raise ConflictError(f"Object '{key}' in '{self.root}': a folder on its way is a symbolic link.")
+            raise ConflictError(
+                f"Object '{key}' in '{self.root}': a folder on its way is a symbolic link.",
+                next_step="Replace the link by a folder, or choose another key.",
+            )
         return path
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
@@ -199,7 +204,9 @@ def _mapped(key: str, root: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise PermissionDeniedError(f"{what}.", next_step="Give this user the right to it.") from error
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            raise ConflictError(f"{what}: a key cannot be a folder of other keys here.") from error
+            raise ConflictError(
+                f"{what}: a key cannot be a folder of other keys here.", next_step="Choose another key."
+            ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise DataError(f"{what}.", next_step="Choose a shorter key.") from error
         raise UnavailableError(f"{what}.", next_step="Check the disk (space, mount).") from error

@@ -24,7 +24,7 @@ def opened(data: bytes | Path | BinaryIO) -> Iterator[BinaryIO]:
         try:
             file = data.open("rb")
         except FileNotFoundError:
-            raise NotFoundError(f"There is no file '{data}' to put.") from None
+            raise NotFoundError(f"There is no file '{data}' to put.", next_step="Correct the path.") from None
         with file:
             yield file
     else:

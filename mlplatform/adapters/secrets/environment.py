@@ -47,7 +47,9 @@ def _read(name: str, variable: str, path: Path) -> str:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFoundError(f"{where} is not there.", next_step="Mount or write it.") from None
     except PermissionError:
-        raise PermissionDeniedError(f"{where} cannot be read by this user.") from None
+        raise PermissionDeniedError(
+            f"{where} cannot be read by this user.", next_step="Give this user the right to read it."
+        ) from None
     except UnicodeDecodeError:
-        raise UserError(f"{where} is not UTF-8 text.") from None
+        raise UserError(f"{where} is not UTF-8 text.", next_step="Write the secret as UTF-8 text.") from None
     return text.removesuffix("\n").removesuffix("\r")

@@ -71,7 +71,10 @@ class SqliteStream:
 
     def read(self, shard: str, *, after: str = "", limit: int = 1000) -> list[StoredRecord]:
         if shard not in self._open and shard not in (known := self._names()):
-            raise NotFoundError(f"Stream '{self.name}' has no shard '{shard}'; it has: {', '.join(known)}.")
+            raise NotFoundError(
+                f"Stream '{self.name}' has no shard '{shard}'; it has: {', '.join(known)}.",
+                next_step="Name one of these.",
+            )
         return self._shard(shard).read(after, limit)
 
     def trim(self, *, now: datetime, delivered: Mapping[str, str] | None = None) -> int:

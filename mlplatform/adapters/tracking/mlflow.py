@@ -153,7 +153,9 @@ class MlflowTracking:
         """Point `alias` at a version, or remove it. Raises NotFoundError for a version there is not."""
         with self._writing(f"setting alias '{alias}' of '{model}'"):
             if version is not None and version not in [int(v.version) for v in self._versions(model)]:
-                raise NotFoundError(f"Model '{model}' has no version {version}.")
+                raise NotFoundError(
+                    f"Model '{model}' has no version {version}.", next_step="mlplatform models shows those there are."
+                )
             if version is not None:
                 self._client.set_registered_model_alias(model, alias, str(version))
             elif alias in self._aliases(model):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from mlplatform.adapters.warehouse.sql_errors import WRONG_QUERY
 from mlplatform.errors import (
     BugError,
     DataError,
@@ -118,8 +119,11 @@ def query_error(
     ):
         return platform_error(error, "query", masked=masked)
     if isinstance(error, duckdb.PermissionException):
-        return DataError(f"The query reaches outside the warehouse: {_first_line(text)}")
-    return DataError(f"The query is wrong: {text}")
+        return DataError(
+            f"The query reaches outside the warehouse: {_first_line(text)}",
+            next_step="Query tables of the warehouse only; put a file into one by uploading it.",
+        )
+    return DataError(f"The query is wrong: {text}", next_step=WRONG_QUERY)
 
 
 def _told(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.ducklake_engine import DuckLakeEngine
 from mlplatform.adapters.warehouse.ducklake_errors import query_error
+from mlplatform.adapters.warehouse.sql_errors import WRONG_QUERY
 from mlplatform.errors import DataError, PlatformError, TimedOutError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check_read_only(sql: str) -> None:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise DataError(f"The query is no SQL: {error}") from error
+        raise DataError(f"The query is no SQL: {error}", next_step=WRONG_QUERY) from error
     if len(statements) != 1:
         raise DataError(f"Expected one statement, found {len(statements)}.", next_step="Send them one by one.")
     kind = statements[0].type

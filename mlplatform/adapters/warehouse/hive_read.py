@@ -14,7 +14,7 @@ from mlplatform.adapters.warehouse.hive_errors import FilesGoneError, MissingErr
 from mlplatform.adapters.warehouse.hive_log import State
 from mlplatform.adapters.warehouse.hive_parts import HiveParts
 from mlplatform.adapters.warehouse.hive_sql import canonical, quoted
-from mlplatform.adapters.warehouse.sql_errors import no_column, no_table
+from mlplatform.adapters.warehouse.sql_errors import WRONG_QUERY, no_column, no_table
 from mlplatform.core.tables.books import BOOKS
 from mlplatform.errors import DataError, PlatformError
 
@@ -61,7 +61,7 @@ class HiveReader:
                 raise no_table(error.name, sorted({*state.tables, *self._others()})) from error.__cause__
             raise no_column(error.name, self._columns(state, queries)) from error.__cause__
         except RefusedError as error:
-            raise DataError(f"The query is wrong: {error.told}") from error.__cause__
+            raise DataError(f"The query is wrong: {error.told}", next_step=WRONG_QUERY) from error.__cause__
 
     def check_readable(self, state: State) -> None:
         """That no part of the state was deleted meanwhile: Spark skips a folder that is gone, and says nothing."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mlplatform.adapters.warehouse.sql_dialect import SqlDialect
+from mlplatform.adapters.warehouse.sql_errors import WRONG_QUERY
 from mlplatform.adapters.warehouse.sql_select import select_sql
 from mlplatform.errors import DataError
 
@@ -107,7 +108,7 @@ def _numbered(sql: str) -> tuple[str, int]:
     try:
         tokens = sqlglot.tokenize(sql, read="duckdb")
     except SqlglotError as error:
-        raise DataError(f"The query is no SQL: {error}") from error
+        raise DataError(f"The query is no SQL: {error}", next_step=WRONG_QUERY) from error
     places = [token.start for token in tokens if token.token_type == TokenType.PLACEHOLDER]
     made, last = "", 0
     for number, place in enumerate(places, 1):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mlplatform.adapters.warehouse.sql_errors import UNTOLD, no_column, no_table, too_slow
+from mlplatform.adapters.warehouse.sql_errors import UNTOLD, WRONG_QUERY, no_column, no_table, too_slow
 from mlplatform.errors import (
     BugError,
     DataError,
@@ -80,5 +80,7 @@ def query_error(
     if state == "42703" and column is not None:
         return no_column(column[1] or column[2], columns)
     if state.startswith(("22", "42", "0A")) and not isinstance(error, PermissionDeniedError):
-        return DataError(f"The query is wrong: {UNTOLD if masked and state.startswith('22') else message}")
+        return DataError(
+            f"The query is wrong: {UNTOLD if masked and state.startswith('22') else message}", next_step=WRONG_QUERY
+        )
     return error

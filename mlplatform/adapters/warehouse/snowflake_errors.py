@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mlplatform.adapters.warehouse.sql_errors import UNTOLD, no_column, no_table, too_slow
+from mlplatform.adapters.warehouse.sql_errors import UNTOLD, WRONG_QUERY, no_column, no_table, too_slow
 from mlplatform.errors import (
     BugError,
     DataError,
@@ -93,10 +93,12 @@ def query_error(
     missing = [table for table in named if table not in tables]
     if errno in _NO_TABLE and missing:
         told = no_table(missing[0], tables)
-        told.next_step = "Correct the query, or grant the table: Snowflake hides what a role may not see."
+        told.own_step = "Correct the query, or grant the table: Snowflake hides what a role may not see."
         return told
     if errno in _NO_COLUMN and name is not None:
         return no_column(name[1].lower(), columns)
     if isinstance(error, BugError) and errno > 0:
-        return DataError(f"The query is wrong: {UNTOLD if masked and errno in _ON_A_VALUE else message}")
+        return DataError(
+            f"The query is wrong: {UNTOLD if masked and errno in _ON_A_VALUE else message}", next_step=WRONG_QUERY
+        )
     return error

@@ -8,6 +8,9 @@ from mlplatform.errors import NotFoundError, TimedOutError
 
 UNTOLD = "a value does not fit, and is not told: the system has personal columns"
 
+WRONG_QUERY = "Correct the query: one SELECT, in DuckDB's dialect."
+"""What to do about a query that is wrong, where nothing tells which name is."""
+
 
 def no_table(name: str, there: Sequence[str]) -> NotFoundError:
     """A table that the warehouse has not; `there`: those that it has."""
@@ -18,7 +21,10 @@ def no_table(name: str, there: Sequence[str]) -> NotFoundError:
 
 def no_database(name: str, there: Sequence[str]) -> NotFoundError:
     """A database that the warehouse has not; `there`: those that this connection may look into."""
-    return NotFoundError(f"There is no database '{name}'; there are: {', '.join(there)}.")
+    return NotFoundError(
+        f"There is no database '{name}'; there are: {', '.join(there)}.",
+        next_step="Correct the database in the settings of the profile's connection.",
+    )
 
 
 def no_column(name: str, there: Sequence[str]) -> NotFoundError:

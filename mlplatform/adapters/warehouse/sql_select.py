@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlplatform.adapters.warehouse.sql_dialect import SqlDialect
+from mlplatform.adapters.warehouse.sql_errors import WRONG_QUERY
 from mlplatform.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def select_sql(sql: str, schema: str, dialect: SqlDialect) -> str:
     try:
         trees = [tree for tree in sqlglot.parse(sql, read="duckdb") if tree is not None]
     except SqlglotError as error:
-        raise DataError(f"The query is no SQL: {error}") from error
+        raise DataError(f"The query is no SQL: {error}", next_step=WRONG_QUERY) from error
     if len(trees) != 1:
         raise DataError(f"Expected one statement, found {len(trees)}.", next_step="Send them one by one.")
     tree = trees[0]
@@ -44,7 +45,10 @@ def select_sql(sql: str, schema: str, dialect: SqlDialect) -> str:
     try:
         written: str = _rewritten(tree, dialect).sql(dialect.sqlglot, identify=True, unsupported_level=ErrorLevel.RAISE)
     except SqlglotError as error:
-        raise DataError(f"{dialect.warehouse} cannot run the query: {error}") from error
+        raise DataError(
+            f"{dialect.warehouse} cannot run the query: {error}",
+            next_step="Say it in plainer SQL; what differs by warehouse is not translated.",
+        ) from error
     return written
 
 

@@ -56,7 +56,10 @@ def _fit_field(field: InputField, table: pa.Table, hosts: Hosts) -> FittedField:
         distinct = sorted(union(hosts, own))
         if not distinct:
             rows = total(hosts, table.num_rows)
-            raise DataError(f"Feature '{field.name}' has no value in any of {rows} training rows.")
+            raise DataError(
+                f"Feature '{field.name}' has no value in any of {rows} training rows.",
+                next_step="Leave the feature out of the query, or widen the window.",
+            )
         return FittedField(field.name, categories=tuple(distinct))
     if field.missing != "median":
         return FittedField(field.name)

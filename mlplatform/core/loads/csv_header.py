@@ -6,6 +6,7 @@ import csv
 import difflib
 
 from mlplatform.core.loads.plan import CsvFormat
+from mlplatform.core.loads.remedy import SAVE_AS_UTF8, UPLOAD_AGAIN, fix_columns
 from mlplatform.core.tables.schema import MASKED, TableSchema
 from mlplatform.errors import DataError
 
@@ -24,10 +25,15 @@ def csv_columns(head: bytes, format: CsvFormat, schema: TableSchema) -> tuple[st
         DataError: empty, not UTF-8, or columns that are not the table's; the message says which.
     """
     if not head.strip():
-        raise DataError("the object is empty; expected a header line" if format.header else "the object is empty")
+        raise DataError(
+            "the object is empty; expected a header line" if format.header else "the object is empty",
+            next_step=UPLOAD_AGAIN,
+        )
     for mark, encoding in _BOMS:
         if head.startswith(mark):
-            raise DataError(f"the object is {encoding} (byte order mark {mark.hex()}); expected UTF-8")
+            raise DataError(
+                f"the object is {encoding} (byte order mark {mark.hex()}); expected UTF-8", next_step=SAVE_AS_UTF8
+            )
     if not format.header:
         return schema.names
     try:
@@ -38,7 +44,9 @@ def csv_columns(head: bytes, format: CsvFormat, schema: TableSchema) -> tuple[st
         first = head.split(b"\n", 1)[0]
         text = first.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
         if "�" in text:
-            raise DataError(f"the header is not UTF-8: {error.reason} at byte {error.start}") from error
+            raise DataError(
+                f"the header is not UTF-8: {error.reason} at byte {error.start}", next_step=SAVE_AS_UTF8
+            ) from error
     columns = tuple(name.strip() for name in _fields(text, format))
     _check(columns, schema)
     return columns
@@ -78,5 +86,6 @@ def _check(columns: tuple[str, ...], schema: TableSchema) -> None:
     if problems:
         raise DataError(
             f"the header does not fit table '{schema.name}': {', '.join(problems)}; "
-            f"expected {', '.join(known)}, found {', '.join(told)}"
+            f"expected {', '.join(known)}, found {', '.join(told)}",
+            next_step=fix_columns(schema.name),
         )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlplatform.core.loads.plan import CsvFormat
+from mlplatform.core.loads.remedy import CLOSE_QUOTE
 from mlplatform.errors import DataError
 
 Positions = npt.NDArray[np.int64]
@@ -52,7 +53,7 @@ class CsvRecords:
         ends = self._line_ends(data)
         if not len(ends):
             if len(data) > MAX_RECORD_BYTES:
-                raise DataError(self._endless(f"longer than {MAX_RECORD_BYTES} bytes"))
+                raise DataError(self._endless(f"longer than {MAX_RECORD_BYTES} bytes"), next_step=CLOSE_QUOTE)
             self._carry = data
             return None
         cut = int(ends[-1]) + 1
@@ -66,7 +67,7 @@ class CsvRecords:
         data = self._carry + b"\n"
         ends = self._line_ends(data)
         if not len(ends) or int(ends[-1]) != len(data) - 1:
-            raise DataError(self._endless("which reaches the end of the file"))
+            raise DataError(self._endless("which reaches the end of the file"), next_step=CLOSE_QUOTE)
         self._carry = b""
         return self._segment(data, ends)
 

@@ -50,7 +50,9 @@ def sample_sql(table: str, sample: Sample, *, columns: Sequence[str], key: Seque
         SpecError: no rows are asked for, or there is no key or no such column.
     """
     if sample.rows < 1:
-        raise SpecError(f"A sample has at least one row; asked for {sample.rows}.")
+        raise SpecError(
+            f"A sample has at least one row; asked for {sample.rows}.", next_step="Ask for one row or more."
+        )
     if not key:
         raise SpecError(
             f"Table '{table}' has no column to draw rows by.", next_step="Name columns that tell rows apart."

@@ -16,6 +16,7 @@ from mlplatform.adapters.warehouse.staging.read_jsonl import stage_jsonl
 from mlplatform.adapters.warehouse.staging.read_parquet import stage_parquet
 from mlplatform.adapters.warehouse.staging.source import Source
 from mlplatform.core.loads.plan import CsvFormat, JsonLinesFormat, ParquetFormat, Receipt
+from mlplatform.core.loads.remedy import fix_dialect
 from mlplatform.errors import DataError
 from mlplatform.ports.object_store import ObjectStore
 
@@ -36,7 +37,10 @@ def draft(job: Job, source: Source, store: ObjectStore) -> Receipt:
     except DataError as error:
         return _unparseable(job, source, store, error)
     if staged.total != arrived:
-        counts = DataError(f"the object has {arrived} records by its bytes, and {staged.total} by the parser")
+        counts = DataError(
+            f"the object has {arrived} records by its bytes, and {staged.total} by the parser",
+            next_step=fix_dialect(job.plan.table),
+        )
         return _unparseable(job, source, store, counts)
     return replace(
         _receipt(job, source),
@@ -70,7 +74,7 @@ def _not_appended(job: Job, source: Source) -> str:
 
 def refused_twin(receipt: Receipt, twin: str) -> Receipt:
     """The receipt of an object whose bytes were loaded before, as `twin`."""
-    why = f"Object '{receipt.key}' has the same bytes as '{twin}', which was loaded before."
+    why = f"Object '{receipt.key}' has the same bytes as '{twin}', which was loaded before. Nothing is to be done."
     return replace(
         receipt, outcome="refused", reason=why, loaded=0, quarantined=0, filtered=0, duplicates=receipt.arrived
     )
@@ -121,7 +125,7 @@ def _unparseable(job: Job, source: Source, store: ObjectStore, error: DataError)
     job.quarantine_file.unlink(missing_ok=True)
     with suppress(DataError):
         source.count()
-    why = f"Object '{job.plan.key}': {error}"
+    why = f"Object '{job.plan.key}': {error.message}. {error.next_step}"
     with store.open(job.plan.key) as file:
         write_quarantine(job, [Bad("", why, file.read(_SHOWN_BYTES))])
     return replace(_receipt(job, source), outcome="unparseable", reason=why, arrived=1, quarantined=1)

@@ -19,6 +19,7 @@ from mlplatform.core.loads.csv_record import record_fields
 from mlplatform.core.loads.csv_records import csv_segments
 from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
 from mlplatform.core.loads.plan import CsvFormat
+from mlplatform.core.loads.remedy import fix_dialect
 from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import MASKED, TableSchema
 from mlplatform.errors import DataError
@@ -56,7 +57,8 @@ def stage_csv(job: Job, source: Source, format: CsvFormat) -> Staged:  # noqa: A
     if rows + len(rejected) + len(broken) != expected:
         raise DataError(
             f"the object has {expected} records by its line ends, the parser found {rows + len(rejected) + len(broken)}: "
-            "quotes or line ends do not follow the declared dialect"
+            "quotes or line ends do not follow the declared dialect",
+            next_step=fix_dialect(job.plan.table),
         )
     quarantined = 0
     if rejected or broken:
@@ -65,7 +67,8 @@ def stage_csv(job: Job, source: Source, format: CsvFormat) -> Staged:  # noqa: A
     if quarantined != len(rejected) + len(broken):
         raise DataError(
             f"{len(rejected) + len(broken)} records do not fit, and {quarantined} of them were found in the bytes: "
-            "quotes do not follow the declared dialect"
+            "quotes do not follow the declared dialect",
+            next_step=fix_dialect(job.plan.table),
         )
     return Staged(rows=rows, quarantined=quarantined, skipped=job.plan.skip_rows)
 
@@ -111,7 +114,9 @@ def _run(job: Job, select: str) -> int:
     except duckdb.InvalidInputException as error:
         masked = bool(job.schema.personal)
         said = MASKED if masked else _said(str(error))
-        raise DataError(f"the parser gave up: {said}") from (None if masked else error)
+        raise DataError(f"the parser gave up: {said}", next_step=fix_dialect(job.plan.table)) from (
+            None if masked else error
+        )
 
 
 def _rejected(job: Job) -> dict[int, _Rejected]:

@@ -23,6 +23,7 @@ from mlplatform.core.loads.json_lines import (
     line_batches,
 )
 from mlplatform.core.loads.landing import LOST
+from mlplatform.core.loads.remedy import UPLOAD_AGAIN
 from mlplatform.core.sql import literal
 from mlplatform.errors import DataError
 
@@ -35,7 +36,7 @@ def stage_jsonl(job: Job, source: Source) -> Staged:
     import pyarrow as pa
 
     if source.path.stat().st_size == 0:
-        raise DataError("the object is empty; expected JSON lines")
+        raise DataError("the object is empty; expected JSON lines", next_step=UPLOAD_AGAIN)
     fields = [*job.schema.names, *DELIVERY_FIELDS]
     checks = _checks(job, fields)
     job.connection.execute("DROP TABLE IF EXISTS temp.staged_lines")

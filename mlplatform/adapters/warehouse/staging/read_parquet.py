@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mlplatform.adapters.warehouse.staging.job import Bad, Job, Staged, write_quarantine
 from mlplatform.adapters.warehouse.staging.source import Source
 from mlplatform.core.loads.fits import Check, reason, type_check, typed_value, value_checks
+from mlplatform.core.loads.remedy import UPLOAD_AGAIN, fix_columns
 from mlplatform.core.sql import identifier, literal
 from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError
@@ -54,7 +55,9 @@ def _columns(job: Job, source: Source) -> dict[str, str]:
     except duckdb.Error as error:
         masked = bool(job.schema.personal)
         found = MASKED if masked else str(error).splitlines()[0]
-        raise DataError(f"the object is no whole Parquet file: {found}") from (None if masked else error)
+        raise DataError(f"the object is no whole Parquet file: {found}", next_step=UPLOAD_AGAIN) from (
+            None if masked else error
+        )
     columns: dict[str, str] = {row[0]: row[1] for row in rows}
     known = job.schema.names
     # As of a header: what is no name of the table's may be a value.
@@ -68,7 +71,8 @@ def _columns(job: Job, source: Source) -> dict[str, str]:
     if problems:
         raise DataError(
             f"the file does not fit table '{job.schema.name}': {', '.join(problems)}; "
-            f"expected {', '.join(known)}, found {', '.join(told)}"
+            f"expected {', '.join(known)}, found {', '.join(told)}",
+            next_step=fix_columns(job.schema.name),
         )
     return columns
 

@@ -14,6 +14,7 @@ from typing import IO, BinaryIO, Protocol, cast
 
 from mlplatform.core.loads.arrived import Arrived
 from mlplatform.core.loads.plan import CsvFormat, LoadPlan, ParquetFormat
+from mlplatform.core.loads.remedy import UPLOAD_AGAIN
 from mlplatform.errors import ConflictError, DataError, NotFoundError
 from mlplatform.ports.object_store import ObjectStore
 
@@ -68,7 +69,10 @@ def check_unchanged(plan: LoadPlan, store: ObjectStore) -> None:
     """That the object still is the one that was planned."""
     found = store.head(plan.key)
     if found is None:
-        raise NotFoundError(f"Object '{plan.key}' is gone; it was planned for table '{plan.table}'.")
+        raise NotFoundError(
+            f"Object '{plan.key}' is gone; it was planned for table '{plan.table}'.",
+            next_step="Nothing was loaded; put it back, or leave it: it is not planned again.",
+        )
     if found.etag != plan.etag:
         raise ConflictError(
             f"Object '{plan.key}' changed since it was planned for table '{plan.table}': expected ETag {plan.etag}, "
@@ -112,7 +116,7 @@ def _copy(plan: LoadPlan, store: ObjectStore, source: Source, counter: Arrived |
                 if counter is not None and source.error is None:
                     _feed(source, counter, chunk)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            source.error = DataError(f"the object is no whole gzip file: {error}")
+            source.error = DataError(f"the object is no whole gzip file: {error}", next_step=UPLOAD_AGAIN)
         hashing.drain()
     source.sha256 = hashing.digest.hexdigest()
     if source.error is None:
@@ -137,7 +141,7 @@ def parquet_rows(path: Path) -> int:
     try:
         return int(pq.ParquetFile(path).metadata.num_rows)
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"the object is no whole Parquet file: {error}") from error
+        raise DataError(f"the object is no whole Parquet file: {error}", next_step=UPLOAD_AGAIN) from error
 
 
 def _sha256(path: Path) -> str:
