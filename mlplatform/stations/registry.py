@@ -79,7 +79,7 @@ class Registry:
             there = ", ".join(str(v.version) for v in versions) or "none"
             raise NotFoundError(
                 f"Model '{self.name}' has no version {version}; it has: {there}.",
-                next_step="Choose one of these; mlplatform models shows their metrics.",
+                next_step="Take one that mlplatform models lists; training makes the first.",
             )
         verdict = stored_verdict(self._items, found.digest)
         if verdict is None or not verdict.passed:

@@ -172,7 +172,7 @@ class Rollout:
         there = ", ".join(str(v.version) for v in versions) or "none"
         raise NotFoundError(
             f"Model '{self.model}' has no version {version}; it has: {there}.",
-            next_step="Choose one of these; mlplatform models shows their metrics.",
+            next_step="Take one that mlplatform models lists; training makes the first.",
         )
 
     def _check_verdict(self, found: ModelVersion) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 UPLOAD_AGAIN = "Upload a whole one under the same key."
 SAVE_AS_UTF8 = "Save it as UTF-8 and upload it under the same key."
-CLOSE_QUOTE = "Close the quote and upload it under the same key, or declare the dialect (format.quote) in the source's YAML."
+CLOSE_QUOTE = (
+    "Close the quote and upload it under the same key, or declare the dialect (format.quote) in the source's YAML."
+)
 
 
 def replay(table: str, system: str = "SYSTEM") -> str:
