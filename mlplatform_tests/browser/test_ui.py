@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,6 +65,21 @@ def test_an_asset_is_materialized_by_hand_while_the_worker_runs(served: Shell, p
     page.screenshot(path=pictures / "materialized.png")
 
 
+def test_every_asset_is_materialized_by_hand_while_worker_gateway_and_commands_use_the_warehouse(served: Shell) -> None:
+    names = [*LINE[1:], "stock_stream_landing", "stock_model_candidate", "stock_prices_capture", "warehouse_upkeep"]
+    launched = {name: launch(served, name) for name in names}
+    query = "{ runsOrError { ... on Runs { results { runId status } } } }"
+
+    def ended() -> dict[str, str]:
+        assert served.run("query", "stock_prices", "SELECT count(*) FROM stock_table").code == 0
+        found = {run["runId"]: run["status"] for run in graphql(served, query)["runsOrError"]["results"]}
+        statuses = {name: found[run] for name, run in launched.items()}
+        return statuses if set(statuses.values()) <= {"SUCCESS", "FAILURE", "CANCELED"} else {}
+
+    until(ended, timeout_s=400)
+    assert ended() == dict.fromkeys(names, "SUCCESS")
+
+
 def test_a_check_that_fails_says_by_how_much_and_what_follows(served: Shell, page: Page, pictures: Path) -> None:
     monitored = served.platform().system("stock_prices")
     judged = len(monitored.evaluations("stock_monitor"))
@@ -86,7 +102,30 @@ def retrained_for(served: Shell) -> set[str]:
 def runs(served: Shell) -> list[str]:
     """How the runs ended, or stand, that materialize the upkeep."""
     query = "{ runsOrError { ... on Runs { results { status assetSelection { path } } } } }"
-    answer = httpx.post(address(served, "/graphql"), json={"query": query}, timeout=60).json()
-    found = answer["data"]["runsOrError"]["results"]
+    found = graphql(served, query)["runsOrError"]["results"]
     upkeep = {"path": ["stock_prices", "warehouse_upkeep"]}
     return [run["status"] for run in found if upkeep in (run["assetSelection"] or [])]
+
+
+def launch(served: Shell, name: str) -> str:
+    """Ask the UI's server for a run that materializes one asset, as the button does; the run's id."""
+    mutation = """mutation ($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } } }"""
+    repositories = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+    [found] = graphql(served, repositories)["repositoriesOrError"]["nodes"]
+    selector = {
+        "repositoryName": found["name"],
+        "repositoryLocationName": found["location"]["name"],
+        "pipelineName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["stock_prices", name]}],
+    }
+    answer = graphql(served, mutation, {"params": {"selector": selector, "mode": "default"}})["launchPipelineExecution"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
+
+
+def graphql(served: Shell, query: str, variables: dict[str, Any] | None = None) -> Any:
+    sent = {"query": query, "variables": variables or {}}
+    answer = httpx.post(address(served, "/graphql"), json=sent, timeout=60).json()
+    assert "errors" not in answer, answer
+    return answer["data"]

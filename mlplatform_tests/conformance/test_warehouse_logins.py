@@ -27,7 +27,7 @@ def refused(action: Callable[[], object]) -> str:
         action()
     error = told.value
     assert exit_code(error) == 8
-    assert error.next_step
+    assert error.own_step
     for found in (error, error.__cause__, error.__context__):
         assert WRONG not in f"{found}{getattr(found, 'args', '')}"
     text = str(error)
