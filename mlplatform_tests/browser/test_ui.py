@@ -47,7 +47,7 @@ def test_a_check_shows_its_evidence(served: Shell, page: Page, pictures: Path) -
 
 
 def test_metrics_are_plotted_over_windows(served: Shell, page: Page, pictures: Path) -> None:
-    page.set_viewport_size({"width": 1600, "height": 1250})
+    page.set_viewport_size({"width": 1600, "height": 1650})
     page.goto(address(served, "/assets/stock_prices/stock_monitor"))
     page.get_by_role("button").filter(has_text="Plots").first.click()
     expect(page.get_by_text("r2", exact=True).first).to_be_visible()

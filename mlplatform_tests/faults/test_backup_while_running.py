@@ -17,7 +17,7 @@ from mlplatform.platform.backup import backup, restore
 from mlplatform.platform.checkup import checkup
 from mlplatform_tests.components.site import SYSTEM, Site
 from mlplatform_tests.faults.storm.accounts import check_table, stream_records
-from mlplatform_tests.faults.storm.installation import BASE_DAYS
+from mlplatform_tests.faults.storm.installation import BASE_DAYS, LEAVING_OUT
 from mlplatform_tests.serving.until import until
 
 BACKUPS = 4
@@ -27,7 +27,7 @@ SEED = 5
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site.make(tmp_path / "site")
-    made.edit("stock_stream", delivery={"prefix": f"{SYSTEM}/stream/", "max_age_s": 0.05})
+    made.edit("stock_stream", delivery={"prefix": f"{SYSTEM}/stream/", "max_age_s": 0.05, "transform": LEAVING_OUT})
     made.put_days(0, BASE_DAYS)
     made.platform.asset_events.prepare()
     made.stations.prepare()
