@@ -54,8 +54,8 @@ def make_handler(env: Mapping[str, str]) -> Mangum:
         from mangum import Mangum
     except ImportError as error:
         raise ImportError("The gateway as a Lambda needs Mangum: pip install 'mlplatform[lambda]'") from error
-    asyncio.set_event_loop(asyncio.new_event_loop())
     ports, store = _ports({"MLPLATFORM_HOME": HOME, **env})
+    asyncio.set_event_loop(asyncio.new_event_loop())
     return Mangum(FrozenGateway(ports, store), lifespan="off")
 
 

@@ -57,8 +57,8 @@ def test_drift_is_reported_feature_by_feature(demo: dict[str, Any]) -> None:
         found = demo[f"quarter_{number}"]
         assert set(found["checks"]) == {"quality", "corrections", *found["drift"]}
         assert set(found["drift"]) == {"drift_ticker_symbol", "drift_sector", "drift_change"}
-    # The twenty companies trade each day, as ever; what their prices did is told from what they did in thirty years.
-    assert demo["quarter_1"]["drift"]["drift_sector"] < 0.01 < demo["quarter_1"]["drift"]["drift_change"]
+        # The twenty companies trade each day, as ever; what their prices did differs from what they did in thirty years.
+        assert found["drift"]["drift_sector"] < found["drift"]["drift_change"]
 
 
 def test_a_quiet_quarter_retrains_nothing(demo: dict[str, Any]) -> None:

@@ -73,7 +73,10 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
             return Container(folder, tuple(command), lock, shares)
         return Container(folder, (sys.executable, *command[1:]), distributed=shares)
     there = sorted({p.parent.name for root in folders for p in root.glob("*/Dockerfile")})
-    raise NotFoundError(f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.")
+    raise NotFoundError(
+        f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.",
+        next_step=f"Name one of those in the model's 'container', or make one: a Dockerfile in containers/{name}.",
+    )
 
 
 def content_digest(folder: Path) -> str:

@@ -108,7 +108,7 @@ def test_a_session_that_is_opened_later_asks_for_another_password(on_aws: Redshi
 
 REFUSALS = [
     ("AccessDeniedException", 400, PermissionDeniedError, "credentials are still valid, and that their policy"),
-    ("ExpiredTokenException", 403, PermissionDeniedError, "credentials are still valid"),
+    ("ExpiredTokenException", 403, PermissionDeniedError, "Renew the credentials"),
     ("InternalServerException", 500, UnavailableError, "Try again later"),
 ]
 
