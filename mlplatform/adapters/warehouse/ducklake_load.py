@@ -136,7 +136,8 @@ class Load:
         published = self._published(self._plan.table, rows), self._published("_quarantine", quarantine)
         self._handed_over = True
         try:
-            commit(self._connection, self._plan, receipt, rows=published[0], quarantine=published[1])
+            with self._engine.place.turn():
+                commit(self._connection, self._plan, receipt, rows=published[0], quarantine=published[1])
         except ConflictError:
             self._handed_over = False
             raise

@@ -6,9 +6,11 @@ A new data file is made on this machine first, looked at there, and published: n
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from mlplatform.adapters.warehouse.ducklake_turns import turn
 from mlplatform.adapters.warehouse.ducklake_vacuum import vacuum
 from mlplatform.adapters.warehouse.staging.source import fsync
 from mlplatform.core.sql import literal
@@ -59,6 +61,10 @@ class LakePlace(Protocol):
 
     def publish(self, file: Path, folder: str) -> str:
         """Make the file lasting where every process sees it; its location for the catalogue."""
+        ...
+
+    def turn(self) -> AbstractContextManager[object]:
+        """In which a transaction names files: one at a time, as far as the place can see to it."""
         ...
 
     def committed(self, file: Path) -> None:
@@ -121,6 +127,9 @@ class LocalPlace:
     def publish(self, file: Path, folder: str) -> str:  # noqa: ARG002
         fsync(file)
         return str(file)
+
+    def turn(self) -> AbstractContextManager[object]:
+        return turn(self.catalogue.parent)
 
     def committed(self, file: Path) -> None:
         """Nothing: the draft is the file."""

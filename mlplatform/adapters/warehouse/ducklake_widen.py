@@ -47,7 +47,8 @@ def widen(engine: DuckLakeEngine, schema: TableSchema, wider: list[Column]) -> N
         writer.execute(f"DROP TABLE {old}")
 
     try:
-        transaction(writer, body)
+        with engine.place.turn():
+            transaction(writer, body)
     except LostRaceError:
         engine.withdraw(schema.name, file)
         raise
