@@ -17,11 +17,10 @@ from mlplatform.adapters.endpoints.sagemaker import SageMakerEndpoints
 from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
 from mlplatform.adapters.item_store.dynamodb import DynamoDbItemStore, DynamoDbSettings
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
-from mlplatform.ports.endpoints import Deployment
 from mlplatform.serving.api_keys import ApiKeys
 from mlplatform_tests.conformance.endpoint_places import IMAGES
 from mlplatform_tests.conformance.endpoint_places import ROLE as SERVING_ROLE
-from mlplatform_tests.gateway.site import NAME, spec
+from mlplatform_tests.gateway.site import NAME, record
 from mlplatform_tests.servers.ministack.functions import ACCOUNT, INSTALLED, Function, archived, function
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMaker, SageMakerAccount
@@ -73,18 +72,7 @@ class LambdaSite:
 
     def deploy(self, generation: int, digest: str, **settings: Any) -> None:
         """A generation that is live when this returns; its version is 10 more."""
-        record = Deployment(
-            endpoint=NAME,
-            generation=generation,
-            model="stock_prices.stock_model",
-            version=generation + 10,
-            digest=digest,
-            reason="test",
-            run_id="",
-            created_at="2026-01-02T03:04:05+00:00",
-            settings=spec(**settings).model_dump(mode="json"),
-        )
-        self.endpoints.deploy(record)
+        self.endpoints.deploy(record(generation, digest, version=generation + 10, **settings))
         self.endpoints.wait(NAME, generation, timeout_s=60)
 
     @property

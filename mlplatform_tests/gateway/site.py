@@ -34,6 +34,21 @@ def spec(**settings: Any) -> EndpointSpec:
     )
 
 
+def record(generation: int, digest: str, *, version: int, endpoint: str = NAME, **settings: Any) -> Deployment:
+    """A deployment of the endpoint."""
+    return Deployment(
+        endpoint=endpoint,
+        generation=generation,
+        model="stock_prices.stock_model",
+        version=version,
+        digest=digest,
+        reason="test",
+        run_id="",
+        created_at=datetime.now(UTC).isoformat(),
+        settings=spec(name=endpoint.partition("/")[2], **settings).model_dump(mode="json"),
+    )
+
+
 @dataclass
 class Site:
     """Folders under `root`, and the ports that tests use beside the gateway."""
@@ -63,19 +78,7 @@ class Site:
         """Make a deployment record; its generation."""
         current = self.endpoints.desired(endpoint)
         generation = current.generation + 1 if current else 1
-        self.endpoints.deploy(
-            Deployment(
-                endpoint=endpoint,
-                generation=generation,
-                model="stock_prices.stock_model",
-                version=version,
-                digest=digest,
-                reason="test",
-                run_id="",
-                created_at=datetime.now(UTC).isoformat(),
-                settings=spec(name=endpoint.partition("/")[2], **settings).model_dump(mode="json"),
-            )
-        )
+        self.endpoints.deploy(record(generation, digest, version=version, endpoint=endpoint, **settings))
         return generation
 
     def key(self, endpoint: str = NAME) -> str:

@@ -13,13 +13,12 @@ import pytest
 from mlplatform.adapters.endpoints.sagemaker import SageMakerEndpoints
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
 from mlplatform.core.capture.record import decode_request
-from mlplatform.ports.endpoints import Deployment
 from mlplatform.serving.api_keys import ApiKeys
 from mlplatform_tests.conformance.endpoint_places import SageMakerPlace, sagemaker_place
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.gateway.callers import Callers
 from mlplatform_tests.gateway.forwarding import forwarding
-from mlplatform_tests.gateway.site import NAME, ROW, spec
+from mlplatform_tests.gateway.site import NAME, ROW, record
 from mlplatform_tests.packages import make_package
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
 from mlplatform_tests.serving.until import until
@@ -43,18 +42,7 @@ def place(sagemaker_place: SageMakerPlace, packages: dict[str, Path]) -> SageMak
 
 
 def deploy(endpoints: SageMakerEndpoints, generation: int, digest: str, **settings: Any) -> None:
-    record = Deployment(
-        endpoint=NAME,
-        generation=generation,
-        model="stock_prices.stock_model",
-        version=generation + 10,
-        digest=digest,
-        reason="test",
-        run_id="",
-        created_at="2026-01-02T03:04:05+00:00",
-        settings=spec(**settings).model_dump(mode="json"),
-    )
-    endpoints.deploy(record)
+    endpoints.deploy(record(generation, digest, version=generation + 10, **settings))
 
 
 def opened(place: SageMakerPlace, **settings: Any) -> SageMakerEndpoints:

@@ -21,18 +21,8 @@ import pytest
 from mlplatform.platform import open_platform
 from mlplatform_tests.prices import price_rows
 from mlplatform_tests.servers.process import running
-from mlplatform_tests.systems.aws_profile import (
-    SYSTEM,
-    AwsProject,
-    aws,
-    ministack_server,
-    redshift_data_api,
-    redshift_server,
-    sagemaker_server,
-)
+from mlplatform_tests.systems.aws_profile import SYSTEM, AwsProject
 from mlplatform_tests.systems.demo import whole_loop
-
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
 
 
 def tick(number: int) -> bytes:

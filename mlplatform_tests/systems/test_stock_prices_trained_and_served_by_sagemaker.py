@@ -26,17 +26,7 @@ from mlplatform_tests.components.site import SMALL
 from mlplatform_tests.gateway.test_main import command
 from mlplatform_tests.prices import price_rows
 from mlplatform_tests.servers.process import free_port, running
-from mlplatform_tests.systems.aws_profile import (
-    SYSTEM,
-    AwsProject,
-    aws,
-    ministack_server,
-    redshift_data_api,
-    redshift_server,
-    sagemaker_server,
-)
-
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
+from mlplatform_tests.systems.aws_profile import SYSTEM, AwsProject
 
 DAYS = 120
 ROW = {"ticker_symbol": "AAPL", "sector": "Information Technology", "change": 1.5}

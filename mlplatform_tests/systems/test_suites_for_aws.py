@@ -11,16 +11,7 @@ import boto3
 import pytest
 
 from mlplatform_tests.aws.conftest import why_not
-from mlplatform_tests.systems.aws_profile import (
-    AwsProject,
-    aws,
-    ministack_server,
-    redshift_data_api,
-    redshift_server,
-    sagemaker_server,
-)
-
-__all__ = ["aws", "ministack_server", "redshift_data_api", "redshift_server", "sagemaker_server"]
+from mlplatform_tests.systems.aws_profile import AwsProject
 
 ROOT = Path(__file__).parents[2]
 
