@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -110,6 +111,7 @@ def end_run(_number: int, _frame: object) -> None:
     raise RunEndedError
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("by", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, RunEndedError)], ids=["caller", "run"]
 )
@@ -128,6 +130,8 @@ def test_who_is_stopped_takes_his_query_along(case: Case, by: signal.Signals, er
             case.warehouse.query(case.slow)
     finally:
         signal.signal(signal.SIGTERM, before)
+    # Who is stopped while a driver calls leaves the call's socket to the collector: here, not in the next test.
+    gc.collect()
     if server is not None:
         until(lambda: server.working() == 0)
     assert case.rows("SELECT 1 AS one") == [(1,)]

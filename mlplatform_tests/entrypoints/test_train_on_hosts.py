@@ -181,7 +181,9 @@ def test_a_killed_host_fails_the_job_by_name_and_the_next_attempt_keeps_its_tree
     compute: SubprocessCompute, objects: Path, tmp_path: Path
 ) -> None:
     store, prefix = DirectoryObjectStore(objects), f"checkpoints/{tmp_path.name}/"
-    job = replace(_job(2, "spec alone", checkpoint_s="0.05", num_round="150", eta="0.05"), checkpoint_prefix=prefix)
+    # Long enough that the fastest machine still trains when the host is killed.
+    long = _job(2, "spec alone", checkpoint_s="0.05", num_round="600", eta="0.0125")
+    job = replace(long, checkpoint_prefix=prefix)
 
     def numbers() -> list[int]:
         return sorted(int(info.key.rpartition(".")[2]) for info in store.list(prefix))
