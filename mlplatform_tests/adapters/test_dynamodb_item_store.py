@@ -26,7 +26,7 @@ from mlplatform.ports.item_store import Item
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.servers.ministack.faults import Faults, faults_before
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 
 __all__ = ["ministack_server"]
 

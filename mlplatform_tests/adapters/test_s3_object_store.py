@@ -25,7 +25,7 @@ from mlplatform.errors import (
 )
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 
 __all__ = ["ministack_server"]
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from mlplatform_tests.cli.commands import Shell
 from mlplatform_tests.prices import price_rows
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.serving.until import until
 from mlplatform_tests.spec.editing import EXAMPLES
 
@@ -29,21 +29,15 @@ TRAINED_DAYS, STREAMED_DAYS, ALL_DAYS = 260, 65, 455
 WINDOW_ROWS = 63 * 20
 
 
-def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """`mlplatform serve --ui`, after the first training and two judged windows."""
     shell = Shell(tmp_path_factory.mktemp("browsed"))
     shell.more = {
         "MLPLATFORM_DEFS": str(EXAMPLES),
-        "MLPLATFORM_GATEWAY_PORT": free_port(),
-        "MLPLATFORM_UI_PORT": free_port(),
-        "MLPLATFORM_TRACKER_PORT": free_port(),
+        "MLPLATFORM_GATEWAY_PORT": str(free_port()),
+        "MLPLATFORM_UI_PORT": str(free_port()),
+        "MLPLATFORM_TRACKER_PORT": str(free_port()),
         "MLPLATFORM_GATEWAY_WORKERS": "1",
     }
     shell.load_days(0, TRAINED_DAYS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,13 +14,8 @@ import pytest
 
 from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.cli.commands import Shell
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.serving.until import until
-
-
-def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     make_project("shop", shell.root / "shop")
     shell.more = {
         "MLPLATFORM_DEFS": str(shell.root / "shop" / "shop" / "defs"),
-        "MLPLATFORM_GATEWAY_PORT": free_port(),
+        "MLPLATFORM_GATEWAY_PORT": str(free_port()),
         "MLPLATFORM_GATEWAY_WORKERS": "1",
     }
     log = shell.root / "serve.log"

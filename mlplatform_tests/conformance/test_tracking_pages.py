@@ -15,8 +15,8 @@ import httpx
 
 from mlplatform.adapters.tracking.mlflow import MlflowTracking
 from mlplatform.ports.tracking import SelfHosted, TrackedRun
-from mlplatform.serving.listening import free_port
 from mlplatform_tests.packages import make_package
+from mlplatform_tests.servers.ports import free_port
 
 
 def test_the_pages_of_a_moved_home_serve_its_packages(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlplatform.serving.listening import free_port
 from mlplatform_tests.docs.walkthrough import Block, Walkthrough, blocks, reader, says
+from mlplatform_tests.servers.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 TUTORIAL = blocks(REPOSITORY / "docs" / "tutorial.md")

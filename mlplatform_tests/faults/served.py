@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlplatform.serving.listening import free_port
 from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.cli.commands import Shell
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.serving.until import until
 
 START_S = 120.0

@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mlplatform.serving.listening import free_port
 from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.cli.commands import make_shell
 from mlplatform_tests.faults.homes.make import DAYS, RUN
 from mlplatform_tests.faults.served import Served
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.serving.until import until
 
 HOMES = sorted((Path(__file__).parent / "homes").glob("*.tar.xz"))

@@ -17,7 +17,8 @@ from mlplatform.core.rollout.variables import as_variables
 from mlplatform.ports.endpoints import Deployment
 from mlplatform_tests.gateway.site import ROW, spec
 from mlplatform_tests.packages import make_package
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 COMMAND = [sys.executable, "-m", "mlplatform.gateway.container", "serve", "--host", "127.0.0.1"]
 

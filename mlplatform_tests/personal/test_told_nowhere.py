@@ -66,7 +66,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Everything that can happen to a row has happened, and nothing runs any more."""
-    from mlplatform_tests.cli.test_serve import free_port
+    from mlplatform_tests.servers.ports import free_port
 
     shell = Shell(tmp_path_factory.mktemp("people"))
     project = make_project("house", shell.root / "house")
@@ -75,7 +75,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     shell.more = {
         "MLPLATFORM_HOME": str(project.home),
         "MLPLATFORM_DEFS": str(project.defs),
-        "MLPLATFORM_GATEWAY_PORT": port,
+        "MLPLATFORM_GATEWAY_PORT": str(port),
         "MLPLATFORM_GATEWAY_WORKERS": "1",
         "MLPLATFORM_SECRET_CAPTURE_MASK_KEY": "a long random text",
         "PYTHONPATH": str(project.folder),

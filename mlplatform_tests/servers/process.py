@@ -15,14 +15,6 @@ LEASH = Path(__file__).with_name("leash.py")
 STOP_S = 10.0
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def listens(port: int) -> bool:
     """Whether something accepts connections on `port`."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 SERVER = "import http.server; http.server.test(bind='127.0.0.1', port={port}, HandlerClass=http.server.SimpleHTTPRequestHandler)"
 
@@ -24,6 +25,17 @@ def test_server_is_ready_in_the_block_and_gone_after_it(tmp_path: Path) -> None:
     with running(command(port), ready=lambda: listens(port), log=tmp_path / "log", env=os.environ):
         assert listens(port)
     assert not listens(port)
+
+
+def test_a_port_is_given_away_once_though_several_processes_ask() -> None:
+    code = "from mlplatform_tests.servers.ports import free_port; print(*(free_port() for _ in range(200))); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        theirs = other.stdout.readline().split()
+        ours = [free_port() for _ in range(200)]
+        other.communicate("\n", timeout=60)
+    assert len({*map(int, theirs), *ours}) == 400
 
 
 def test_server_that_fails_shows_its_log(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import socket
 import pytest
 
 from mlplatform.errors import ConflictError, ProfileError
-from mlplatform.serving.listening import check_free, free_port, listen
+from mlplatform.serving.listening import check_free, listen
+from mlplatform_tests.servers.ports import free_port
 
 
 def test_a_taken_port_names_its_holder() -> None:
-    with listen("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", free_port()) as taken:
         port = taken.getsockname()[1]
         message = f"Port {port} of 127.0.0.1 is taken by process {os.getpid()} ("
         with pytest.raises(ConflictError, match=re.escape(message)):

@@ -26,7 +26,8 @@ from mlplatform_tests.conformance.endpoint_places import IMAGES, ROLE, SageMaker
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.gateway.test_main import command
 from mlplatform_tests.prices import price_rows
-from mlplatform_tests.servers.process import free_port, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import running
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
 from mlplatform_tests.serving.until import until
 

@@ -25,7 +25,8 @@ from mlplatform.serving.api_keys import ApiKeys
 from mlplatform_tests.components.site import SMALL
 from mlplatform_tests.gateway.test_main import command
 from mlplatform_tests.prices import price_rows
-from mlplatform_tests.servers.process import free_port, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import running
 from mlplatform_tests.systems.aws_profile import SYSTEM, AwsProject
 
 DAYS = 120

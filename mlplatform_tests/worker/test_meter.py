@@ -20,7 +20,7 @@ from mlplatform.ports.metrics import Measure
 from mlplatform.worker.meter import BEAT, TROUBLES, Meter
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 
 __all__ = ["ministack_server"]
 

@@ -18,10 +18,10 @@ import psutil
 
 from mlplatform.platform.line import build_features, register_candidate, release, train_candidate
 from mlplatform.serving.api_keys import ApiKeys
-from mlplatform.serving.listening import free_port
 from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.components.site import SMALL, SYSTEM, Site
 from mlplatform_tests.packages import LINEAR
+from mlplatform_tests.servers.ports import free_port
 
 BASE_DAYS = 90
 LEAVING_OUT = "mlplatform_tests.faults.storm.leaving_out:without_tests"

@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 
 from mlplatform_tests.servers.environment import environment
 from mlplatform_tests.servers.hive.directory import BASE
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 CLASS = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 UP_S = 240.0

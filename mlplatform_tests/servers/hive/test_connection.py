@@ -23,7 +23,7 @@ from mlplatform.errors import (
     UnavailableError,
 )
 from mlplatform_tests.servers.hive.server import PASSWORD, USER, Hive
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 
 HOURS = "SELECT count(*) AS n FROM range(1000000000000) WHERE id % 7 = 3"
 

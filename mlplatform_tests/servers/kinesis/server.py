@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 import uuid
@@ -122,7 +123,7 @@ class Kinesis(ThreadingHTTPServer):
         if shard is None:
             raise Refused("ResourceNotFoundException", f"Shard {shard_name} not found.")
         now = time.monotonic()
-        if self.reads_per_s and now - self._read_at.get(shard_name, 0.0) < 1 / self.reads_per_s:
+        if self.reads_per_s and now - self._read_at.get(shard_name, -math.inf) < 1 / self.reads_per_s:
             raise Refused(THROTTLED, "Rate exceeded for shard.")
         self._read_at[shard_name] = now
         waiting = [held for held in shard.records if held.sequence > behind]

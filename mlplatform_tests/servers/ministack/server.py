@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform_tests.servers.environment import environment
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform_tests.servers.environment import environment
-from mlplatform_tests.servers.process import free_port, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import running
 
 UNPRIVILEGED = Path(__file__).with_name("unprivileged.py")
 USER, PASSWORD = "awsuser", "let the loader in"

@@ -26,7 +26,7 @@ from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.conformance.redshift_warehouse import redshift_warehouse
 from mlplatform_tests.conformance.warehouses import CSV, JSONL, PARQUET
 from mlplatform_tests.servers.ministack.server import Ministack
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.redshift.proxy import RedshiftRefusedError
 from mlplatform_tests.servers.redshift.server import Redshift
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mlplatform_tests.servers.ministack.server import ministack
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.sagemaker.app import App
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
 

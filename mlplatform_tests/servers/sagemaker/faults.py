@@ -5,6 +5,7 @@ A misfortune (`expect`) is something an operation looks for itself (``capacity``
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Faults:
         with self._lock:
             self.calls.append(operation)
             now = time.monotonic()
-            if now - self._last.get(operation, 0.0) < self._least_s.get(operation, 0.0):
+            if now - self._last.get(operation, -math.inf) < self._least_s.get(operation, 0.0):
                 raise AwsRefusedError("ThrottlingException", "Rate exceeded")
             self._last[operation] = now
             fault = next((f for f in self._waiting if f["on"] in (operation, EVERY) and f["times"]), None)

@@ -21,7 +21,7 @@ from mlplatform.adapters.compute.process import start, sweep
 from mlplatform.adapters.containers.environments import Environments
 from mlplatform.errors import NotFoundError, PlatformError
 from mlplatform.spec.home import cache_path
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.sagemaker.account import REGION, Account
 from mlplatform_tests.servers.sagemaker.buckets import buckets_of, key_of
 from mlplatform_tests.servers.sagemaker.images import container_name

@@ -17,7 +17,8 @@ from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSetti
 from mlplatform.spec.prices import read_prices
 from mlplatform.spec.profile import Profile
 from mlplatform_tests.docs.walkthrough import blocks
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
 PAGE = {block.title: block.text for block in blocks(HOW_TO / "sagemaker.md")}

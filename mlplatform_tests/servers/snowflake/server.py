@@ -19,7 +19,8 @@ from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.warehouse.snowflake_connection import SnowflakeConnection
 from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform_tests.servers.environment import environment
-from mlplatform_tests.servers.process import free_port, listens, running
+from mlplatform_tests.servers.ports import free_port
+from mlplatform_tests.servers.process import listens, running
 
 PASSWORD, TOKEN = "not told to anybody", "an-oauth-token"
 

@@ -14,7 +14,7 @@ from mlplatform.adapters.warehouse.snowflake_settings import SnowflakeSettings
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import NotFoundError, PermissionDeniedError, ProfileError, UnavailableError
 from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
-from mlplatform_tests.servers.process import free_port
+from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.snowflake.server import PASSWORD, TOKEN, Snowflake
 
 ONE = "SELECT 1 AS one"
