@@ -18,6 +18,8 @@ from typing import Any
 
 from mlplatform.errors import DataError, NotFoundError, PlatformError, exit_code
 
+_OF_TUNING = "_tuning_"
+"""Hyperparameters that begin so are SageMaker's own."""
 FAILURE_LENGTH = 1024
 """Characters of the failure file that SageMaker shows as FailureReason."""
 MASTER_PORT = 9099
@@ -74,7 +76,7 @@ class Job:
             output_dir=_path(env, "SM_OUTPUT_DIR"),
             data_dir=_path(env, "SM_OUTPUT_DATA_DIR"),
             input_dir=input_dir,
-            hyperparameters=_read_json(config / "hyperparameters.json"),
+            hyperparameters=_hyperparameters(config),
             channels=channels,
             machines=_machines(config, env),
             checkpoint_dir=_checkpoint_dir(config),
@@ -126,6 +128,12 @@ def run_job(work: Callable[[Job], None], env: Mapping[str, str]) -> int:
         # To where the work's lines went: two outputs would not keep their order.
         print(env["MLPLATFORM_END_OF_LOG"], flush=True)
     return 0
+
+
+def _hyperparameters(config: Path) -> dict[str, str]:
+    """Without what a tuning job adds for frameworks that report their metric themselves."""
+    found = _read_json(config / "hyperparameters.json")
+    return {name: value for name, value in found.items() if not name.startswith(_OF_TUNING)}
 
 
 def _machines(config: Path, env: Mapping[str, str]) -> Machines:

@@ -106,6 +106,8 @@ def train_candidate(
     }
     if trained.leaderboard:
         metadata["leaderboard"] = trained.leaderboard
+    if len(trained.trials) > 1:
+        metadata["trials"] = trained.trials
     return Step(metadata, (verdict.check(),))
 
 

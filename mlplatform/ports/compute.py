@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+if TYPE_CHECKING:
+    from mlplatform.core.training.plan import SearchRange
+
+MAX_SEARCH_NAME = 32
+"""Characters of the name of a job with a search: each trial's begins with it."""
 JobStatus = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 """SageMaker's TrainingJobStatus."""
 
@@ -30,6 +35,30 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class JobSearch:
+    """A search over hyperparameters that the back end does: each trial runs the container once, with values out of `ranges`.
+
+    `metric`: what is compared, as the container prints it: a line ``[n] metric: value``, the last one counts.
+    """
+
+    metric: str
+    maximize: bool
+    trials: int
+    ranges: Mapping[str, SearchRange]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a search: a job of its own. `value`: of the search's metric, None where it came to none."""
+
+    job: str
+    status: str
+    hyperparameters: Mapping[str, str]
+    value: float | None
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """One training or processing job.
 
@@ -46,6 +75,8 @@ class JobSpec:
             Their values are told nowhere.
         checkpoint_prefix: of the object store; what the job leaves in ``/opt/ml/checkpoints`` is kept there while it runs,
             and laid there before another job of this prefix starts. Empty: no checkpoints.
+        search: hyperparameters to search, where the back end `searches`; the best trial's model is the job's, and its
+            name has at most `MAX_SEARCH_NAME` characters.
     """
 
     name: str
@@ -61,6 +92,7 @@ class JobSpec:
     aws: bool = False
     checkpoint_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    search: JobSearch | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +100,7 @@ class JobResult:
     """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine.
 
     `billable_s`: seconds of each host that are paid for; None where nothing is.
+    `trials`: of a job with a search; then all else is the best trial's, its name among it, but for `billable_s`: of all.
     """
 
     name: str
@@ -83,6 +116,7 @@ class JobResult:
     ended_at: str
     peak_memory_mib: float = 0.0
     billable_s: int | None = None
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +148,8 @@ class ComputeCapabilities:
 
     `outlives_runner`: whether a job goes on where the process that runs it dies, to be joined by the next one. `secrets`: where
     a job finds those it names: in its environment, or by its role, in the store that the profile says. `shared`: whether
-    installations with object stores of their own see each other's jobs, whose names must then differ.
+    installations with object stores of their own see each other's jobs, whose names must then differ. `searches`: whether it
+    tries hyperparameters in jobs of their own (`JobSpec.search`); elsewhere the container does, in its one job.
     """
 
     max_hosts: int = 1
@@ -122,6 +157,7 @@ class ComputeCapabilities:
     outlives_runner: bool = False
     secrets: Literal["environment", "role"] = "environment"
     shared: bool = False
+    searches: bool = False
 
 
 class Compute(Protocol):

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mlplatform.core.packages.manifest import InputField, Manifest, read_package
 from mlplatform.core.training.plan import FILE, Search, SearchRange, TrainingPlan
 from mlplatform.core.training.split import CHANNELS
 from mlplatform.errors import JobError, NotFoundError
-from mlplatform.ports.compute import Channel, Compute, JobSpec
+from mlplatform.ports.compute import MAX_SEARCH_NAME, Channel, Compute, JobResult, JobSearch, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import Candidate, TrackedRun, Tracking
 from mlplatform.spec.feature_set import FeatureSetSpec
@@ -52,6 +52,7 @@ class Trained:
 
     `leaderboard`: the models that the job chose from, best first, where its container says so (`evaluation.json`).
     `billable_s`: seconds that are paid for, of all hosts together; None where nothing is.
+    `trials`: what the search tried, each with its ``parameters`` and the metric; with its ``job`` where that was one of its own.
     """
 
     candidate: Candidate
@@ -60,6 +61,7 @@ class Trained:
     peak_memory_mib: float
     leaderboard: tuple[dict[str, Any], ...] = ()
     billable_s: int | None = None
+    trials: tuple[dict[str, Any], ...] = ()
 
 
 class Training:
@@ -142,8 +144,9 @@ class Training:
             result.name,
             metrics,
             result.peak_memory_mib,
-            _leaderboard(result.model_dir, manifest),
+            _told(result.model_dir, manifest, "leaderboard"),
             None if result.billable_s is None else result.billable_s * job.hosts,
+            self._trials(job.search, result) or _told(result.model_dir, manifest, "trials"),
         )
 
     def _job(self, snapshot: FeatureSnapshot, plan: TrainingPlan, run_id: str) -> JobSpec:
@@ -152,6 +155,9 @@ class Training:
         content = {**plan.to_json(), "snapshot": plan.snapshot["id"]}
         if self._compute.capabilities.shared:
             content["objects"] = self._store.url("")
+        search = self._search()
+        if search is not None:
+            content["search"] = asdict(search)
         alone = self._model.hosts == 1
         key = _digest([content, hyperparameters] if alone else [content, hyperparameters, self._model.hosts])
         prefix = f"jobs/{self._system}/{self._model.name}/{key}/"
@@ -159,7 +165,7 @@ class Training:
         if self._source is not None:
             self._store.put(f"{prefix}spec/{WAREHOUSE}", json.dumps(self._source.document, sort_keys=True).encode())
         return JobSpec(
-            name=self._job_name(key),
+            name=self._job_name(key, searched=search is not None),
             container=self._model.container,
             hyperparameters=hyperparameters,
             channels=(
@@ -174,6 +180,22 @@ class Training:
             aws=self._source is not None and self._source.aws,
             checkpoint_prefix=f"{prefix}{CHECKPOINTS}/",
             tags={"system": self._system, "model": self._model.name, "run_id": run_id},
+            search=search,
+        )
+
+    def _search(self) -> JobSearch | None:
+        """The model's search, where jobs of their own try it: it says ranges, and the back end can."""
+        asked, metric = self._model.search, self._model.gate.metric
+        if asked is None or not (asked.trials and asked.ranges) or not self._compute.capabilities.searches:
+            return None
+        found = _searched(asked)
+        return JobSearch(f"validation:{metric}", HIGHER_IS_BETTER[metric], found.trials, found.ranges, found.seed)
+
+    def _trials(self, search: JobSearch | None, result: JobResult) -> tuple[dict[str, Any], ...]:
+        metric = self._model.gate.metric
+        return tuple(
+            {"parameters": dict(t.hyperparameters), metric: t.value, "job": t.job, "status": t.status}
+            for t in (result.trials if search is not None else ())
         )
 
     def plan(self, snapshot: FeatureSnapshot, code_version: str) -> TrainingPlan:
@@ -190,15 +212,17 @@ class Training:
             split=snapshot.split,
             code_version=code_version,
             window_column=snapshot.window_column,
-            search=None if model.search is None else _searched(model.search),
+            search=None if model.search is None else Search() if self._search() else _searched(model.search),
             personal=tuple(sorted(self._personal)),
         )
 
-    def _job_name(self, key: str) -> str:
+    def _job_name(self, key: str, *, searched: bool) -> str:
         """The name of the first attempt that has not failed."""
-        base = re.sub(r"[^a-zA-Z0-9]+", "-", f"{self._system}-{self._model.name}").strip("-")[:36].rstrip("-")
+        base = re.sub(r"[^a-zA-Z0-9]+", "-", f"{self._system}-{self._model.name}").strip("-")
+        shown, told = (36, 16) if not searched else (MAX_SEARCH_NAME - 20, 14)
+        base, key = base[:shown].rstrip("-"), key[:told]
         for attempt in itertools.count(1):
-            name = f"{base}-{key[:16]}-a{attempt}"
+            name = f"{base}-{key}-a{attempt}"
             try:
                 status = self._compute.describe(name)["TrainingJobStatus"]
             except NotFoundError:
@@ -218,7 +242,7 @@ def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) 
     return tuple(
         InputField(
             name=f.name,
-            type="varchar" if f.transform == "category" else "double",
+            type="double" if f.transform == "numeric" else "varchar",
             missing=f.missing,
             unseen=f.unseen,
             minimum=f.minimum,
@@ -230,10 +254,11 @@ def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) 
     )
 
 
-def _leaderboard(package: Path, manifest: Manifest) -> tuple[dict[str, Any], ...]:
+def _told(package: Path, manifest: Manifest, name: str) -> tuple[dict[str, Any], ...]:
+    """A list of the package's evaluation; nothing where its container wrote none."""
     if EVALUATION not in manifest.files:
         return ()
-    return tuple(json.loads((package / EVALUATION).read_bytes()).get("leaderboard", ()))
+    return tuple(json.loads((package / EVALUATION).read_bytes()).get(name, ()))
 
 
 def _digest(content: object) -> str:

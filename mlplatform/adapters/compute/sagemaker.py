@@ -1,8 +1,6 @@
 """Amazon SageMaker as compute: training jobs (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html).
 
-Whoever asks first makes the job, everybody else finds it by its name: SageMaker refuses a second one. A process that dies
-or loses AWS leaves the job running; the next one of that name follows it, with its log from the beginning. Only an
-interrupt stops it. Billed is what `BillableTimeInSeconds` says, on every host.
+A job is made once and found by its name (`sagemaker_jobs`). Billed is what `BillableTimeInSeconds` says, on every host.
 """
 
 from __future__ import annotations
@@ -10,36 +8,41 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.compute.container import container_folders, content_digest, find_container
-from mlplatform.adapters.compute.description import ENDED, note_metric, running_of
+from mlplatform.adapters.compute.description import note_metric, running_of
 from mlplatform.adapters.compute.hosts import check_hosts
-from mlplatform.adapters.compute.sagemaker_errors import STOPPED, failure_of, sagemaker_mapped
+from mlplatform.adapters.compute.sagemaker_errors import failure_of
+from mlplatform.adapters.compute.sagemaker_follow import follow
+from mlplatform.adapters.compute.sagemaker_jobs import TRAINING, TUNING, RemoteJobs, plain
 from mlplatform.adapters.compute.sagemaker_local import LocalCopies
-from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, LAST_LINES_S, JobLog, LastLines, end_line
+from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, end_line
 from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
 from mlplatform.adapters.compute.sagemaker_search import jobs_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
-from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience, Pause, Queue, until_seen
-from mlplatform.errors import ConflictError, DataError, JobError, NotFoundError, ProfileError, TimedOutError, UserError
-from mlplatform.ports.compute import Channel, ComputeCapabilities, JobResult, JobSpec, Prepared, RunningJob
+from mlplatform.adapters.compute.sagemaker_tuning import Tuning, as_training, best_of, trial_of
+from mlplatform.adapters.compute.sagemaker_tuning_request import tuning_request
+from mlplatform.errors import DataError, NotFoundError, ProfileError
+from mlplatform.ports.compute import (
+    MAX_SEARCH_NAME,
+    Channel,
+    ComputeCapabilities,
+    JobResult,
+    JobSearch,
+    JobSpec,
+    Prepared,
+    RunningJob,
+)
 from mlplatform.ports.object_store import ObjectStore
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _DIGEST = re.compile(r"@sha256:([0-9a-f]{64})$")
-_STOP_S = 300.0
-"""SageMaker gives a job two minutes after SIGTERM, and then uploads what is there."""
-_MADE_S = 3.0
-"""After so long, a job that was asked for and is not there was not made."""
 OnLog = Callable[[str], None]
 
 
@@ -66,6 +69,8 @@ class SageMakerCompute:
         self._containers = container_folders() if containers is None else tuple(containers)
         self._copies = LocalCopies(root, store)
         self._options = dict(client_options or {})
+        self._jobs = RemoteJobs(TRAINING, settings, lambda: self._client)
+        self._tuning = Tuning(settings, lambda: self._client)
 
     @cached_property
     def _client(self) -> Any:
@@ -78,10 +83,6 @@ class SageMakerCompute:
     def _logs(self) -> Any:
         return AwsSettings(region=self._settings.region).client("logs")
 
-    @cached_property
-    def _sqs(self) -> Any:
-        return AwsSettings(region=self._settings.region).client("sqs")
-
     @property
     def capabilities(self) -> ComputeCapabilities:
         return ComputeCapabilities(
@@ -90,25 +91,53 @@ class SageMakerCompute:
             outlives_runner=True,
             secrets="role",
             shared=True,
+            searches=self._tunes,
         )
 
     def run(self, job: JobSpec, *, on_log: OnLog | None = None) -> JobResult:
         """Run to the end, or join the job of that name. See the port for what is raised."""
         self._check(job)
+        noted: dict[str, Any] = {"FinalMetricDataList": []}
+        say, keep = on_log or (lambda _: None), self._copies.log(job.name)
+
+        def told(line: str) -> None:
+            keep(line)
+            say(line)
+
+        if job.search is not None:
+            return self._searched(job, job.search, told)
         asked = {END_VARIABLE: end_line(job.name)}
         request = training_request(self._laid(job), self._settings, url=self._store.url, environment=asked)
-        answered = False
-        try:
-            with contextlib.suppress(ConflictError), self._asked(job.name):
-                self._client.create_training_job(**request)
-            answered = True
-            described, noted = self._followed(job, on_log or (lambda _: None))
-        except BaseException as error:
-            # AWS is away, say, or the disk is full: the job runs on, and is joined by who comes next.
-            if not isinstance(error, Exception):
-                self._interrupted(job.name, answered=answered)
-            raise
+        described = self._jobs.run(
+            request,
+            lambda: follow(
+                self._jobs,
+                job.name,
+                self._settings,
+                self._logs,
+                hosts=job.hosts,
+                say=told,
+                note=lambda line: note_metric(noted, line),
+            ),
+        )
         return self._result(job, described, noted)
+
+    def _searched(self, job: JobSpec, search: JobSearch, say: OnLog) -> JobResult:
+        """The best trial's result, with all trials and what is paid for them."""
+        request = tuning_request(self._laid(job), search, self._settings, url=self._store.url)
+        described = self._tuning.run(request, say=say)
+        best = best_of(described, f"What is known of its trials is in '{self._copies.tree(job.name).log}'.")
+        listed = self._tuning.trials(job.name)
+        billed = [
+            self._jobs.described(trial["TrainingJobName"]).get("BillableTimeInSeconds", 0)
+            for trial in listed
+            if "TrainingStartTime" in trial
+        ]
+        found = self._result(
+            replace(job, name=best), self._jobs.described(best), {"FinalMetricDataList": []}, log=job.name
+        )
+        trials = tuple(trial_of(trial, search, job) for trial in listed)
+        return replace(found, trials=trials, billable_s=sum(billed))
 
     def container_digest(self, container: str) -> str:
         """The image's own where its URI has one; else of the folder's files and the URI. Raises NotFoundError."""
@@ -126,51 +155,56 @@ class SageMakerCompute:
 
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob's answer with the job's tags; times are ISO 8601. Raises NotFoundError."""
-        described = self._described(name)
-        with self._asked(name):
-            tags = self._client.list_tags(ResourceArn=described["TrainingJobArn"], MaxResults=100)["Tags"]
-        return {**described, "Tags": tags}
+        if self._may_be_search(name):
+            with contextlib.suppress(NotFoundError):
+                return self._jobs.tagged(self._jobs.described(name))
+            return self._tuning.described(name)
+        return self._jobs.tagged(self._jobs.described(name))
 
     def stop(self, name: str) -> None:
         """Stop the job, and wait until it has; no error where it has ended."""
-        deadline, pause = time.monotonic() + _STOP_S, Growing(self._settings.poll_s)
-        while (status := self._described(name)["TrainingJobStatus"]) not in ENDED:
-            if time.monotonic() > deadline:
-                raise TimedOutError(
-                    f"Job '{name}' did not stop within {_STOP_S:.0f} s.", next_step="Look at it on AWS."
-                )
-            if status == "InProgress":
-                # It may end between the two calls: the next look tells.
-                with contextlib.suppress(UserError), self._asked(name):
-                    self._client.stop_training_job(TrainingJobName=name)
-            pause.wait()
-
-    def _interrupted(self, name: str, *, answered: bool) -> None:
-        """Stop the job; one whose making was not `answered` may be there in a moment, or never."""
-        deadline, pause = time.monotonic() + (0.0 if answered else _MADE_S), Growing(1.0)
-        while True:
-            try:
-                return self.stop(name)
-            except NotFoundError:
-                if time.monotonic() >= deadline:
-                    return None
-            pause.wait()
+        self._kind_of(name).stop(name)
 
     def remove(self, name: str) -> None:
-        """Stop the job if it runs, and delete it; no error where there is none."""
+        """Stop the job if it runs, and delete it; no error where there is none. A search's trials are jobs that stay."""
         with contextlib.suppress(NotFoundError):
-            self.stop(name)
-            with self._asked(name):
-                self._client.delete_training_job(TrainingJobName=name)
+            jobs = self._kind_of(name)
+            jobs.stop(name)
+            jobs.delete(name)
         self._copies.remove(name)
 
     def list(self) -> list[str]:
         """Names of the jobs that have this object store's tag, newest first. A new job may be missing for a moment."""
-        return [job["TrainingJobName"] for job in jobs_of(self._client, self._store.url(""))]
+        return [str(job["TrainingJobName"]) for job in self._ours()]
 
     def running(self) -> Sequence[RunningJob]:
-        """Those that have not ended, newest first."""
-        return running_of(_plain(job) for job in jobs_of(self._client, self._store.url(""), running=True))
+        """Those that have not ended, newest first; of a search its trials, and not itself, which occupies nothing."""
+        return running_of(plain(job) for job in jobs_of(self._client, self._store.url(""), running=True))
+
+    def _ours(self) -> Sequence[dict[str, Any]]:
+        """Jobs and searches that have this object store's tag, newest first."""
+        owner = self._store.url("")
+        found = list(jobs_of(self._client, owner))
+        if self._tunes:
+            found += [as_training(job) for job in jobs_of(self._client, owner, kind=TUNING)]
+        return sorted(found, key=lambda job: job["CreationTime"], reverse=True)
+
+    @property
+    def _tunes(self) -> bool:
+        return self._settings.search == "tuning"
+
+    def _may_be_search(self, name: str) -> bool:
+        return self._tunes and len(name) <= MAX_SEARCH_NAME
+
+    def _kind_of(self, name: str) -> RemoteJobs:
+        """The jobs that `name` is one of. Raises NotFoundError."""
+        if self._may_be_search(name):
+            with contextlib.suppress(NotFoundError):
+                self._jobs.described(name)
+                return self._jobs
+            self._tuning.jobs.described(name)
+            return self._tuning.jobs
+        return self._jobs
 
     def _check(self, job: JobSpec) -> None:
         if not _NAME.fullmatch(job.name):
@@ -215,42 +249,15 @@ class SageMakerCompute:
             self._store.put(f"{prefix}{path.relative_to(root).as_posix()}", path)
         return replace(channel, prefix=prefix)
 
-    def _followed(self, job: JobSpec, say: OnLog) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The job's last description, and one that has the metrics its log told: all of it, also what came behind the end."""
-        noted: dict[str, Any] = {"FinalMetricDataList": []}
-        made = datetime.fromisoformat(self._seen(job.name)["CreationTime"])
-        log, keep = JobLog(self._logs, job.name, job.hosts, made), self._copies.log(job.name)
-        pause, away = self._pause(job.name), Patience(self._settings.patience_s)
-        last = LastLines(log, min(LAST_LINES_S, self._settings.poll_s))
-        described: dict[str, Any] = {}
-        ended = False
-        while True:
-            with away.bearing():
-                if not ended:
-                    try:
-                        described = self._described(job.name)
-                    except NotFoundError as error:
-                        raise JobError(f"Job '{job.name}' was deleted while it was awaited.") from error
-                    # Looked at before the log: what is said until then is in there.
-                    ended = described["TrainingJobStatus"] in ENDED
-                for told, line in log.lines(all_streams=ended):
-                    note_metric(noted, line)
-                    keep(told)
-                    say(told)
-                if ended:
-                    if last.have_come(described):
-                        return described, noted
-                    pause = Growing(last.silence_s)
-            pause.wait()
-
-    def _result(self, job: JobSpec, described: dict[str, Any], noted: dict[str, Any]) -> JobResult:
-        name, log = job.name, self._copies.tree(job.name).log
+    def _result(self, job: JobSpec, described: dict[str, Any], noted: dict[str, Any], *, log: str = "") -> JobResult:
+        """`log`: the job whose log there is on this machine, where that is another."""
+        name, path = job.name, self._copies.tree(log or job.name).log
         if described["TrainingJobStatus"] != "Completed":
             channels = {
                 self._store.url(c.prefix): f"'{c.name}' is empty: there is nothing under '{c.prefix}'"
                 for c in job.channels
             }
-            raise failure_of(described, channels, f"Its log is '{log}' (CloudWatch: {GROUP}, {name}/).")
+            raise failure_of(described, channels, f"Its log is '{path}' (CloudWatch: {GROUP}, {name}/).")
         base = f"{job.output_prefix.rstrip('/')}/{name}/output"
         metrics = [*described.get("FinalMetricDataList", ()), *noted["FinalMetricDataList"]]
         return JobResult(
@@ -262,39 +269,8 @@ class SageMakerCompute:
             metrics={m["MetricName"]: m["Value"] for m in metrics},
             model_dir=self._copies.model(name, f"{base}/model.tar.gz"),
             output_dir=self._copies.output(name, f"{base}/output.tar.gz"),
-            log_path=log,
+            log_path=path,
             started_at=described.get("TrainingStartTime", described["CreationTime"]),
             ended_at=described.get("TrainingEndTime", ""),
             billable_s=described.get("BillableTimeInSeconds"),
         )
-
-    def _described(self, name: str) -> dict[str, Any]:
-        try:
-            with self._asked(name):
-                found = self._client.describe_training_job(TrainingJobName=name)
-        except NotFoundError as error:
-            raise NotFoundError(f"There is no job '{name}' on SageMaker.") from error
-        told = {key: _plain(value) for key, value in found.items() if key != "ResponseMetadata"}
-        reason = told.get("FailureReason") or (STOPPED if told["SecondaryStatus"] == "Stopped" else "")
-        return {**told, "FailureReason": reason}
-
-    def _seen(self, name: str) -> dict[str, Any]:
-        """The description of a job that was just made."""
-        return until_seen(lambda: self._described(name), within_s=_MADE_S, patience_s=self._settings.patience_s)
-
-    def _pause(self, name: str) -> Pause:
-        if not self._settings.events_queue:
-            return Growing(self._settings.poll_s)
-        return Queue(self._sqs, self._settings.events_queue, name, self._settings.poll_s)
-
-    def _asked(self, name: str) -> AbstractContextManager[None]:
-        return sagemaker_mapped(f"Job '{name}'", role=self._settings.role_arn)
-
-
-def _plain(value: Any) -> Any:
-    """Times as text, in what boto3 answers."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds")
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value

@@ -71,6 +71,21 @@ def failure_of(described: Mapping[str, Any], channels: Mapping[str, str], log: s
     empty = _NO_OBJECTS.search(reason)
     if empty is not None and empty[1] in channels:
         return DataError(f"Channel {channels[empty[1]]}.", next_step=f"Materialize what it reads first (job '{name}').")
+    return _by_reason(said, reason, log)
+
+
+def search_failure_of(described: Mapping[str, Any], log: str) -> PlatformError:
+    """The error of a tuning job that has no best trial."""
+    name, status = described["HyperParameterTuningJobName"], described["HyperParameterTuningJobStatus"]
+    counts = described.get("TrainingJobStatusCounters", {})
+    made = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
+    reason = described.get("FailureReason", "")
+    if status == "Completed":
+        reason = "No trial printed the metric that is searched for, as a line '[n] metric: value'."
+    return _by_reason(f"Search '{name}' is {status} (its trials: {made}): ", reason, log)
+
+
+def _by_reason(said: str, reason: str, log: str) -> PlatformError:
     for part, kind, step in _REASONS:
         if part in reason and not reason.startswith("AlgorithmError"):
             return kind(f"{said}{reason}", next_step=f"{step} {log}")

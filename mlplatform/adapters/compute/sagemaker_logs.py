@@ -27,9 +27,6 @@ LAST_LINES_S = 5.0
 _LONG_AGO_S = 600.0
 """So long after a job's end, nothing of its log is on its way; clocks differ by less."""
 _HOST = re.compile(r"/(algo-\d+)")
-_STEPS: dict[type[PlatformError], str] = {
-    PermissionDeniedError: f"Allow logs:DescribeLogStreams and logs:GetLogEvents on {GROUP}."
-}
 
 
 def end_line(job: str) -> str:
@@ -38,7 +35,7 @@ def end_line(job: str) -> str:
 
 
 class JobLog:
-    """Lines of `job`'s `hosts`, each once. With several hosts a line says whose it is.
+    """Lines of `job`'s `hosts` in the log group `group`, each once. With several hosts a line says whose it is.
 
     `since`: when the job was made; streams of an earlier job of that name, which was deleted, are older.
 
@@ -46,9 +43,12 @@ class JobLog:
         newest: when CloudWatch took the last line, in seconds since 1970; 0 before the first.
     """
 
-    def __init__(self, client: Any, job: str, hosts: int, since: datetime) -> None:
+    def __init__(self, client: Any, job: str, hosts: int, since: datetime, *, group: str = GROUP) -> None:
         self.newest = 0.0
         self._client = client
+        self._group = group
+        step = f"Allow logs:DescribeLogStreams and logs:GetLogEvents on {group}."
+        self._steps: dict[type[PlatformError], str] = {PermissionDeniedError: step}
         self._job = job
         self._hosts = hosts
         self._since_ms = int(since.timestamp() * 1000)
@@ -80,10 +80,10 @@ class JobLog:
                     yield (line if self._hosts == 1 else f"{_host(stream)} | {line}"), line
 
     def _find(self) -> None:
-        request: dict[str, Any] = {"logGroupName": GROUP, "logStreamNamePrefix": f"{self._job}/"}
+        request: dict[str, Any] = {"logGroupName": self._group, "logStreamNamePrefix": f"{self._job}/"}
         while True:
             try:
-                with aws_mapped(self._what, service="CloudWatch Logs", steps=_STEPS):
+                with aws_mapped(self._what, service="CloudWatch Logs", steps=self._steps):
                     page = self._client.describe_log_streams(**request)
             except NotFoundError:
                 return  # no job has said anything in this account
@@ -98,8 +98,8 @@ class JobLog:
     def _read(self, stream: str) -> Iterator[str]:
         while True:
             token = self._tokens[stream]
-            request = {"logGroupName": GROUP, "logStreamName": stream, "startFromHead": True}
-            with aws_mapped(self._what, service="CloudWatch Logs", steps=_STEPS):
+            request = {"logGroupName": self._group, "logStreamName": stream, "startFromHead": True}
+            with aws_mapped(self._what, service="CloudWatch Logs", steps=self._steps):
                 page = self._client.get_log_events(**request, **({"nextToken": token} if token else {}))
             self._tokens[stream] = page["nextForwardToken"]
             for event in page["events"]:
@@ -111,14 +111,15 @@ class JobLog:
 
     @property
     def _what(self) -> str:
-        return f"The log of job '{self._job}' in {GROUP}"
+        return f"The log of job '{self._job}' in {self._group}"
 
 
 class LastLines:
-    """Whether all of `log` has come of a job that has ended."""
+    """Whether all of `log` has come of a job that has ended; its description says when in the field `end`."""
 
-    def __init__(self, log: JobLog, silence_s: float) -> None:
+    def __init__(self, log: JobLog, silence_s: float, *, end: str = "TrainingEndTime") -> None:
         self.silence_s = silence_s
+        self._end = end
         self._log = log
         self._seen_at: float | None = None
         self._heard_at = 0.0
@@ -134,8 +135,8 @@ class LastLines:
         if self._seen_at is None or self._log.newest > self._newest:
             self._heard_at, self._newest = now, self._log.newest
         self._seen_at = now if self._seen_at is None else self._seen_at
-        ended = _time(described.get("TrainingEndTime") or described["LastModifiedTime"])
-        steps = {step["Status"]: step["StartTime"] for step in described["SecondaryStatusTransitions"]}
+        ended = _time(described.get(self._end) or described["LastModifiedTime"])
+        steps = {step["Status"]: step["StartTime"] for step in described.get("SecondaryStatusTransitions", ())}
         left = _time(steps["Uploading"]) if "Uploading" in steps else ended
         silent_s = ended + now - self._seen_at - max(left, self._newest)
         is_long_ago = datetime.now(UTC).timestamp() - ended >= _LONG_AGO_S

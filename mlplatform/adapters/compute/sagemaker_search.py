@@ -7,19 +7,20 @@ from typing import Any
 
 from mlplatform.adapters.compute.description import ENDED
 from mlplatform.adapters.compute.sagemaker_errors import sagemaker_mapped
+from mlplatform.adapters.compute.sagemaker_jobs import TRAINING, Kind
 from mlplatform.adapters.compute.sagemaker_request import OWNER
 
 
-def jobs_of(client: Any, owner: str, *, running: bool = False) -> Iterator[dict[str, Any]]:
-    """The jobs as DescribeTrainingJob has them, newest first; `running`: only those that have not ended.
+def jobs_of(client: Any, owner: str, *, running: bool = False, kind: Kind = TRAINING) -> Iterator[dict[str, Any]]:
+    """The jobs of `kind` as describing one has them, newest first; `running`: only those that have not ended.
 
     A new job may be missing for a moment.
     """
     filters = [{"Name": f"Tags.{OWNER}", "Operator": "Equals", "Value": owner}]
     if running:
-        filters += [{"Name": "TrainingJobStatus", "Operator": "NotEquals", "Value": end} for end in sorted(ENDED)]
+        filters += [{"Name": kind.status, "Operator": "NotEquals", "Value": end} for end in sorted(ENDED)]
     request: dict[str, Any] = {
-        "Resource": "TrainingJob",
+        "Resource": kind.label,
         "SearchExpression": {"Filters": filters},
         "SortBy": "CreationTime",
         "SortOrder": "Descending",
@@ -28,7 +29,7 @@ def jobs_of(client: Any, owner: str, *, running: bool = False) -> Iterator[dict[
     while True:
         with sagemaker_mapped("The list of jobs"):
             page = client.search(**request)
-        yield from (result["TrainingJob"] for result in page["Results"])
+        yield from (result[kind.label] for result in page["Results"])
         if not page.get("NextToken"):
             return
         request["NextToken"] = page["NextToken"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -48,6 +48,14 @@ class SageMakerComputeSettings(AwsSettings):
     metrics: dict[str, str] = Field(
         default_factory=dict,
         description="Metrics for SageMaker's own charts: name to a regular expression with one group, run over the log.",
+    )
+    search: Literal["job", "tuning"] = Field(
+        default="job",
+        description="Who searches hyperparameters: the container within its one job, or a tuning job, each trial a job.",
+    )
+    search_parallel: int = Field(default=2, ge=1, description="Trials of a tuning job at once.")
+    search_strategy: Literal["Bayesian", "Random"] = Field(
+        default="Bayesian", description="How a tuning job chooses what it tries."
     )
     events_queue: str = Field(
         default="",

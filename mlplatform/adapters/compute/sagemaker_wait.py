@@ -1,6 +1,6 @@
 """The pause between two looks at a job: a while that grows, or until SageMaker's own event says that its state changed.
 
-Events (EventBridge rule → SQS queue: source ``aws.sagemaker``, detail type ``SageMaker Training Job State Change``) come at
+Events (EventBridge rule → SQS queue: source ``aws.sagemaker``, detail type ``SageMaker Training Job State Change`` and the like) come at
 least once and in no order, and a queue may be shared: an event is a reason to look, never the news itself.
 """
 
@@ -24,6 +24,7 @@ _FOREIGN_S = 1
 _STALE_S = 900
 """After so long nobody waits for an event any more."""
 
+_NAMES = ("TrainingJobName", "HyperParameterTuningJobName", "ProcessingJobName", "TransformJobName")
 _KINDS: dict[str, type[PlatformError]] = {
     "AWS.SimpleQueueService.NonExistentQueue": NotFoundError,
     "QueueDoesNotExist": NotFoundError,
@@ -132,9 +133,10 @@ class Queue:
 
 
 def job_of(body: str) -> str:
-    """The training job that an event is about, "" of any other message."""
+    """The job that an event is about (of a tuning job's trial: the tuning job), "" of any other message."""
     try:
         detail = json.loads(body)["detail"]
-        return str(detail["TrainingJobName"])
-    except (ValueError, KeyError, TypeError):
+        tuning = str(detail.get("TuningJobArn") or "").rpartition("/")[2]
+        return tuning or next((str(detail[name]) for name in _NAMES if name in detail), "")
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ""

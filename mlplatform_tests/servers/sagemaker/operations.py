@@ -35,6 +35,7 @@ RESUME: tuple[Callable[[Account], None], ...] = (
     training.resume,
     processing.resume,
     transform.resume,
+    tuning.resume,
     endpoint_life.resume,
 )
 """Called for each account when it is opened: settles what a stand-in that was killed left half-way."""

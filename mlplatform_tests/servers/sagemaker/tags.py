@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlplatform_tests.servers.aws_protocol.shapes import AwsRefusedError
-from mlplatform_tests.servers.sagemaker import training
+from mlplatform_tests.servers.sagemaker import training, tuning
 from mlplatform_tests.servers.sagemaker.account import Account, Operation
 from mlplatform_tests.servers.sagemaker.training_state import KIND as TRAINING_JOB
 
 _SEARCHED: Mapping[str, tuple[str, Callable[[Account, dict[str, Any]], dict[str, Any]], str]] = {
-    "TrainingJob": (TRAINING_JOB, training.describe, "TrainingJobName")
+    "TrainingJob": (TRAINING_JOB, training.describe, "TrainingJobName"),
+    "HyperParameterTuningJob": (
+        tuning.TUNING.kind,
+        lambda account, request: tuning.TUNING.describe(account, request),
+        "HyperParameterTuningJobName",
+    ),
 }
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "Equals": lambda found, wanted: found == wanted,
@@ -54,7 +59,7 @@ def search(account: Account, request: dict[str, Any]) -> dict[str, Any]:
         for thing in found[first : first + most]
     ]
     for result in results:
-        result["TrainingJob"].pop("WarmPoolStatus", None)
+        result[request["Resource"]].pop("WarmPoolStatus", None)
     return {"Results": results, **({"NextToken": str(first + most)} if len(found) > first + most else {})}
 
 

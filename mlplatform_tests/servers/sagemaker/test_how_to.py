@@ -16,6 +16,7 @@ import yaml
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.spec.prices import read_prices
 from mlplatform.spec.profile import Profile
+from mlplatform_tests.aws_calls.recorder import listed
 from mlplatform_tests.docs.walkthrough import blocks
 from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.process import listens, running
@@ -37,24 +38,18 @@ def test_the_prices_that_are_shown_are_a_file_of_prices(tmp_path: Path) -> None:
     assert read_prices(path).cost("ml.m5.large", 1800) == 0.069
 
 
+def _allowed(policy: str) -> set[str]:
+    """The actions that a policy of the page allows."""
+    given = (statement["Action"] for statement in json.loads(PAGE[policy])["Statement"])
+    return {action for actions in given for action in ([actions] if isinstance(actions, str) else actions)}
+
+
 def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
-    actions = {
-        action
-        for statement in json.loads(PAGE["runner"])["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-    folder = Path(__file__).parents[3] / "mlplatform/adapters/compute"
-    source = "".join((folder / name).read_text() for name in ("sagemaker.py", "sagemaker_search.py"))
-    called = {
-        "create_training_job",
-        "describe_training_job",
-        "stop_training_job",
-        "delete_training_job",
-        "list_tags",
-        "search",
-    }
-    assert all(f"client.{name}" in source for name in called)
-    assert {f"sagemaker:{''.join(part.capitalize() for part in name.split('_'))}" for name in called} <= actions
+    asked = {call for call in listed()["compute: sagemaker"] if call.startswith("sagemaker:")}
+    searches = {call for call in asked if "HyperParameterTuningJob" in call}
+    assert len(searches) == 5
+    assert searches == {action for action in _allowed("searcher") if action.startswith("sagemaker:")}
+    assert asked - searches <= _allowed("runner")
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
 
 

@@ -71,7 +71,9 @@ def _try(account: Account, record: dict[str, Any], number: int, values: dict[str
     given = {key: value for key, value in definition.items() if key not in _NOT_STATIC}
     known = {**definition.get("StaticHyperParameters", {}), **values}
     known["_tuning_objective_metric"] = _objective(record)["MetricName"]
-    training.create(account, {**given, "TrainingJobName": job, "HyperParameters": known})
+    # A tuning job's tags are its trials' as well.
+    tags = {"Tags": record["Tags"]} if record.get("Tags") else {}
+    training.create(account, {**given, **tags, "TrainingJobName": job, "HyperParameters": known})
     tried = {"TuningJobArn": record[f"{TUNING.label}Arn"]}
     account.records.change(TRAINING_JOB, job, lambda found: found.update(tried))
     account.records.put("tuning-trial", job, {"name": job, "tuning": name, "values": values})
@@ -159,6 +161,16 @@ def _list_trials(account: Account, request: dict[str, Any]) -> dict[str, Any]:
     return page(found, asked, key="TrainingJobSummaries", name="TrainingJobName", status="TrainingJobStatus")
 
 
+def _delete(account: Account, request: dict[str, Any]) -> dict[str, Any]:
+    """The tuning job alone: its trials are training jobs that stay."""
+    name = TUNING.name_of(request)
+    status = account.known(TUNING.kind, name)["HyperParameterTuningJobStatus"]
+    if status not in ENDED:
+        raise AwsRefusedError("ResourceInUse", f"Hyperparameter tuning job {name} is in status {status}.")
+    account.records.delete(TUNING.kind, name)
+    return {}
+
+
 TUNING = JobKind(
     kind="hyper-parameter-tuning-job",
     label="HyperParameterTuningJob",
@@ -171,6 +183,7 @@ TUNING = JobKind(
 )
 OPERATIONS: Mapping[str, Operation] = {
     **TUNING.operations,
+    "DeleteHyperParameterTuningJob": _delete,
     "ListTrainingJobsForHyperParameterTuningJob": _list_trials,
 }
 resume = TUNING.resume
