@@ -17,12 +17,12 @@ import pytest
 from mlplatform.errors import ConflictError
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
-from mlplatform_tests.conformance.warehouse_loader import BEGINS, ENDS, SHARD, load_all
+from mlplatform_tests.conformance.warehouse_loader import BEGINS, GO, HOLD, HOLDS, SHARD, load_all
 from mlplatform_tests.conformance.warehouses import HEADER, Case, case, shared_ducklake
 
 __all__ = ["case", "ministack_server", "redshift_server", "shared_ducklake"]
 
-OBJECTS, ROWS, KILLS = 6, 40, 3
+OBJECTS, ROWS, KILLS = 6, 40, 2
 DEADLINE_S = 240.0
 
 
@@ -55,10 +55,10 @@ def loader(case: Case, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def begin(process: subprocess.Popen[str]) -> None:
+def begin(process: subprocess.Popen[str], how: str = GO) -> None:
     """Let a loader that is ready load."""
     assert process.stdin is not None
-    process.stdin.write("go\n")
+    process.stdin.write(f"{how}\n")
     process.stdin.flush()
 
 
@@ -83,37 +83,35 @@ def test_two_loader_processes_at_once_load_every_object_once(case: Case, tmp_pat
     check(case, rows)
 
 
-def next_load(process: subprocess.Popen[str]) -> bool:
-    """Wait until the loader begins a load; whether there was one left."""
+def says(process: subprocess.Popen[str], word: str) -> bool:
+    """Wait until the loader's next line that begins so; whether there is one."""
     assert process.stdout is not None
-    return any(line.startswith(BEGINS) for line in process.stdout)
+    return any(line.startswith(word) for line in process.stdout)
 
 
-def killed_within_a_load(process: subprocess.Popen[str], after_s: float) -> bool:
-    """Kill a loader that has just begun a load; whether it had not ended it yet."""
-    time.sleep(after_s)
+def kill(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGKILL)
-    assert process.stdout is not None
-    said = process.stdout.read().split()
     process.communicate(timeout=DEADLINE_S)
-    return ENDS not in said or said[-2] == BEGINS
 
 
 def test_loaders_killed_within_a_load_double_and_lose_nothing(case: Case, tmp_path: Path) -> None:
     rows = fill(case)
     if case.server is not None:
         case.server.forget()
-    rng, load_s, within = random.Random(case.name), 0.0, 0
-    for number in range(KILLS):
+    started = time.monotonic()
+    held = loader(case, tmp_path)
+    begin(held, HOLD)
+    assert says(held, HOLDS)
+    load_s = (time.monotonic() - started) / 2
+    kill(held)
+    # The others at any moment: within a load, most often.
+    rng = random.Random(case.name)
+    for _ in range(KILLS):
         process = loader(case, tmp_path)
         begin(process)
-        assert next_load(process)
-        if not number:
-            started = time.monotonic()
-            assert next_load(process)
-            load_s = time.monotonic() - started
-        within += killed_within_a_load(process, rng.uniform(0, 0.9 * load_s))
-    assert within >= 1
+        assert says(process, BEGINS)
+        time.sleep(rng.uniform(0, load_s))
+        kill(process)
     last = loader(case, tmp_path)
     begin(last)
     last.communicate(timeout=DEADLINE_S)

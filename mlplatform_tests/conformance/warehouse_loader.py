@@ -1,5 +1,5 @@
 """A loader process for the suite: once it is told to, loads the objects below ``in/`` into `prices`, in order, each once, and
-says when a load begins and when it ends.
+says when a load begins. Told to hold, it stands still within its second load, when rows are staged and nothing is committed.
 
 ``python -m mlplatform_tests.conformance.warehouse_loader <warehouse.json> <store.json>``
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 from mlplatform.core.loads.plan import LoadPlan
@@ -19,10 +21,13 @@ from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.home import Home
 from mlplatform.spec.profile import Connection
 from mlplatform_tests.conformance.warehouses import CSV, PRICES
+from mlplatform_tests.stations.crashing_store import EdgedStore
 
 SHARD = "objects/in/"
-BEGINS, ENDS = "begins", "ends"
-"""First word of the lines before and after a load."""
+BEGINS, HOLDS = "begins", "holds"
+"""First words of its lines: before a load, and where it stands still."""
+GO, HOLD = "go", "hold"
+"""What it is told."""
 
 
 def load_all(warehouse: Warehouse, store: ObjectStore, *, epoch: int | None = None) -> None:
@@ -34,7 +39,7 @@ def load_all(warehouse: Warehouse, store: ObjectStore, *, epoch: int | None = No
         plan = LoadPlan("prices", SHARD, guard.last, str(done + 1), mine, info.key, info.etag, info.size_bytes, CSV)
         print(BEGINS, info.key, flush=True)
         try:
-            print(ENDS, info.key, warehouse.load(plan, PRICES, store).loaded, flush=True)
+            warehouse.load(plan, PRICES, store)
         except ConflictError:
             if epoch is not None:
                 raise
@@ -46,8 +51,22 @@ def main(source: Path, store: Path) -> None:
     objects = connections.object_store(Connection.model_validate_json(store.read_text()), Home(source.parent))
     warehouse.guard("prices", SHARD)
     print("ready", flush=True)
-    sys.stdin.readline()
-    load_all(warehouse, objects)
+    hold = sys.stdin.readline() == f"{HOLD}\n"
+    load_all(warehouse, EdgedStore(objects, Holding()) if hold else objects)
+
+
+class Holding:
+    """An edge of the store: a load looks at its object when it begins and when all is staged; the second load no further."""
+
+    def __init__(self) -> None:
+        self._looks: Counter[str] = Counter()
+
+    def __call__(self, call: str) -> None:
+        if call.startswith("before head"):
+            self._looks[call] += 1
+            if len(self._looks) == 2 and self._looks[call] == 2:
+                print(HOLDS, flush=True)
+                time.sleep(600)
 
 
 if __name__ == "__main__":

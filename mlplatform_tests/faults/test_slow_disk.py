@@ -16,7 +16,6 @@ import pyarrow.csv as pacsv
 import pytest
 
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
-from mlplatform.core.capture.spool import OPEN
 from mlplatform.core.loads.plan import Receipt
 from mlplatform.errors import NotFoundError
 from mlplatform.platform import SystemStations
@@ -24,6 +23,7 @@ from mlplatform.stations.capture import Capture
 from mlplatform_tests.cli.commands import Shell, make_shell
 from mlplatform_tests.gateway.site import ROW, Site, spec
 from mlplatform_tests.prices import price_rows
+from mlplatform_tests.serving.capturing import captured_lines
 from mlplatform_tests.serving.until import until
 
 FLUSH_S = 0.2
@@ -74,7 +74,7 @@ def test_what_a_kill_takes_while_the_disk_is_slow_is_counted(slow: dict[str, str
     site.deploy(site.package(), public=True)
     made = 0
     with site.serve(env={**slow, "SLOW_FLUSH_S": str(5 * FLUSH_S)}) as served, served.client() as client:
-        while not written(tmp_path / "capture"):
+        while not captured_lines(tmp_path / "capture"):
             assert client.post("/predict/prices", json=ROW).status_code == 200
             made += 1
         # The segment's first lines are being flushed now: what is captured meanwhile stays in memory.
@@ -133,8 +133,3 @@ def receipts(stations: SystemStations) -> list[Receipt]:
         return stations.receipts("stock_table", limit=None)
     except NotFoundError:
         return []
-
-
-def written(folder: Path) -> int:
-    """How many captured requests stand in the segments' files, flushed or not."""
-    return sum(max(0, path.read_bytes().count(b"\n") - 1) for path in folder.rglob(f"*{OPEN}"))

@@ -21,6 +21,7 @@ from mlplatform_tests.gateway.forwarding import forwarding
 from mlplatform_tests.gateway.site import NAME, ROW, record
 from mlplatform_tests.packages import make_package
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
+from mlplatform_tests.serving.capturing import captured_lines
 from mlplatform_tests.serving.until import until
 
 __all__ = ["ministack_server", "sagemaker_place", "sagemaker_server"]
@@ -56,9 +57,7 @@ def key(place: SageMakerPlace) -> str:
 
 def spooled(place: SageMakerPlace) -> list[bytes]:
     """Lines of the gateway's own capture, but for headers."""
-    files = (place.root / "capture").rglob("*.*")
-    lines = [line for path in files if path.suffix in (".open", ".jsonl") for line in path.read_bytes().splitlines()]
-    return [line for line in lines if not line.startswith(b'{"after"')]
+    return captured_lines(place.root / "capture")
 
 
 def test_a_call_is_admitted_here_and_answered_there(place: SageMakerPlace, packages: dict[str, Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ def served_model(root: Path, **settings: Any) -> ServedModel:
     server = ModelServer(found.desk, found.runtimes, found.packages)
     asyncio.run(server.reconcile())
     return server.get(NAME)
+
+
+def captured_lines(folder: Path) -> list[bytes]:
+    """Requests that stand in a spool's segments, flushed or not; one that is closed meanwhile has another name, and is looked for
+    anew."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            segments = sorted(path for path in folder.rglob("*") if path.suffix in (".open", ".jsonl"))
+            return [line for path in segments for line in _whole(path.read_bytes()) if not line.startswith(b'{"after"')]
+
+
+def _whole(data: bytes) -> list[bytes]:
+    """Lines with their end."""
+    return data.split(b"\n")[:-1]
 
 
 def secret(name: str) -> SecretStr:
