@@ -187,11 +187,13 @@ def test_what_was_deployed_while_another_was_on_its_way_is_asked_for_without_a_r
     place: SageMakerPlace, digest: str
 ) -> None:
     endpoints, worker = place.open(), place.open(scaling={"maximum": 4, "calls_per_minute": 500})
+    place.account.expect("stuck")
     endpoints.deploy(deployment(1, digest))
     endpoints.deploy(deployment(2, digest, reason="rollback"))
     assert made_calls(place)["UpdateEndpoint"] == 0
     told = deployed(endpoints, deployment(2, digest))
     assert told.startswith(f"Generation 2 of {NAME} is to serve version 2, and does not yet: SageMaker's endpoint")
+    place.account.mend()
 
     def live() -> bool:
         worker.advance(NAME)

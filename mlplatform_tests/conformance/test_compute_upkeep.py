@@ -54,7 +54,7 @@ def test_a_job_that_runs_is_stopped_before_it_is_removed(compute: Compute, tmp_p
     thread, results = background(compute, job("sleeps"))
     wait_for_log(tmp_path / "jobs/job-1/job.log", "sleeping")
     compute.remove("job-1")
-    thread.join(timeout=30)
+    thread.join(60)
     assert len(results) == 1
     assert isinstance(results[0], JobError)
     assert compute.list() == []
@@ -72,5 +72,5 @@ def test_a_job_is_seen_running_with_what_it_occupies_until_it_ends(
     assert found.machine == {"subprocess": "local", "sagemaker": "ml.m5.large"}[backend]
     assert found.since == compute.describe("job-1")["CreationTime"]
     compute.stop("job-1")
-    thread.join(timeout=30)
+    thread.join(60)
     assert compute.running() == ()

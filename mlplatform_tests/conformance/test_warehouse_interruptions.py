@@ -8,10 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from mlplatform.core.features.pull import Pull
 from mlplatform.errors import TransientError
 from mlplatform.ports.batches import batches
 from mlplatform.stations.pulled_rows import standing
+from mlplatform_tests.conformance.interruption import stopped
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
 from mlplatform_tests.conformance.warehouse_servers import WarehouseServer
@@ -37,28 +36,6 @@ def until(found: Callable[[], bool]) -> None:
     while not found():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-@contextmanager
-def stopped(by: signal.Signals, when: Callable[[], bool]) -> Iterator[None]:
-    """This thread gets the signal as soon as it is time."""
-    caller, ended = threading.get_ident(), threading.Event()
-
-    def watch() -> None:
-        while not ended.is_set() and not when():
-            time.sleep(0.02)
-        while not ended.is_set():
-            signal.pthread_kill(caller, by)
-            # Who was not heard asks again.
-            ended.wait(5)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def test_a_query_answers_although_its_session_died_before_it(case: Case, server: WarehouseServer) -> None:
@@ -130,7 +107,6 @@ def test_who_is_stopped_takes_his_query_along(case: Case, by: signal.Signals, er
             case.warehouse.query(case.slow)
     finally:
         signal.signal(signal.SIGTERM, before)
-    # Who is stopped while a driver calls leaves the call's socket to the collector: here, not in the next test.
     gc.collect()
     if server is not None:
         until(lambda: server.working() == 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 import sys
-import threading
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from mlplatform.errors import (
     TimedOutError,
     UnavailableError,
 )
+from mlplatform_tests.conformance.interruption import stopped
 from mlplatform_tests.servers.hive.server import PASSWORD, USER, Hive
 from mlplatform_tests.servers.ports import free_port
 
@@ -113,17 +115,18 @@ def test_a_statement_that_takes_too_long_is_stopped_on_the_server(
     limited.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_caller_that_is_stopped_stops_the_statement(hive_server: Hive) -> None:
     """A worker that is told to end, or Ctrl-C: the query does not go on behind it."""
-    import _thread
-
     mine = connect(hive_server)
     one(mine)
-    timer = threading.Timer(0.5, _thread.interrupt_main)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    begun = time.monotonic()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        stopped(signal.SIGINT, lambda: time.monotonic() > begun + 0.5),
+    ):
         mine.read(HOURS)
-    timer.join()
+    gc.collect()
     assert one(mine) == [{"one": 1}]
     mine.close()
 

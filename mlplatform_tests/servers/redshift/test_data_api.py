@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -22,6 +21,7 @@ from mlplatform.adapters.warehouse.redshift_errors import fields
 from mlplatform.adapters.warehouse.redshift_settings import redshift_settings
 from mlplatform.core.tables.schema import Column, TableSchema
 from mlplatform.errors import DataError, PlatformError, ProfileError, TimedOutError, UnavailableError
+from mlplatform_tests.conformance.interruption import stopped
 from mlplatform_tests.servers.redshift.aws.data_api import APPLICATION
 from mlplatform_tests.servers.redshift.ways import RedshiftOnAws
 
@@ -190,19 +190,9 @@ def test_a_query_is_stopped_in_the_cluster_when_its_time_is_up(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_caller_that_is_stopped_takes_its_query_along(on_aws: RedshiftOnAws, warehouse: RedshiftWarehouse) -> None:
-    query, caller = slow(on_aws, warehouse), threading.get_ident()
-
-    def stop() -> None:
-        while not working(on_aws):
-            time.sleep(0.02)
-        signal.pthread_kill(caller, signal.SIGINT)
-
-    watcher = threading.Thread(target=stop)
-    watcher.start()
-    with pytest.raises(KeyboardInterrupt):
+    query = slow(on_aws, warehouse)
+    with pytest.raises(KeyboardInterrupt), stopped(signal.SIGINT, lambda: working(on_aws)):
         warehouse.query(query)
-    watcher.join()
-    # Who is stopped while a call is made leaves the call's socket to the collector: here, not in the next test.
     gc.collect()
     until_idle(on_aws)
     assert warehouse.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]

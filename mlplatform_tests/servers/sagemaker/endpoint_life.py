@@ -155,6 +155,5 @@ def _steps(routing: Mapping[str, Any]) -> list[float]:
 
 
 def _while_stuck(account: Account) -> None:
-    while account.faults.takes("stuck"):
-        account.faults.expect("stuck")
+    while account.faults.expects("stuck"):
         time.sleep(_LOOK_S)

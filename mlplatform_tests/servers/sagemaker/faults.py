@@ -54,6 +54,11 @@ class Faults:
             self._expected.remove(misfortune)
             return True
 
+    def expects(self, misfortune: str) -> bool:
+        """Whether it is there; it stays."""
+        with self._lock:
+            return misfortune in self._expected
+
     def mend(self) -> None:
         """Nothing goes wrong any more."""
         with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.events import fits
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
 from mlplatform_tests.servers.sagemaker.test_compute import adapter, compute, job
+from mlplatform_tests.serving.until import until
 
 __all__ = ["compute"]
 
@@ -51,12 +51,17 @@ def test_each_change_of_a_job_is_an_event_with_its_description(
     sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path, sqs: Any, queue: str
 ) -> None:
     adapter(sagemaker_account, tmp_path, store).run(job())
-    bodies = []
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        bodies += [json.loads(message["Body"]) for message in messages]
+    bodies: list[Any] = []
+
+    def told() -> bool:
+        """The last event may come behind what a look at the job shows."""
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", ())
+        bodies.extend(json.loads(message["Body"]) for message in messages)
+        return "Completed" in {body["detail"]["TrainingJobStatus"] for body in bodies}
+
+    until(told)
     assert {body["source"] for body in bodies} == {"aws.sagemaker"}
     assert {body["detail"]["TrainingJobName"] for body in bodies} == {"job-1"}
-    assert "Completed" in {body["detail"]["TrainingJobStatus"] for body in bodies}
     assert bodies[0]["resources"] == [bodies[0]["detail"]["TrainingJobArn"]]
 
 
@@ -64,11 +69,9 @@ def test_each_change_of_a_job_is_an_event_with_its_description(
 def test_a_job_awaited_by_events_is_looked_at_when_it_changes_and_not_before(
     sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path, queue: str
 ) -> None:
-    waits = adapter(sagemaker_account, tmp_path, store, events_queue=queue, poll_s=60.0)
-    began = time.monotonic()
-    found = waits.run(job())
-    assert found.status == "Completed"
-    assert time.monotonic() - began < 30, "it did not wait for the poll"
+    # A poll would come after the test's own time.
+    waits = adapter(sagemaker_account, tmp_path, store, events_queue=queue, poll_s=3600.0)
+    assert waits.run(job()).status == "Completed"
     assert sagemaker_account.calls.count("DescribeTrainingJob") <= 8
 
 
