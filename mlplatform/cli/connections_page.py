@@ -32,7 +32,7 @@ SETTINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "compute": {"subprocess": (), "sagemaker": ("compute.sagemaker_settings:SageMakerComputeSettings",)},
     "endpoints": {"local": (), "sagemaker": ("endpoints.sagemaker_settings:SageMakerEndpointSettings",)},
-    "tracking": {"mlflow": ()},
+    "tracking": {"mlflow": ("tracking.mlflow_settings:MlflowSettings",)},
     "item_store": {"sqlite": (), "dynamodb": ("item_store.dynamodb:DynamoDbSettings",)},
     "secrets": {
         "environment": (),
@@ -57,6 +57,7 @@ _NOTES = {
     "cloudwatch": "Without a connection of this port, none are told.",
     "sqs": "Without a connection of this port, objects are listed.",
     "ducklake": "Without settings, a catalogue a system under MLPLATFORM_HOME. With them, for a team:",
+    "mlflow": "Without settings, under MLPLATFORM_HOME, with its pages at the tracker's port.",
     "redshift": "One of four shapes, chosen by `access`.",
 }
 

@@ -81,7 +81,9 @@ def _versions(platform: Platform) -> Iterator[Finding]:
     """Registered versions, fetched from the tracker itself; a local copy, which no backup holds, would hide a loss."""
     connection = platform.profile.connection("tracking", port="tracking")
     with tempfile.TemporaryDirectory() as scratch:
-        fetched = tracking(connection, platform.home, platform.profile.addresses, cache=Path(scratch))
+        fetched = tracking(
+            connection, platform.home, platform.profile.addresses, lambda: platform.secrets, cache=Path(scratch)
+        )
         for system in platform.specs.values():
             for model in system.all(ModelSpec):
                 yield from _model(fetched, f"{system.name}.{model.name}")

@@ -194,12 +194,25 @@ def compute(
     return _choose(connection, {"sagemaker": sagemaker, "subprocess": subprocess})
 
 
-def tracking(connection: Connection, home: Home, addresses: Addresses, *, cache: Path | None = None) -> Tracking:
-    """`mlflow`: on SQLite under the home; `cache`: where local copies of packages lie, None = in the home."""
+def tracking(
+    connection: Connection,
+    home: Home,
+    addresses: Addresses,
+    secrets: Callable[[], Secrets],
+    *,
+    cache: Path | None = None,
+) -> Tracking:
+    """`mlflow` (`MlflowSettings`): on SQLite under the home, or a server; `cache`: where local copies of packages lie, None =
+    in the home."""
 
     def mlflow() -> Tracking:
         from mlplatform.adapters.tracking.mlflow import MlflowTracking
+        from mlplatform.adapters.tracking.mlflow_server import MlflowServerTracking
+        from mlplatform.adapters.tracking.mlflow_settings import MlflowSettings
 
+        settings = MlflowSettings.model_validate(connection.settings)
+        if settings.server is not None:
+            return MlflowServerTracking(settings, home.tracking, cache or home.packages, secrets=secrets)
         ui = f"http://{addresses.host}:{addresses.tracker_port}"
         return MlflowTracking(home.tracking, cache or home.packages, ui_url=ui)
 

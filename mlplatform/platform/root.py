@@ -158,7 +158,8 @@ class Platform:
     def tracking(self) -> Tracking:
         from mlplatform.platform.connections import tracking
 
-        return tracking(self.profile.connection("tracking", port="tracking"), self.home, self.profile.addresses)
+        found = self.profile.connection("tracking", port="tracking")
+        return tracking(found, self.home, self.profile.addresses, lambda: self.secrets)
 
     @cached_property
     def endpoints(self) -> Endpoints:

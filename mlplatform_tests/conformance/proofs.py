@@ -93,7 +93,19 @@ PROOFS = (
         "roles, quotas, traffic that is moved over minutes, instances that are added and taken away, the words of its errors",
         LINE,
     ),
-    Proof("tracking", "mlflow", ("conformance/test_tracking.py",)),
+    Proof(
+        "tracking",
+        "mlflow",
+        ("conformance/test_tracking.py", "adapters/test_mlflow_home.py", "servers/mlflow/test_server.py"),
+        "itself, and `mlflow server`",
+    ),
+    Proof(
+        "tracking",
+        "mlflow, managed by SageMaker",
+        ("servers/mlflow/test_managed.py",),
+        "`mlflow server` behind a front that checks AWS's signatures, its packages in ministack",
+        "roles, the versions of MLflow that SageMaker has, how its servers refuse",
+    ),
     Proof("item_store", "sqlite", ("conformance/test_item_store.py",)),
     Proof(
         "item_store",

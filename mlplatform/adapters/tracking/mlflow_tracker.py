@@ -39,15 +39,15 @@ class MlflowTracker(ABC):
         """MLflow's client, which was seen to answer."""
 
     @abstractmethod
-    def _location(self, experiment: str) -> str | None:
+    def _location(self, experiment: str, /) -> str | None:
         """Where artifacts of a new experiment go; None: MLflow's server says."""
 
     @abstractmethod
-    def _put(self, experiment: str, logged: Any, package: Path) -> None:
+    def _put(self, experiment: str, logged: Any, package: Path, /) -> None:
         """Store the package's files as those of the logged model."""
 
     @abstractmethod
-    def _get(self, run: Any, digest: str, folder: Path) -> None:
+    def _get(self, run: Any, digest: str, folder: Path, /) -> None:
         """Copy the files of the run's logged model into `folder`."""
 
     @abstractmethod
