@@ -60,6 +60,9 @@ ALL = (
         for n in ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
     ),
     Benchmark("arrivals", "benchmarks.arrivals.bench", "tick", 4),
+    Benchmark("aws.readers", "benchmarks.aws.readers", "readers", 3),
+    Benchmark("aws.fresh", "benchmarks.aws.fresh", "fresh", 3),
+    Benchmark("aws.job", "benchmarks.aws.job", "job", 4),
     Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
     Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),

@@ -35,6 +35,10 @@ FAMILIES = {
         "Arrivals",
         "A look for what arrived, by S3's notices, where a hundred thousand objects lie and where a hundred do; ministack stands in for S3 and SQS.",
     ),
+    "aws": (
+        "AWS",
+        "The adapters to AWS: readers beside loops with boto3 alone against the same server; a record's way through Kinesis, Firehose and COPY; and what the platform adds to a job on SageMaker. Test servers on this machine stand in for the services (ministack, PostgreSQL behind a proxy that speaks Redshift, the SageMaker stand-in): the figures tell what the platform adds, not how fast a service is.",
+    ),
     "start": ("Starting", "Fresh processes, compiled bytecode."),
     "loop": ("Scale", "Many systems on one machine, and one large table."),
 }
