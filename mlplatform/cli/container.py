@@ -33,7 +33,7 @@ def install(name: str, *, json: Json = False) -> int:
     Parameters
     ----------
     name
-        Folder under `containers/`, of this project's or of those that come with mlplatform: autogluon, xgboost.
+        Folder under `containers/`, of this project's or of those that come with mlplatform: autogluon, autogluon_neural, xgboost.
     """
     from mlplatform.platform import open_platform
 

@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 
 def frame_of(matrix: npt.NDArray[np.float32], fitted: Sequence[FittedField]) -> pd.DataFrame:
-    """A column an input: numbers as float64 with NaN for missing, categories by name; an unseen one is missing."""
+    """A column an input: numbers as float64 with NaN for missing, categories by name; an unseen one is missing.
+
+    A free text is a column a term, and one for its number of words.
+    """
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for place, field in enumerate(fitted):
+    after = 0
+    for field in fitted:
+        place, after = after, after + len(field.columns)
         values = matrix[:, place]
         if field.categories is None:
-            columns[field.name] = values.astype(np.float64)
+            columns |= {name: matrix[:, place + i].astype(np.float64) for i, name in enumerate(field.columns)}
             continue
         known = (values >= 0) & (values < len(field.categories))
         codes = np.where(known, values, -1).astype(np.int32)

@@ -12,11 +12,13 @@ from mlplatform.core.training.plan import TrainingPlan
 from mlplatform.errors import SpecError
 
 PRESETS = ("medium_quality", "good_quality", "high_quality", "best_quality")
-MODEL_TYPES = ("GBM", "CAT", "XGB", "RF", "XT", "KNN", "LR")
+NEURAL = ("NN_TORCH", "FASTAI")
+"""Neural networks: fitted where the container's environment has PyTorch."""
+MODEL_TYPES = ("GBM", "CAT", "XGB", "RF", "XT", "KNN", "LR", *NEURAL)
 DEFAULTS = {"presets": "medium_quality", "time_limit_s": "120", "num_cpus": "2"}
 
-NEEDS_TORCH = ("NN_TORCH", "FASTAI", "REALMLP", "TABM", "TABICL", "TABDPT", "MITRA")
-"""Kinds of models that some presets name and that this environment has no PyTorch for."""
+NEEDS_MORE = ("REALMLP", "TABM", "TABICL", "TABDPT", "MITRA")
+"""Kinds of models that some presets name, and that need libraries beside PyTorch, or weights out of a hub."""
 
 PROBLEM_TYPES: dict[Task, str] = {"regression": "regression", "binary": "binary", "multiclass": "multiclass"}
 METRICS: dict[Task, dict[str, str]] = {
@@ -41,8 +43,8 @@ class Settings:
     fit: dict[str, Any]
 
 
-def read_settings(given: Mapping[str, str], plan: TrainingPlan) -> Settings:
-    """Defaults under the given hyperparameters.
+def read_settings(given: Mapping[str, str], plan: TrainingPlan, *, torch: bool = False) -> Settings:
+    """Defaults under the given hyperparameters. `torch`: whether there is PyTorch, so that neural networks are fitted as well.
 
     Raises:
         SpecError: an unknown name, a value that does not fit, or a search, which AutoGluon makes by itself.
@@ -73,7 +75,7 @@ def read_settings(given: Mapping[str, str], plan: TrainingPlan) -> Settings:
         "num_gpus": 0,
         "dynamic_stacking": False,
         "num_bag_folds": folds,
-        "excluded_model_types": [*NEEDS_TORCH, *values.get("excluded_model_types", ())],
+        "excluded_model_types": [*NEEDS_MORE, *(() if torch else NEURAL), *values.get("excluded_model_types", ())],
         **{name: values[name] for name in ("num_bag_sets", "num_stack_levels") if name in values},
     }
     return Settings(parameters, bool(folds), fit)
@@ -113,7 +115,7 @@ def _preset(name: str, text: str) -> str:
     if text not in PRESETS:
         raise SpecError(
             f"Hyperparameter '{name}': expected one of {', '.join(PRESETS)}, found '{text}'.",
-            next_step="Other presets need PyTorch, which this container leaves out." if "extreme" in text else "",
+            next_step="That one needs models out of a hub." if "extreme" in text else "",
         )
     return text
 

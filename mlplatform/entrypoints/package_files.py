@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mlplatform.core.drift.profile import Kind
+    from mlplatform.core.packages.manifest import InputField
+
 CHANNELS = ("train", "validation", "test")
 FITTED_ON = ("train", "validation")
 SPLIT, BASELINE, EVALUATION = "split.json", "baseline.json", "evaluation.json"
@@ -132,9 +135,7 @@ def write_baseline(job: Job, plan: TrainingPlan) -> None:
     from mlplatform.core.drift.profile_sql import take_baseline
     from mlplatform.core.sql import literal
 
-    fields = [
-        Field(field.name, "category" if field.type == "varchar" else "numeric", field.personal) for field in plan.inputs
-    ]
+    fields = [Field(field.name, _kind(field), field.personal) for field in plan.inputs]
     if is_pulled(job, FITTED_ON[0]):
         found = profile_of(job, FITTED_ON, [asdict(field) for field in fields])
         return write_json(job.model_dir / BASELINE, found)
@@ -146,6 +147,12 @@ def write_baseline(job: Job, plan: TrainingPlan) -> None:
     with duckdb.connect(config={"threads": 1}) as connection:
         profile = take_baseline(lambda sql: connection.execute(sql).to_arrow_table(), relation, fields)
     return write_json(job.model_dir / BASELINE, profile.to_json())
+
+
+def _kind(field: InputField) -> Kind:
+    if field.is_text:
+        return "text"
+    return "category" if field.type == "varchar" else "numeric"
 
 
 def greatest(tables: Iterable[pa.Table], column: str | None, hosts: Hosts = ALONE) -> str | None:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def _train(job: Job, env: Mapping[str, str]) -> None:
     import pyarrow as pa
 
     plan = TrainingPlan.from_json(job.document("spec", FILE))
-    settings = read_settings(job.hyperparameters, plan)
+    settings = read_settings(job.hyperparameters, plan, torch=find_spec("torch") is not None)
     lock = _lock(env)
     tables = read_channels(job)
     for name, table in tables.items():
@@ -103,7 +104,7 @@ def _fit(plan: TrainingPlan, settings: Settings, frames: Mapping[str, pd.DataFra
     import pandas as pd
 
     tabular: Any = import_module("autogluon.tabular")
-    logging.getLogger("autogluon.common.utils.resource_utils").setLevel(logging.CRITICAL)  # it looks for PyTorch
+    logging.getLogger("autogluon.common.utils.resource_utils").setLevel(logging.CRITICAL)  # it looks for GPUs
     predictor = tabular.TabularPredictor(
         label=LABEL,
         problem_type=PROBLEM_TYPES[plan.task],

@@ -63,7 +63,7 @@ def _train(job: Job) -> None:
     for name, value in made.metrics.items():
         _log(f"[{len(made.chosen.trials)}] test:{name}: {value:.6g}")
     job.model_dir.mkdir(parents=True, exist_ok=True)
-    runtime, difference = _write_model(made.booster, job.model_dir, made.held_out, plan)
+    runtime, difference = _write_model(made, job.model_dir)
     _log(f"runtime {runtime}")
     manifest = seal(
         job,
@@ -149,23 +149,25 @@ def _check_shares(job: Job, tables: Mapping[str, pa.Table], hosts: Hosts) -> Non
             )
 
 
-def _write_model(booster: Any, directory: Path, held_out: Rows, plan: TrainingPlan) -> tuple[Runtime, float]:
+def _write_model(made: _Made, directory: Path) -> tuple[Runtime, float]:
     """Write both forms, and say which serves: ONNX if it answers as XGBoost does, also for categories never seen."""
     import numpy as np
 
     from mlplatform.core.packages.conversion import TOLERANCE, onnx_difference, write_onnx
 
+    booster, held_out = made.booster, made.held_out
     booster.save_model(directory / MODEL_FILES["xgboost"])
     path = directory / MODEL_FILES["onnx"]
     try:
-        write_onnx(booster, path, inputs=len(plan.inputs))
+        write_onnx(booster, path, inputs=held_out.matrix.shape[1])
     except Exception as error:  # noqa: BLE001 - the converter's errors share no base; any of them means: it does not convert
         _log(f"no ONNX for this model: {error!r}")
         return "xgboost", math.inf
     sample = held_out.matrix[:50_000]
     unseen = sample[:1000].copy()
-    for place, field in enumerate(plan.inputs):
-        if field.type == "varchar" and len(unseen):
+    columns = [field.categories is not None for field in made.fitted for _ in field.columns]
+    for place, is_category in enumerate(columns):
+        if is_category and len(unseen):
             unseen[:, place] = np.nanmax(np.append(held_out.matrix[:, place], 0)) + 1
     probe = np.concatenate([sample, unseen])
     expected = np.asarray(booster.inplace_predict(probe, validate_features=False), dtype=np.float64)

@@ -54,6 +54,7 @@ def encode_rows(
     types = tuple(
         "c" if field.categories is not None and len(field.categories) <= MAX_NATIVE_CATEGORIES else "q"
         for field in fitted
+        for _ in field.columns
     )
     return Rows(encoder.table(table).matrix, labels_of(table, target, classes), types)
 

@@ -165,7 +165,8 @@ def _field_schema(field: InputField) -> dict[str, Any]:
     if field.missing != "refuse":
         notes.append("May be null or left out.")
     if field.type == "varchar":
-        notes.append("An unseen value is flagged." if field.unseen == "flag" else "An unseen value is refused.")
+        what = "A text without a known word" if field.is_text else "An unseen value"
+        notes.append(f"{what} is {'flagged' if field.unseen == 'flag' else 'refused'}.")
     schema: dict[str, Any] = {
         "type": kind if field.missing == "refuse" else [kind, "null"],
         "description": " ".join(notes),

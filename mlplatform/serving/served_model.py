@@ -111,11 +111,14 @@ def endpoint_spec(deployment: Deployment) -> EndpointSpec:
 
 
 def example_row(inputs: Sequence[InputField], fitted: Sequence[FittedField]) -> dict[str, Any]:
-    """A row that fits: the first category, the median, or the accepted number nearest to 0."""
+    """A row that fits: the first category, some terms, the median, or the accepted number nearest to 0."""
     row: dict[str, Any] = {}
     for field_, learnt in zip(inputs, fitted, strict=True):
         if learnt.categories is not None:
             row[field_.name] = learnt.categories[0]
+            continue
+        if learnt.terms is not None:
+            row[field_.name] = " ".join(learnt.terms[:3])
             continue
         value = 0.0 if learnt.median is None else learnt.median
         low = value if field_.minimum is None else max(value, field_.minimum)

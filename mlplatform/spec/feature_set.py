@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from mlplatform.spec.station import Name, StationSpec, Strict
 
+TERMS = 200
+"""Terms of a text that become inputs, where nothing is said."""
+
 
 class WindowSpec(Strict):
     """The newest `last` distinct values of `column` (days, say): a rolling training window."""
@@ -36,24 +39,44 @@ class FeatureSpec(Strict):
     """One input of the model.
 
     `category`: codes fitted in training; an unseen value gets its own code and a flag in the answer, or is refused.
+    `text`: its words and pairs of neighbouring words, those that most training texts have, each weighed by how rare it is
+    (TF-IDF), and how many words there are.
     `numeric`: passed on; a missing value stays missing (trees handle it), becomes the training median, or is refused.
     """
 
     name: Name = Field(description="Column of the query, and field of a request.")
-    transform: Literal["numeric", "category"] = Field(default="numeric", description="How a value becomes a number.")
+    transform: Literal["numeric", "category", "text"] = Field(
+        default="numeric", description="How a value becomes a number, or, free text, several."
+    )
+    terms: int | None = Field(
+        default=None,
+        gt=0,
+        le=2000,
+        examples=[500],
+        description=f"Of a text: how many words and pairs of words become inputs at most; default {TERMS}.",
+    )
     missing: Literal["refuse", "keep", "median"] = Field(
         default="refuse", description="What a missing value does: refused, kept as missing, or the training median."
     )
     unseen: Literal["flag", "refuse"] = Field(
         default="flag",
         examples=["refuse"],
-        description="What a category unknown to training does: its own code and a flag in the answer, or refused.",
+        description="What a category unknown to training does, or a text of which no word is known: its own code and a flag in "
+        "the answer, or refused.",
     )
     minimum: float | None = Field(default=None, examples=[0], description="Smallest value accepted in a request.")
     maximum: float | None = Field(default=None, examples=[120], description="Largest value accepted in a request.")
     description: str = Field(
         default="", examples=["Change of the day, in per cent."], description="Shown in the endpoint's API docs."
     )
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> FeatureSpec:
+        if self.transform != "text" and self.terms is not None:
+            raise ValueError(f"'terms' are of a text, and the transform is {self.transform}")
+        if self.transform == "text" and (self.minimum is not None or self.maximum is not None):
+            raise ValueError("a text has no 'minimum' and no 'maximum'")
+        return self
 
 
 class ExpectationSpec(Strict):

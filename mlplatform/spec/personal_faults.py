@@ -45,7 +45,7 @@ def personal_faults(system: SystemSpec) -> Iterator[Fault]:
 
 def _of_features(features: FeatureSetSpec, personal: frozenset[str]) -> Iterator[Fault]:
     for index, feature in enumerate(features.features):
-        if feature.name in personal and feature.transform == "category":
+        if feature.name in personal and feature.transform != "numeric":
             why = "its values would be listed in the model's package, where no erasure reaches them"
             yield Fault(features.name, ("features", index, "transform"), _message(f"'{feature.name}'", why))
     if features.window is not None and features.window.column in personal:

@@ -89,10 +89,7 @@ class Monitor:
 
     def baseline(self, relation: str) -> Profile:
         """The profile of `relation` (what stands behind FROM) on bins of its own: what later windows are judged against."""
-        fields = [
-            Field(f.name, "category" if f.transform == "category" else "numeric", f.name in self._personal)
-            for f in self._features.features
-        ]
+        fields = [Field(f.name, f.transform, f.name in self._personal) for f in self._features.features]
         return take_baseline(self._warehouse.query, relation, fields, histogram=self._warehouse.capabilities.histogram)
 
     def due(self, now: datetime) -> list[Window]:

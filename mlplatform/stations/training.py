@@ -24,12 +24,13 @@ from mlplatform.errors import JobError, NotFoundError
 from mlplatform.ports.compute import MAX_SEARCH_NAME, Channel, Compute, JobResult, JobSearch, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import Candidate, TrackedRun, Tracking
-from mlplatform.spec.feature_set import FeatureSetSpec
+from mlplatform.spec.feature_set import TERMS, FeatureSetSpec
 from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec, SearchSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
 
 EVALUATION = "evaluation.json"
 CHECKPOINTS = "checkpoints"
+LONGEST_BASE = 36
 WAREHOUSE = "warehouse.json"
 """Beside the plan: how a job opens the warehouse that it pulls its rows from. Secrets are named in it, never written."""
 
@@ -218,9 +219,8 @@ class Training:
 
     def _job_name(self, key: str, *, searched: bool) -> str:
         """The name of the first attempt that has not failed."""
-        base = re.sub(r"[^a-zA-Z0-9]+", "-", f"{self._system}-{self._model.name}").strip("-")
-        shown, told = (36, 16) if not searched else (MAX_SEARCH_NAME - 20, 14)
-        base, key = base[:shown].rstrip("-"), key[:told]
+        shown, told = (LONGEST_BASE, 16) if not searched else (MAX_SEARCH_NAME - 20, 14)
+        base, key = job_base(self._system, self._model.name, shown), key[:told]
         for attempt in itertools.count(1):
             name = f"{base}-{key}-a{attempt}"
             try:
@@ -230,6 +230,11 @@ class Training:
             if status not in ("Failed", "Stopped"):
                 return name
         raise AssertionError  # count() has no end
+
+
+def job_base(system: str, model: str, length: int = LONGEST_BASE) -> str:
+    """What names of jobs of a model begin with, so that people know them."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", f"{system}-{model}").strip("-")[:length].rstrip("-")
 
 
 def _searched(spec: SearchSpec) -> Search:
@@ -249,6 +254,7 @@ def inputs_of(features: FeatureSetSpec, personal: frozenset[str] = frozenset()) 
             maximum=f.maximum,
             description=f.description,
             personal=f.name in personal,
+            terms=(f.terms or TERMS) if f.transform == "text" else 0,
         )
         for f in features.features
     )

@@ -48,7 +48,7 @@ def test_one_that_runs_in_the_platforms_environment_needs_none(shell: Shell) -> 
 def test_one_that_is_not_there_is_6_with_those_that_are(project: Shell) -> None:
     done = project.run("container", "install", "forest")
     assert done.code == 6
-    assert "There is no container 'forest'; there are: autogluon, bare, lambda, serve, xgboost." in done.err
+    assert "There is no container 'forest'; there are: autogluon, autogluon_neural, bare, xgboost." in done.err
 
 
 def test_a_lock_without_hashes_is_3_with_the_command_that_writes_one(project: Shell) -> None:

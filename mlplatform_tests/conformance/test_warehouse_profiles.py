@@ -95,3 +95,12 @@ def test_a_baseline_has_a_bin_for_each_of_few_values_and_else_the_deciles(filled
             below = bisect_right(values, edge) / len(values)
             assert math.isclose(below, decile / 10, abs_tol=0.02 + 1 / len(values))
         assert all(a < b for a, b in pairwise(edges))
+
+
+def test_a_text_is_profiled_by_its_length_in_characters(filled: Case) -> None:
+    histogram = filled.warehouse.capabilities.histogram
+    found = take_baseline(filled.warehouse.query, "prices", [Field("ticker", "text")], histogram=histogram)
+    (ticker,) = found.features
+    assert (ticker.kind, ticker.present, ticker.minimum, ticker.maximum, ticker.mean) == ("text", 100, 1, 3, 1.5)
+    # One bin for each of the two lengths.
+    assert [count for count in ticker.counts if count] == [75, 25]

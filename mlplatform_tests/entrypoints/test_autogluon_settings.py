@@ -36,6 +36,13 @@ def test_without_settings_the_validation_rows_judge_for_two_minutes() -> None:
     assert "NN_TORCH" in settings.fit["excluded_model_types"]
 
 
+def test_neural_networks_are_fitted_where_there_is_pytorch() -> None:
+    assert {"NN_TORCH", "FASTAI"} <= set(read_settings({}, PLAN).fit["excluded_model_types"])
+    assert not {"NN_TORCH", "FASTAI"} & set(read_settings({}, PLAN, torch=True).fit["excluded_model_types"])
+    without = read_settings({"excluded_model_types": "FASTAI"}, PLAN, torch=True).fit["excluded_model_types"]
+    assert [kind for kind in ("NN_TORCH", "FASTAI") if kind in without] == ["FASTAI"]
+
+
 def test_a_preset_for_quality_and_folds_judge_on_all_rows() -> None:
     assert read_settings({"presets": "best_quality"}, PLAN).fit["num_bag_folds"] == 8
     layered = read_settings({"num_bag_folds": "5", "num_stack_levels": "1", "time_limit_s": "90.5"}, PLAN)
@@ -49,13 +56,13 @@ def test_a_preset_for_quality_and_folds_judge_on_all_rows() -> None:
         ({"num_rounds": "5"}, "AutoGluon's container has no hyperparameter 'num_rounds'. There are: excluded_model_types,"),
         ({"time_limit": "5"}, "AutoGluon's container has no hyperparameter 'time_limit'. Did you mean 'time_limit_s'?"),
         ({"presets": "extreme_quality"}, "'presets': expected one of medium_quality, good_quality, high_quality, "
-         "best_quality, found 'extreme_quality'. Other presets need PyTorch, which this container leaves out."),
+         "best_quality, found 'extreme_quality'. That one needs models out of a hub."),
         ({"time_limit_s": "0"}, "'time_limit_s': expected seconds above 0, found '0'."),
         ({"time_limit_s": "inf"}, "'time_limit_s': expected seconds above 0, found 'inf'."),
         ({"num_bag_folds": "1"}, "'num_bag_folds': expected 0 or at least 2, found '1'."),
         ({"num_cpus": "many"}, "'num_cpus': expected a whole number from 1, found 'many'."),
-        ({"excluded_model_types": "GBM, NN"}, "'excluded_model_types': expected some of GBM,CAT,XGB,RF,XT,KNN,LR, "
-         "found 'NN'."),
+        ({"excluded_model_types": "GBM, NN"}, "'excluded_model_types': expected some of GBM,CAT,XGB,RF,XT,KNN,LR,"
+         "NN_TORCH,FASTAI, found 'NN'."),
         ({"num_stack_levels": "1"}, "'num_stack_levels': layers need folds. Set num_bag_folds to 5, say."),
     ],
 )  # fmt: skip

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlplatform.adapters.runtimes import PackageRuntimes
+from mlplatform.core.features.fitted import read_transforms
 from mlplatform.core.packages.manifest import InputField
 from mlplatform.core.training.plan import FILE, TrainingPlan
 from mlplatform.entrypoints.train_xgboost import main
+from mlplatform.serving.served_model import example_row
 from mlplatform_tests.packages import INPUTS, make_table
 
 PLAN = TrainingPlan(
@@ -86,6 +88,32 @@ def test_a_model_that_does_not_convert_is_served_by_xgboost(tmp_path: Path, capf
     assert "model.onnx" not in model.manifest.files
     assert "no ONNX for this model: KeyError" in capfd.readouterr().out
     assert model.predict_table(make_table(5)).shape == (5,)
+
+
+def test_free_text_is_learnt_from_and_served(tmp_path: Path) -> None:
+    said = {"AAPL": "Phones, and what goes into phones.", "JPM": "A bank.", "XOM": "Oil and gas"}
+    rows = {}
+    for seed, name in enumerate(("train", "validation", "test")):
+        table = make_table(200, seed=seed)
+        notes = [said[ticker] for ticker in table.column("ticker_symbol").to_pylist()]
+        rows[name] = table.append_column("note", pa.array(notes))
+    inputs = (InputField("note", "varchar", terms=4), InputField("change", "double", missing="keep"))
+    plan = TrainingPlan.from_json({**PLAN.to_json(), "inputs": [vars(i) for i in inputs]})
+    assert main([], _lay(tmp_path, plan.to_json(), rows=rows, num_round="60")) == 0
+    model = PackageRuntimes().load(tmp_path / "model")
+    assert model.manifest.runtime == "onnx"
+    assert model.manifest.metrics["rmse"] < 5
+    phones, bank, odd = model.predict_rows(
+        [{"note": text, "change": 0.0} for text in ("PHONES – and what goes into PHONES!", "Bank", "A zoo")]
+    )
+    assert isinstance(phones.value, float)
+    assert isinstance(bank.value, float)
+    assert phones.value - bank.value == pytest.approx(40, abs=8)
+    assert (phones.flags, odd.flags) == ((), ("unseen:note",))
+    example = example_row(model.manifest.signature.inputs, read_transforms(tmp_path / "model"))
+    assert model.predict_rows([example])[0].flags == ()
+    profile = json.loads((tmp_path / "model/baseline.json").read_text())["features"][0]
+    assert (profile["name"], profile["kind"], profile["minimum"], profile["maximum"]) == ("note", "text", 7, 34)
 
 
 @pytest.mark.parametrize(

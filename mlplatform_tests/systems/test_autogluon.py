@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import runpy
 import sys
 from collections.abc import Iterator
@@ -166,6 +167,44 @@ def test_three_classes_have_a_probability_each(line: Line) -> None:
     assert answer.value == "high"
     assert list(answer.probabilities or {}) == ["high", "low", "middle"]
     assert sum((answer.probabilities or {}).values()) == pytest.approx(1)
+
+
+def test_free_text_is_learnt_from(line: Line) -> None:
+    line.query = "SELECT trading_day, ticker_symbol, change, price, 'Shares of ' || ticker_symbol || ': ' || sector AS note FROM stock_table"
+    line.features_spec["features"] = [
+        {"name": "note", "transform": "text", "terms": 60},
+        {"name": "change", "missing": "keep"},
+    ]
+    line.model_spec["hyperparameters"] = {"time_limit_s": 30, "num_cpus": 1, "excluded_model_types": "CAT,RF,XT"}
+    trained = line.train(line.build())
+    # Which share it is stands in the text alone.
+    assert trained.metrics["r2"] > 0.95
+    model = PackageRuntimes().load(line.tracking.package(NAME, trained.candidate.digest))
+    asked = [{"note": f"Shares of {share}", "change": 1.0} for share in ("UNH: Health Care", "XOM: Energy")]
+    health, oil = (answer.value for answer in model.predict_rows(asked))
+    assert isinstance(health, float)
+    assert isinstance(oil, float)
+    assert health > oil + 100
+    assert model.predict_rows([{"note": "?", "change": 1.0}])[0].flags == ("unseen:note",)
+
+
+@pytest.mark.skipif(
+    os.environ.get("MLPLATFORM_TEST_NEURAL") != "yes",
+    reason="installs PyTorch, 8 GB; MLPLATFORM_TEST_NEURAL=yes runs it",
+)
+def test_neural_networks_are_chosen_from_where_the_environment_has_pytorch(line: Line) -> None:
+    trees = "GBM,CAT,XGB,RF,XT,KNN,LR"
+    line.model_spec |= {"container": "autogluon_neural"}
+    line.model_spec["hyperparameters"] = {"time_limit_s": 60, "num_cpus": 2, "excluded_model_types": trees}
+    trained = line.train(line.build())
+    assert trained.metrics["r2"] > 0.9
+    kinds = {str(row["model"]).partition("_")[0] for row in trained.leaderboard}
+    assert kinds & {"NeuralNetTorch", "NeuralNetFastAI"}
+    assert kinds <= {"NeuralNetTorch", "NeuralNetFastAI", "WeightedEnsemble"}
+    model = PackageRuntimes().load(line.tracking.package(NAME, trained.candidate.digest))
+    answer = model.predict_rows([{"ticker_symbol": "UNH", "sector": "Health Care", "change": 1.0}])[0]
+    assert isinstance(answer.value, float)
+    assert answer.value > 100
 
 
 def test_what_is_xgboosts_is_refused_by_name(line: Line) -> None:

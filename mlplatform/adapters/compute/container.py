@@ -23,6 +23,8 @@ _ENTRYPOINT = re.compile(r"^ENTRYPOINT\s+(\[.*\])\s*$", re.MULTILINE)
 DISTRIBUTED = "mlplatform.distributed"
 """The Dockerfile's label of a container whose program shares its work over the hosts of `resourceconfig.json`."""
 _SHARES = re.compile(rf"^LABEL\s+{re.escape(DISTRIBUTED)}=\"?true\"?\s*$", re.MULTILINE)
+_NO_JOBS = re.compile(r"^LABEL\s+mlplatform\.jobs=\"?false\"?\s*$", re.MULTILINE)
+"""The label of an image that runs no job but serves, say."""
 _CACHES = frozenset({".venv", ".git", "__pycache__"})
 _PYTHON = frozenset({"python", "python3"})
 
@@ -53,11 +55,10 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         NotFoundError: none of the folders has it; the message names those there are.
         SpecError: its Dockerfile has no ENTRYPOINT in the JSON form.
     """
-    for root in folders:
-        folder = root / name
-        if not (folder / "Dockerfile").is_file():
+    found = {p.parent: p.read_text("utf-8") for root in folders for p in sorted(root.glob("*/Dockerfile"))}
+    for folder, text in found.items():
+        if folder.name != name or _NO_JOBS.search(text):
             continue
-        text = (folder / "Dockerfile").read_text("utf-8")
         match, shares = _ENTRYPOINT.search(text), _SHARES.search(text) is not None
         if match is None:
             raise SpecError(
@@ -72,7 +73,7 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         if lock.is_file():
             return Container(folder, tuple(command), lock, shares)
         return Container(folder, (sys.executable, *command[1:]), distributed=shares)
-    there = sorted({p.parent.name for root in folders for p in root.glob("*/Dockerfile")})
+    there = sorted({folder.name for folder, text in found.items() if not _NO_JOBS.search(text)})
     raise NotFoundError(
         f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.",
         next_step=f"Name one of those in the model's 'container', or make one: a Dockerfile in containers/{name}.",

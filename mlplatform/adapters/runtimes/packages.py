@@ -91,7 +91,7 @@ class PackageRuntimes:
         encoder = Encoder(signature.inputs, read_transforms(package), masked=masked)
         score = self._scorer(package, manifest)
         for _ in range(3):  # the first calls allocate; they are not a caller's
-            score(np.zeros((1, len(signature.inputs)), dtype=np.float32))
+            score(np.zeros((1, encoder.width), dtype=np.float32))
         return PackageModel(manifest, encoder, score)
 
     def _scorer(self, package: Path, manifest: Manifest) -> Scorer:

@@ -111,7 +111,7 @@ def _judge(
         chance = by_chance(r, c)
         bins = sum(1 for a, b in zip(r, c, strict=True) if a or b)
         values["expected_psi"] = (bins - 1) * (1 / n + 1 / m)
-        if reference.kind == "numeric":
+        if reference.kind != "category":
             distance = ks(r, c)
             values |= {"ks": distance, "ks_robust": robust_ks(distance, n, m)}
         else:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from mlplatform.errors import StateError
 
-Kind = Literal["numeric", "category"]
+Kind = Literal["numeric", "category", "text"]
+"""Of a text, its length in characters is profiled, as a number."""
 
 FORMAT_VERSION = 1
 MAX_VALUES = 12
@@ -39,7 +40,7 @@ class FeatureProfile:
 
     Attributes:
         rows: rows of the sample; present: those with a value (NULL, NaN and infinite are missing).
-        mean, sd, minimum, maximum: of a numeric feature's values (population sd); None without values.
+        mean, sd, minimum, maximum: of a numeric feature's values, or a text's lengths (population sd); None without values.
         integral: how many of a numeric feature's values are whole numbers.
         edges: ascending upper bounds (inclusive) of all bins but the last, which is open; numeric only.
         counts: rows per bin, one more than edges.
@@ -70,7 +71,7 @@ class FeatureProfile:
 
     def histogram(self) -> list[int]:
         """Rows per bin or category, `other` last."""
-        if self.kind == "numeric":
+        if self.kind != "category":
             return list(self.counts)
         return [*(self.categories or {}).values(), self.other]
 

@@ -57,7 +57,7 @@ def take_baseline(query: Query, relation: str, fields: Sequence[Field], *, histo
         else:
             deciles = _one(query(deciles_sql(relation, field))).values()
             edges = edges_of([float(v) for v in deciles if v is not None])
-        bins[field.name] = FeatureProfile(field.name, "numeric", 0, 0, edges=edges, personal=field.personal)
+        bins[field.name] = FeatureProfile(field.name, field.kind, 0, 0, edges=edges, personal=field.personal)
     shape = Profile(0, tuple(bins[f.name] for f in fields))
     return take_profile(query, relation, shape, histogram=histogram)
 
@@ -80,7 +80,7 @@ def profile_sql(relation: str, features: Sequence[FeatureProfile], *, histogram:
     for i, feature in enumerate(features):
         column = f"f{i}"
         outputs.append(f"count({column}) AS {column}_present")
-        if feature.kind == "numeric":
+        if feature.kind != "category":
             outputs += [
                 f"avg({column}) AS {column}_mean",
                 f"stddev_pop({column}) AS {column}_sd",
@@ -100,7 +100,7 @@ def domain_sql(relation: str, fields: Sequence[Field], *, histogram: bool = True
     if histogram:
         deciles = ", ".join(f"{d / 10}" for d in range(1, 10))
         outputs += [
-            f"approx_quantile(f{i}, [{deciles}]) AS f{i}_deciles" for i, f in enumerate(fields) if f.kind == "numeric"
+            f"approx_quantile(f{i}, [{deciles}]) AS f{i}_deciles" for i, f in enumerate(fields) if f.kind != "category"
         ]
     return f"SELECT {', '.join(outputs)} FROM (SELECT {inner} FROM {relation} AS source) AS sample"  # noqa: S608
 
@@ -149,12 +149,14 @@ def _value(field: Field | FeatureProfile) -> str:
     column = identifier(field.name)
     if field.kind == "category":
         return f"CAST({column} AS VARCHAR)"
+    if field.kind == "text":
+        return f"CAST(length(CAST({column} AS VARCHAR)) AS DOUBLE)"
     value = f"CAST({column} AS DOUBLE)"
     return f"CASE WHEN {value} BETWEEN {number(-LARGEST)} AND {number(LARGEST)} THEN {value} END"
 
 
 def _bin_outputs(column: str, feature: FeatureProfile, *, histogram: bool) -> list[str]:
-    if feature.kind == "numeric":
+    if feature.kind != "category":
         edges = [number(e) for e in feature.edges]
         if not edges:
             return []
@@ -199,7 +201,7 @@ def _parse(
         mean, sd = (mean, sd) if present >= FEW else (None, None)
     return FeatureProfile(
         shape.name,
-        "numeric",
+        shape.kind,
         rows,
         present,
         mean=_float(mean),

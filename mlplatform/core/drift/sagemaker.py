@@ -68,7 +68,7 @@ def inferred_type(feature: FeatureProfile) -> str:
     """Integral, Fractional, String, or Unknown where there is no value."""
     if not feature.present:
         return "Unknown"
-    if feature.kind == "category":
+    if feature.kind != "numeric":
         return "String"
     return "Integral" if feature.integral == feature.present else "Fractional"
 
@@ -76,6 +76,9 @@ def inferred_type(feature: FeatureProfile) -> str:
 def _feature_statistics(feature: FeatureProfile) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": feature.name, "inferred_type": inferred_type(feature)}
     common = {"num_present": feature.present, "num_missing": feature.rows - feature.present}
+    if feature.kind == "text":
+        entry["string_statistics"] = {"common": common}
+        return entry
     if feature.kind == "category":
         seen = {value: n for value, n in (feature.categories or {}).items() if n}
         entry["string_statistics"] = {
@@ -108,7 +111,7 @@ def _feature_constraints(feature: FeatureProfile) -> dict[str, Any]:
     }
     if feature.kind == "numeric":
         entry["num_constraints"] = {"is_non_negative": feature.minimum is not None and feature.minimum >= 0}
-    elif not feature.other:
+    elif feature.kind == "category" and not feature.other:
         entry["string_constraints"] = {"domains": sorted(feature.categories or {})}
     return entry
 

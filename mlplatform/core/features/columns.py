@@ -43,12 +43,26 @@ def texts(table: pa.Table, name: str) -> pa.DictionaryArray[Any, Any]:
     """Values dictionary-encoded, NULL as a null index. Raises DataError for a column that holds no text."""
     import pyarrow as pa
 
+    values = _text_column(table, name)
+    array: Any = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.string())
+    encoded: pa.DictionaryArray[Any, Any] = array.dictionary_encode()
+    return encoded
+
+
+def free_texts(table: pa.Table, name: str) -> list[str | None]:
+    """Values, row by row. Raises DataError for a column that holds no text."""
+    found: list[str | None] = _text_column(table, name).to_pylist()
+    return found
+
+
+def _text_column(table: pa.Table, name: str) -> pa.ChunkedArray[Any]:
+    import pyarrow as pa
+
     values = column(table, name)
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise DataError(
             f"Column '{name}' has type {values.type}, expected text.", next_step="Cast it to varchar in the query."
         )
-    array: Any = pa.concat_arrays(values.cast(pa.string()).chunks) if values.num_chunks else pa.array([], pa.string())
-    encoded: pa.DictionaryArray[Any, Any] = array.dictionary_encode()
-    return encoded
+    found: pa.ChunkedArray[Any] = values.cast(pa.string())
+    return found

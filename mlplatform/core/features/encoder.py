@@ -1,10 +1,12 @@
 """The encoder: rows of a request, or a table, to the matrix a model takes. One set of rules for both.
 
 Rows and tables are only *gathered* differently (a dict's values, or Arrow columns) into one float64 matrix: a category
-as its code, a number as itself, missing as NaN. All rules then work on that matrix, as bounds of its columns:
+as its code, a number as itself, a free text as its terms' weights, missing as NaN. All rules then work on that matrix, as
+bounds of its columns:
 
     category          0 … count - 1, and count for an unseen one where the signature says ``flag``
     number            minimum … maximum, at most ± the largest float32, so that infinity never passes
+    text              from 0; of one that has no known term, and is to be refused, the number of words is -1
     NaN               refused, kept, or replaced by the training median
 
 What lies inside takes no further step. One row that is whole and lies inside, the common request, is compared in plain
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlplatform.core.features.columns import numbers, texts
+from mlplatform.core.features.columns import free_texts, numbers, texts
+from mlplatform.core.features.terms import Terms
 from mlplatform.core.tables.schema import MASKED
 from mlplatform.errors import DataError, StateError
 
@@ -36,7 +39,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Encoded(NamedTuple):
-    """The float32 matrix (rows × inputs) and each row's flags (``unseen:<field>``)."""
+    """The float32 matrix (rows × `Encoder.width`) and each row's flags (``unseen:<field>``)."""
 
     matrix: npt.NDArray[np.float32]
     flags: list[tuple[str, ...]]
@@ -60,15 +63,24 @@ class Encoder:
             None if f.categories is None else {category: float(i) for i, category in enumerate(f.categories)}
             for f in fitted
         ]
-        self._plan = [(field.name, codes) for field, codes in zip(inputs, self._codes, strict=True)]
-        self._low, self._high = (
+        terms = [None if f.terms is None else Terms(f.terms, f.weights) for f in fitted]
+        self._plan = list(zip(inputs, self._codes, terms, strict=True))
+        low, high = (
             np.array([pick(field, codes) for field, codes in zip(inputs, self._codes, strict=True)])
             for pick in (_lowest, _highest)
         )
-        bounds = zip(self._codes, self._low.tolist(), self._high.tolist(), strict=True)
+        bounds = zip(self._codes, low.tolist(), high.tolist(), strict=True)
         self._places = [(field.name, place) for field, place in zip(inputs, bounds, strict=True)]
-        self._refuse_missing = np.array([field.missing == "refuse" for field in inputs])
-        self._fill = np.array([np.nan if f.median is None else f.median for f in fitted])
+        self._has_texts = any(terms)
+        self._field_of = np.repeat(np.arange(len(inputs)), [len(f.columns) for f in fitted])
+        self._low, self._high = low[self._field_of], high[self._field_of]
+        self._refuse_missing = np.array([field.missing == "refuse" for field in inputs])[self._field_of]
+        self._fill = np.array([np.nan if f.median is None else f.median for f in fitted])[self._field_of]
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix: one an input, and of a free text one a term and one more."""
+        return len(self._field_of)
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
         """Encode rows as a request carries them; a key that is not there, None and NaN are missing, other keys are not looked at.
@@ -76,14 +88,20 @@ class Encoder:
         Raises:
             DataError: a value does not fit; names row (from 1), field, expectation and finding.
         """
-        if len(rows) == 1 and (whole := self._whole(rows[0])) is not None:
+        if len(rows) == 1 and not self._has_texts and (whole := self._whole(rows[0])) is not None:
             return Encoded(whole, [()])
         values: list[float] = []
         flags: list[tuple[str, ...]] = []
         for index, row in enumerate(rows):
             unseen: tuple[str, ...] = ()
-            for name, codes in self._plan:
+            for field, codes, terms in self._plan:
+                name = field.name
                 value = row.get(name)
+                if terms is not None:
+                    vector, met = terms.of(_text(value, index, name, self._masked), refuse=field.unseen == "refuse")
+                    values += vector
+                    unseen = unseen if met else (*unseen, f"unseen:{name}")
+                    continue
                 if codes is None:
                     values.append(value if type(value) is float else _number(value, index, name, self._masked))
                     continue
@@ -94,7 +112,7 @@ class Encoder:
                     unseen = (*unseen, f"unseen:{name}")
                 values.append(code)
             flags.append(unseen)
-        matrix = np.array(values, dtype=np.float64).reshape(len(rows), len(self._plan))
+        matrix = np.array(values, dtype=np.float64).reshape(len(rows), self.width)
         return Encoded(self._checked(matrix, lambda row, name: rows[row].get(name)), flags)
 
     def _whole(self, row: Mapping[str, Any]) -> npt.NDArray[np.float32] | None:
@@ -111,9 +129,18 @@ class Encoder:
 
     def table(self, table: pa.Table) -> Encoded:
         """Encode a table's columns (by name; others are not looked at). Raises DataError as `rows` does."""
-        matrix = np.empty((table.num_rows, len(self._plan)), dtype=np.float64)
+        matrix = np.empty((table.num_rows, self.width), dtype=np.float64)
         flags: list[tuple[str, ...]] = [()] * table.num_rows
-        for place, (name, codes) in enumerate(self._plan):
+        after = 0
+        for field, codes, terms in self._plan:
+            name, place = field.name, after
+            after += 1 if terms is None else terms.width
+            if terms is not None:
+                for row, text in enumerate(free_texts(table, name)):
+                    matrix[row, place:after], met = terms.of(text, refuse=field.unseen == "refuse")
+                    if not met:
+                        flags[row] = (*flags[row], f"unseen:{name}")
+                continue
             if codes is None:
                 matrix[:, place] = numbers(table, name)
                 continue
@@ -123,8 +150,8 @@ class Encoder:
             )
             indices = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
             matrix[:, place] = by_index[indices]
-            for row in np.flatnonzero(matrix[:, place] == len(codes)):
-                flags[row] = (*flags[row], f"unseen:{name}")
+            for unseen in np.flatnonzero(matrix[:, place] == len(codes)):
+                flags[unseen] = (*flags[unseen], f"unseen:{name}")
         return Encoded(self._checked(matrix, lambda row, name: table.column(name)[row].as_py()), flags)
 
     def _checked(self, matrix: npt.NDArray[np.float64], found: Callable[[int, str], Any]) -> npt.NDArray[np.float32]:
@@ -135,9 +162,8 @@ class Encoder:
         bad = np.where(missing, self._refuse_missing, ~inside)
         if bad.any():
             row, place = (int(i) for i in np.argwhere(bad)[0])
-            self._refuse(
-                row, self._inputs[place], found(row, self._inputs[place].name), missing=bool(missing[row, place])
-            )
+            field = self._inputs[int(self._field_of[place])]
+            self._refuse(row, field, found(row, field.name), missing=bool(missing[row, place]))
         return np.where(missing, self._fill, matrix).astype(np.float32)
 
     def _refuse(self, row: int, field: InputField, value: Any, *, missing: bool) -> None:
@@ -146,6 +172,8 @@ class Encoder:
         if missing:
             expected = "text" if field.type == "varchar" else "a number"
             raise DataError(f"{where}: expected {expected}, found {shown}.", next_step="Send a value.")
+        if field.is_text:
+            raise DataError(f"{where}: expected a text with a word that training met, found {shown}.")
         codes = self._codes[self._inputs.index(field)]
         if codes is not None:
             some = ", ".join(list(codes)[:10]) + (", …" if len(codes) > 10 else "")
@@ -175,7 +203,11 @@ def describe(value: Any, *, masked: bool = False) -> str:
 
 
 def _lowest(field: InputField, codes: Mapping[str, float] | None) -> float:
-    return 0.0 if codes is not None else max(-_LARGEST, -_LARGEST if field.minimum is None else field.minimum)
+    return (
+        0.0
+        if codes is not None or field.is_text
+        else max(-_LARGEST, -_LARGEST if field.minimum is None else field.minimum)
+    )
 
 
 def _highest(field: InputField, codes: Mapping[str, float] | None) -> float:

@@ -24,20 +24,30 @@ FILE = "transforms.json"
 class FittedField:
     """One input. `categories`: those met in training, sorted; a category's code is its place, an unseen one's is their count.
 
-    `median` of the training rows' values, for a numeric input whose missing values it replaces.
+    `median` of the training rows' values, for a numeric input whose missing values it replaces. `terms` of a free text and
+    what each of them weighs (`core.features.terms`).
     """
 
     name: str
     categories: tuple[str, ...] | None = None
     median: float | None = None
+    terms: tuple[str, ...] | None = None
+    weights: tuple[float, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the matrix's columns that it becomes: one, or one a term and the number of words."""
+        if self.terms is None:
+            return (self.name,)
+        return (*(f"{self.name}: {term}" for term in self.terms), f"{self.name}, words")
 
 
 def fit(inputs: Sequence[InputField], table: pa.Table, hosts: Hosts = ALONE) -> tuple[FittedField, ...]:
-    """Learn categories and medians from training rows, of which `table` holds this host's share.
+    """Learn categories, terms and medians from training rows, of which `table` holds this host's share.
 
     Raises:
-        DataError: a column is missing, of the wrong type, or has no value at all.
-        SpecError: a category with ``missing: median``.
+        DataError: a column is missing, of the wrong type, or has no value at all; no term is in two of a free text's rows.
+        SpecError: a category or a text with ``missing: median``.
     """
     return tuple(_fit_field(field, table, hosts) for field in inputs)
 
@@ -50,8 +60,11 @@ def _fit_field(field: InputField, table: pa.Table, hosts: Hosts) -> FittedField:
     if field.type == "varchar":
         if field.missing == "median":
             raise SpecError(
-                f"Feature '{field.name}' is a category and has no median.", next_step="Set missing to keep or refuse."
+                f"Feature '{field.name}' is a {'text' if field.is_text else 'category'} and has no median.",
+                next_step="Set missing to keep or refuse.",
             )
+        if field.is_text:
+            return _fit_text(field, table, hosts)
         own = [value for value in texts(table, field.name).dictionary.to_pylist() if value is not None]
         distinct = sorted(union(hosts, own))
         if not distinct:
@@ -73,9 +86,27 @@ def _fit_field(field: InputField, table: pa.Table, hosts: Hosts) -> FittedField:
     return FittedField(field.name, median=middle)
 
 
+def _fit_text(field: InputField, table: pa.Table, hosts: Hosts) -> FittedField:
+    from mlplatform.core.features.columns import free_texts
+    from mlplatform.core.features.terms import LEAST, choose
+
+    present = (value for value in free_texts(table, field.name) if value is not None)
+    terms, weights = choose(present, field.terms, hosts)
+    if not terms:
+        raise DataError(
+            f"Feature '{field.name}' is a text, and no word is in {LEAST} of {total(hosts, table.num_rows)} training rows.",
+            next_step="Leave the feature out, widen the window, or make it a category.",
+        )
+    return FittedField(field.name, terms=terms, weights=weights)
+
+
 def write_transforms(directory: Path, fitted: Sequence[FittedField]) -> None:
     """Write `transforms.json` into a package's directory."""
-    content = {"format_version": FORMAT_VERSION, "fields": [asdict(field) for field in fitted]}
+    fields = [asdict(field) for field in fitted]
+    for field in fields:
+        if field["terms"] is None:  # as packages were before there were texts
+            del field["terms"], field["weights"]
+    content = {"format_version": FORMAT_VERSION, "fields": fields}
     (directory / FILE).write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
 
 
@@ -86,7 +117,13 @@ def read_transforms(directory: Path) -> tuple[FittedField, ...]:
         content = json.loads(path.read_text("utf-8"))
         version = content["format_version"]
         fields = tuple(
-            FittedField(f["name"], None if f["categories"] is None else tuple(f["categories"]), f["median"])
+            FittedField(
+                f["name"],
+                None if f["categories"] is None else tuple(f["categories"]),
+                f["median"],
+                tuple(f["terms"]) if "terms" in f else None,
+                tuple(f.get("weights", ())),
+            )
             for f in content["fields"]
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

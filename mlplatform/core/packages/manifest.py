@@ -35,11 +35,13 @@ class InputField:
     """One input of the signature.
 
     Attributes:
-        type: ``double`` or ``varchar`` (a category).
+        type: ``double`` or ``varchar`` (a category, or a free text).
         missing: what a NULL, NaN or absent value means: ``refuse``, ``keep``, ``median``.
-        unseen: what a category not met in training means: ``flag`` (own code, and a flag in the answer) or ``refuse``.
+        unseen: what a category not met in training means, or a text of which no term was: ``flag`` (own code, and a flag in
+            the answer) or ``refuse``.
         minimum, maximum: bounds of accepted values, inclusive.
         personal: a value is not told by errors.
+        terms: of a free text, how many of its terms become inputs at most; 0: it is none.
     """
 
     name: str
@@ -50,6 +52,12 @@ class InputField:
     maximum: float | None = None
     description: str = ""
     personal: bool = False
+    terms: int = 0
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are free text, rather than a number or a category."""
+        return self.terms > 0
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,12 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def canonical(self) -> bytes:
-        """Canonical JSON: sorted keys, no spaces, UTF-8; `personal` is only there where it is true (packages are older)."""
+        """Canonical JSON: sorted keys, no spaces, UTF-8; `personal` and `terms` only where they say something (packages are older)."""
         content = asdict(self)
         for field_ in content["signature"]["inputs"]:
-            if not field_["personal"]:
-                del field_["personal"]
+            for name in ("personal", "terms"):
+                if not field_[name]:
+                    del field_[name]
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property

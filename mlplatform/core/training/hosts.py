@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,6 +66,16 @@ def union(hosts: Hosts, values: Iterable[Any]) -> set[Any]:
         return set(values)
     parts = hosts.gather(json.dumps(list(values), default=str).encode())
     return {value for part in parts for value in json.loads(part)}
+
+
+def counted(hosts: Hosts, counts: Counter[str]) -> Counter[str]:
+    """Counts of names, added up over all hosts."""
+    if hosts.count == 1:
+        return counts
+    found: Counter[str] = Counter()
+    for part in hosts.gather(json.dumps(counts).encode()):
+        found.update(json.loads(part))
+    return found
 
 
 def concatenated(hosts: Hosts, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
