@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
+import json
+import math
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import yaml
 from benchmarks.aws.environ import KEYS, environ
 from benchmarks.freshness.bench import DEFS, TABLE, Seen, latencies, percentile
 from benchmarks.freshness.producer import KEYS as PARTS
-from benchmarks.freshness.producer import SYSTEM
+from benchmarks.freshness.producer import STREAM, SYSTEM
 from benchmarks.options import Options
 from benchmarks.processes import server, tail
 from benchmarks.project import ROOT, environment, write_system
@@ -23,10 +25,10 @@ from benchmarks.rows import Row, Series, row
 from mlplatform.platform import Platform, open_platform
 from mlplatform_tests.servers.ministack.server import Ministack, ministack
 
-RATE = 20
-"""Records a second. ministack's Firehose makes an object of each: as many objects a second as thousands of records are on AWS."""
+RATE = 4
+"""Records a second. ministack's Firehose makes an object of each: as many objects a second as hundreds of delivery streams make on
+AWS, whose buffers are a minute or five MiB."""
 POLL_S = 0.1
-BATCH_S = 1
 BUCKET = "fresh"
 ROLE = "arn:aws:iam::000000000000:role/firehose"
 
@@ -35,27 +37,23 @@ def fresh(options: Options) -> list[Row]:
     """Rows ``aws.fresh.*``."""
     seconds = options.size(90, 10)
     with _installation(options) as (env, scratch), closing(_opened(env)) as platform:
-        options.say(f"{RATE:,} records/s for {seconds} s")
         worker = [sys.executable, "-m", "mlplatform.worker.main"]
         with server(worker, ready=platform.worker_alive, log=scratch / "worker.log", env=env):
-            log = scratch / "sent.txt"
-            command = [sys.executable, "-m", "benchmarks.freshness.producer", str(RATE), str(seconds), str(log)]
-            with (scratch / "producer.log").open("wb") as said:
-                producer = subprocess.Popen(command, env=env, stdout=said, stderr=said)
-                try:
-                    seen = _watch(platform, producer, seconds * RATE)
-                finally:
-                    producer.kill()
-                    producer.wait()
-    sent = [line.split() for line in log.read_text().splitlines()]
-    latency = latencies([(float(at), int(first), int(last)) for at, first, last in sent], seen)
-    if len(latency) != seconds * RATE:
-        raise RuntimeError(
-            f"expected {seconds * RATE} rows, {len(latency)} became visible; {tail(scratch / 'worker.log')}"
-        )
+            _warm(platform)
+            options.say(f"{RATE} records/s for {seconds} s")
+            sent: list[tuple[float, int, int]] = []
+            with ThreadPoolExecutor(1) as producing:
+                done = producing.submit(_put, platform, seconds * RATE, sent)
+                seen = _watch(platform, done, seconds * RATE)
+                done.result()
+            latency = latencies(sent, seen)
+            if len(latency) != seconds * RATE:
+                raise RuntimeError(
+                    f"of {seconds * RATE} rows {len(latency)} became visible; {tail(scratch / 'worker.log')}"
+                )
     note = (
-        f"{RATE} records/s for {seconds} s, each an object of its own, as ministack's Firehose does not buffer; the table is appended to "
-        f"each {BATCH_S} s at most. On AWS, Firehose's buffer_s and the table's min_batch_interval_s (60 s each by default) come on top"
+        f"{RATE} records/s for {seconds} s, each an object and a load of its own, as ministack's Firehose does not buffer. On AWS, "
+        "Firehose's buffer_s (60 by default) comes on top"
     )
     title = "Put on Kinesis to visible in Redshift, by Firehose's objects and COPY"
     return [
@@ -98,7 +96,7 @@ def _profile(aws: Ministack, cluster: dict[str, Any]) -> dict[str, Any]:
         "warehouse": {
             "port": "warehouse",
             "adapter": "redshift",
-            "settings": {**cluster, "min_batch_interval_s": BATCH_S},
+            "settings": {**cluster, "min_batch_interval_s": 1},
         },
     }
     return profile
@@ -114,24 +112,43 @@ def _opened(env: dict[str, str]) -> Platform:
     return platform
 
 
-def _watch(platform: Platform, producer: subprocess.Popen[bytes], records: int) -> list[Seen]:
-    """Look until every record is there (or a minute after the producer's end)."""
+def _warm(platform: Platform) -> None:
+    """One record goes all the way before any is timed."""
+    stations = platform.system(SYSTEM)
+    stations.producer(STREAM).put([b'{"id":-1,"key":"k0","value":0}'])
+    deadline = time.monotonic() + 120
+    while not stations.warehouse().query(f"SELECT count(*) AS n FROM {TABLE}").to_pylist()[0]["n"]:  # noqa: S608 - a constant
+        if time.monotonic() > deadline:
+            raise RuntimeError("the first record did not come into the table")
+        time.sleep(POLL_S)
+
+
+def _put(platform: Platform, records: int, sent: list[tuple[float, int, int]]) -> None:
+    """Put them one by one, at their times whatever a put takes; notes of each when it was due, and its id twice."""
+    producer = platform.system(SYSTEM).producer(STREAM)
+    start = time.time()
+    for number in range(records):
+        due = start + number / RATE
+        time.sleep(max(0.0, due - time.time()))
+        data = json.dumps({"id": number, "key": f"k{number % PARTS}", "value": number % 97}).encode()
+        if any(found.error_code for found in producer.put([data])):
+            raise RuntimeError(f"record {number} was refused")
+        sent.append((due, number, number))
+
+
+def _watch(platform: Platform, producing: Future[None], records: int) -> list[Seen]:
+    """Look until every record is there (or a minute after the last one was put)."""
     warehouse = platform.system(SYSTEM).warehouse()
     seen: list[Seen] = []
     known = [-1] * PARTS
-    deadline = float("inf")
-    while max(known) < records - 1 or sum(known) < sum(range(records - PARTS, records)):
+    deadline = math.inf
+    while sum(known) < sum(range(records - PARTS, records)) and time.monotonic() < deadline:
         sql = f"SELECT key, max(id) AS id FROM {TABLE} WHERE id > {min(known)} GROUP BY key"  # noqa: S608 - a number
         for found in warehouse.query(sql).to_pylist():
             place = int(found["key"][1:])
             known[place] = max(known[place], found["id"])
-        at = time.time()
-        seen.append(Seen(at, tuple(known), None))
-        if at > deadline:
-            break
-        if producer.poll() is not None and deadline == float("inf"):
-            if producer.returncode:
-                raise RuntimeError(f"the producer ended with {producer.returncode}")
-            deadline = at + 60
+        seen.append(Seen(time.time(), tuple(known), None))
+        if producing.done() and deadline == math.inf:
+            deadline = time.monotonic() + 60
         time.sleep(POLL_S)
     return seen
