@@ -82,7 +82,12 @@ def _versions(platform: Platform) -> Iterator[Finding]:
     connection = platform.profile.connection("tracking", port="tracking")
     with tempfile.TemporaryDirectory() as scratch:
         fetched = tracking(
-            connection, platform.home, platform.profile.addresses, lambda: platform.secrets, cache=Path(scratch)
+            connection,
+            platform.home,
+            platform.profile.addresses,
+            lambda: platform.secrets,
+            lambda: platform.store,
+            cache=Path(scratch),
         )
         for system in platform.specs.values():
             for model in system.all(ModelSpec):

@@ -159,7 +159,7 @@ class Platform:
         from mlplatform.platform.connections import tracking
 
         found = self.profile.connection("tracking", port="tracking")
-        return tracking(found, self.home, self.profile.addresses, lambda: self.secrets)
+        return tracking(found, self.home, self.profile.addresses, lambda: self.secrets, lambda: self.store)
 
     @cached_property
     def endpoints(self) -> Endpoints:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+ApprovalStatus = Literal["approved", "pending", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class ModelVersion:
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
     created_at: str
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What people said of a registered version: `said` in their words; `how`: who approves it, and by what."""
+
+    status: ApprovalStatus
+    said: str = ""
+    how: str = ""
 
 
 class Tracking(Protocol):
@@ -100,4 +111,13 @@ class SelfHosted(Protocol):
 
     def ui_command(self, host: str, port: int) -> list[str]:
         """The program that serves them on (host, port); ``/health`` answers 200 once it does."""
+        ...
+
+
+@runtime_checkable
+class Approving(Protocol):
+    """A registry where people approve versions before they are deployed."""
+
+    def approval(self, version: ModelVersion) -> Approval:
+        """How the version stands there; approved where nobody is asked."""
         ...

@@ -33,6 +33,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "sagemaker:CreateEndpoint": ("sagemaker:AddTags",),
     "sagemaker:CreateEndpointConfig": ("sagemaker:AddTags",),
     "sagemaker:CreateModel": ("iam:PassRole", "sagemaker:AddTags"),
+    "sagemaker:CreateModelPackageGroup": ("sagemaker:AddTags",),
     "sagemaker:CreateTrainingJob": ("iam:PassRole", "sagemaker:AddTags"),
 }
 """What a call needs beside its own action: roles that it hands on, tags that it sets, and what a service asks in the caller's name
@@ -67,6 +68,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     # These take no resource.
     "sagemaker:ListEndpointConfigs": ("*",),
     "sagemaker:ListModels": ("*",),
+    "sagemaker:ListModelPackages": ("*",),
     "sagemaker:Search": ("*",),
     "sagemaker:": ("arn:aws:sagemaker:REGION:ACCOUNT:*",),
     "secretsmanager:": ("arn:aws:secretsmanager:REGION:ACCOUNT:secret:SECRETS*",),

@@ -19,7 +19,11 @@ from mlplatform.cli.connections_page import SETTINGS
 
 DATA = Path(__file__).with_name("calls.json")
 _ADAPTERS = "mlplatform.adapters."
-_OTHERS = {"stream.firehose": "stream: firehose", "arrivals.s3_events": "arrivals: sqs"}
+_OTHERS = {
+    "stream.firehose": "stream: firehose",
+    "arrivals.s3_events": "arrivals: sqs",
+    "tracking.sagemaker_packages": "tracking: model packages",
+}
 """Modules that are not called as their adapter is."""
 
 RECORD = "MLPLATFORM_RECORD_AWS"

@@ -101,6 +101,13 @@ PROOFS = (
     ),
     Proof(
         "tracking",
+        "model packages",
+        ("conformance/test_tracking.py", "adapters/test_model_packages.py", "servers/sagemaker/test_model_packages.py"),
+        STAND_IN,
+        "roles, how the console shows packages, the words by which it says that a group is there",
+    ),
+    Proof(
+        "tracking",
         "mlflow, managed by SageMaker",
         ("servers/mlflow/test_managed.py",),
         "`mlflow server` behind a front that checks AWS's signatures, its packages in ministack",

@@ -23,8 +23,18 @@ from mlplatform_tests.conformance.trackings import (
     stage,
     tracking,
 )
+from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_account, sagemaker_server
 
-__all__ = ["home_tracking", "managed_server", "mlflow_home", "mlflow_servers", "packages", "tracking"]
+__all__ = [
+    "home_tracking",
+    "managed_server",
+    "mlflow_home",
+    "mlflow_servers",
+    "packages",
+    "sagemaker_account",
+    "sagemaker_server",
+    "tracking",
+]
 
 
 def test_a_staged_candidate_keeps_its_run_and_package(tracking: Tracking, packages: dict[str, Path]) -> None:

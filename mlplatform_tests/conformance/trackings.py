@@ -12,24 +12,32 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlplatform.adapters.endpoints.sagemaker_artifact import lay_artifact
 from mlplatform.adapters.secrets.environment import EnvironmentSecrets
 from mlplatform.adapters.tracking.mlflow import MlflowTracking
 from mlplatform.adapters.tracking.mlflow_server import MlflowServerTracking
 from mlplatform.adapters.tracking.mlflow_settings import MlflowSettings
+from mlplatform.adapters.tracking.sagemaker_packages import PackagedTracking, packaged
+from mlplatform.adapters.tracking.sagemaker_packages_settings import ModelPackageSettings
+from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import TrackedRun, Tracking
+from mlplatform_tests.conformance.object_stores import s3_store
 from mlplatform_tests.packages import make_package
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.mlflow.server import MlflowServer, mlflow_server
 from mlplatform_tests.servers.mlflow.signed_front import signed_front
+from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
 
 MODEL = "stock_prices.stock_model"
 TAGS = {"dagster_run_id": "r-1", "code_version": "c" * 40, "snapshot": "s" * 64, "training_job": "job-1"}
 PAGES = "http://127.0.0.1:5000/"
 ARN = "arn:aws:sagemaker:us-east-1:111122223333:mlflow-tracking-server/team"
-CHOSEN = os.environ.get("MLPLATFORM_TEST_TRACKING", "home server").split()
+IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/serve:1"
+CHOSEN = os.environ.get("MLPLATFORM_TEST_TRACKING", "home server packaged").split()
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +73,12 @@ def mlflow_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowS
 def tracking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tracking]:
     if request.param == "home":
         yield request.getfixturevalue("home_tracking")
+        return
+    if request.param == "packaged":
+        account, ministack = request.getfixturevalue("sagemaker_account"), request.getfixturevalue("ministack_server")
+        store = s3_store(ministack)
+        yield packaged_tracking(request.getfixturevalue("home_tracking"), account, store)
+        store.close()
         return
     with contextlib.ExitStack() as stack:
         if request.param == "server":
@@ -106,6 +120,14 @@ def managed_server(ministack_server: Ministack, tmp_path_factory: pytest.TempPat
         }.items():
             environment.setenv(name, value)
         yield server
+
+
+def packaged_tracking(
+    tracked: Tracking, account: SageMakerAccount, store: ObjectStore, **settings: Any
+) -> PackagedTracking:
+    """`tracked` with model packages in the stand-in's account."""
+    found = ModelPackageSettings.model_validate({"image": IMAGE, **settings})
+    return packaged(tracked, found, lambda: store, lay_artifact, options=account.client_options)
 
 
 def run_of(package: Path) -> TrackedRun:

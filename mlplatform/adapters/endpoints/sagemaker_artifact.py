@@ -41,6 +41,13 @@ def put_artifact(store: ObjectStore, digest: str, package: Path) -> None:
             store.put(key, file, if_absent=True)
 
 
+def lay_artifact(store: ObjectStore, digest: str, package: Path) -> str:
+    """Put the package there, unless it is; where it lies. Raises ProfileError as `artifact_url` does."""
+    url = artifact_url(store, digest)
+    put_artifact(store, digest, package)
+    return url
+
+
 def get_artifact(store: ObjectStore, digest: str, folder: Path) -> Path:
     """The package's files in `folder`, fetched unless they are there; several processes may ask at once.
 

@@ -6,6 +6,8 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mlplatform.adapters.tracking.sagemaker_packages_settings import ModelPackageSettings
+
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _ARN = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:(mlflow-tracking-server|mlflow-app)/\S+")
 
@@ -29,6 +31,10 @@ class MlflowSettings(BaseModel):
     user: str | None = Field(default=None, description="Who logs in with the password.")
     password_secret: str | None = Field(default=None, description="Name of the secret.")
     token_secret: str | None = Field(default=None, description="Name of the secret: a bearer token.")
+    model_packages: ModelPackageSettings = Field(
+        default_factory=ModelPackageSettings,
+        description="Versions as model packages in SageMaker's Model Registry, too, if it has an image.",
+    )
 
     @field_validator("server")
     @classmethod

@@ -36,7 +36,7 @@ def _create(account: Account, given: dict[str, Any]) -> dict[str, Any]:
         raise AwsRefusedError("ValidationException", "ExecutionRoleArn is required.")
     for container in containers_of(given):
         url = container.get("ModelDataUrl", "")
-        if url and not _there(account, url):
+        if url and not data_is_there(account, url):
             raise AwsRefusedError("ValidationException", f"Could not find model data at {url}.")
     record = {**given, "ModelArn": account.arn(KIND, name), "CreationTime": time.time()}
     if not account.records.add(KIND, name, record):
@@ -44,7 +44,8 @@ def _create(account: Account, given: dict[str, Any]) -> dict[str, Any]:
     return {"ModelArn": record["ModelArn"]}
 
 
-def _there(account: Account, url: str) -> bool:
+def data_is_there(account: Account, url: str) -> bool:
+    """Whether anything lies at the ``s3://`` place."""
     try:
         return next(buckets_of(account).list(key_of(url)), None) is not None
     except PlatformError:

@@ -9,6 +9,7 @@ from mlplatform_tests.servers.sagemaker import (
     endpoint_life,
     endpoints,
     invocations,
+    model_packages,
     models,
     processing,
     tags,
@@ -25,6 +26,7 @@ CONTROL: Mapping[str, Operation] = {
     **transform.OPERATIONS,
     **tuning.OPERATIONS,
     **models.OPERATIONS,
+    **model_packages.OPERATIONS,
     **endpoint_configs.OPERATIONS,
     **endpoints.OPERATIONS,
 }
