@@ -239,7 +239,7 @@ BEHIND_MINISTACK = {
     "firehose": firehose,
 }
 ON_SAGEMAKER = {"sagemaker endpoints": sagemaker_endpoints, "sagemaker compute": sagemaker_compute}
-ADAPTERS = (*BEHIND_MINISTACK, "kinesis", *ON_SAGEMAKER)
+ADAPTERS = (*BEHIND_MINISTACK, "kinesis", "redshift data api", *ON_SAGEMAKER)
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -247,6 +247,11 @@ def call(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call]:
     name = request.param
     if name == "kinesis":
         yield from kinesis_stream()
+        return
+    if name == "redshift data api":
+        from mlplatform_tests.conformance.redshift_call import redshift_data_api
+
+        yield from redshift_data_api(request.getfixturevalue("redshift_server"))
         return
     on_sagemaker = name in ON_SAGEMAKER
     server: Any = request.getfixturevalue("sagemaker_server" if on_sagemaker else "ministack_server")

@@ -16,9 +16,10 @@ from mlplatform.errors import (
 )
 from mlplatform_tests.conformance.aws_calls import Call, call
 from mlplatform_tests.conformance.object_stores import ministack_server
+from mlplatform_tests.conformance.redshift_warehouse import redshift_server
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
 
-__all__ = ["call", "ministack_server", "sagemaker_server"]
+__all__ = ["call", "ministack_server", "redshift_server", "sagemaker_server"]
 
 DENIED = "User: arn:aws:iam::111122223333:user/u is not authorized"
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_PREFIXES = {"CloudWatch Logs": "logs", "Redshift Data API": "redshift-data", "Systems Manager": "ssm"}
+_PREFIXES = {
+    "CloudWatch Logs": "logs",
+    "Redshift Serverless": "redshift-serverless",
+    "Redshift's Data API": "redshift-data",
+    "Systems Manager": "ssm",
+}
 """Of services, as messages call them; any other's is its name in one word of small letters."""
 
 OTHERWISE: Mapping[str, str] = {

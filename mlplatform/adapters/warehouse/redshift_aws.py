@@ -30,7 +30,6 @@ _KINDS: Mapping[str, type[PlatformError]] = {
 }
 _STEPS: Mapping[type[PlatformError], str] = {
     NotFoundError: "Check cluster or workgroup, and region.",
-    PermissionDeniedError: "Check that AWS's credentials are still valid, and that their policy allows what was asked.",
     DataError: "Check the connection's settings.",
 }
 

@@ -121,7 +121,7 @@ class RedshiftConnection(RedshiftSession):
                 next_step="pip install 'mlplatform[redshift]'",
             ) from error
         arguments = self.settings.arguments(self._secrets)
-        with asked_of_aws(where, "AWS"):
+        with asked_of_aws(where, "Redshift Serverless" if self.settings.access == "serverless" else "Redshift"):
             try:
                 return redshift_connector.connect(
                     **arguments,

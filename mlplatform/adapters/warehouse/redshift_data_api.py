@@ -44,7 +44,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 5.0
 """Between two questions whether a statement has ended: ever longer, since questions are counted per second and account."""
 
 THROTTLED_PAUSES_S = (0.1, 0.3, 1.0, 3.0, 5.0, 5.0)
-"""Before a request is made again that AWS or the cluster had too much of, behind boto3's own tries."""
+"""Together with boto3's own tries, about a minute."""
 
 STOP_S = 10.0
 """How long a statement that nobody waits for any more is given to end, so that its session can be ended."""
@@ -53,11 +53,21 @@ _ENDED = ("FINISHED", "FAILED", "ABORTED")
 
 
 class RedshiftDataApi(RedshiftSession):
-    """`masked`: errors do not tell values."""
+    """`masked`: errors do not tell values. `client_options`: further arguments of ``boto3.client``. `pauses_s`: before a request is made
+    again that AWS or the cluster had too much of, behind boto3's own tries."""
 
-    def __init__(self, settings: DataApiSettings, *, masked: bool = False) -> None:
+    def __init__(
+        self,
+        settings: DataApiSettings,
+        *,
+        masked: bool = False,
+        client_options: Mapping[str, Any] | None = None,
+        pauses_s: Sequence[float] = THROTTLED_PAUSES_S,
+    ) -> None:
         self.settings: DataApiSettings = settings
         self._masked = masked
+        self._options = dict(client_options or {})
+        self._pauses_s = pauses_s
         self._made: Any = None
 
     def execute(
@@ -163,7 +173,7 @@ class RedshiftDataApi(RedshiftSession):
 
     def _asked(self, where: str, ask: Callable[[], T]) -> T:
         """The answer, after a few pauses where too much was asked."""
-        for pause_s in THROTTLED_PAUSES_S:
+        for pause_s in self._pauses_s:
             with suppress(ThrottledError), asked_of_aws(where, SERVICE):
                 return ask()
             time.sleep(pause_s)
@@ -189,7 +199,7 @@ class RedshiftDataApi(RedshiftSession):
     def _client(self) -> Any:
         if self._made is None:
             try:
-                self._made = aws_client("redshift-data", {"region_name": self.settings.region})
+                self._made = aws_client("redshift-data", {"region_name": self.settings.region, **self._options})
             except ImportError as error:
                 raise ProfileError(
                     "The access 'data-api' of Redshift needs the package boto3, found none.",
