@@ -48,8 +48,8 @@ def container_folders() -> tuple[Path, ...]:
     return (package / "containers", package.parent / "containers")
 
 
-def find_container(name: str, folders: Sequence[Path]) -> Container:
-    """The container called `name`.
+def find_container(name: str, folders: Sequence[Path], *, for_jobs: bool = True) -> Container:
+    """The container called `name`; `for_jobs`: none of those that run no jobs, but serve.
 
     Raises:
         NotFoundError: none of the folders has it; the message names those there are.
@@ -57,7 +57,7 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
     """
     found = {p.parent: p.read_text("utf-8") for root in folders for p in sorted(root.glob("*/Dockerfile"))}
     for folder, text in found.items():
-        if folder.name != name or _NO_JOBS.search(text):
+        if folder.name != name or (for_jobs and _NO_JOBS.search(text)):
             continue
         match, shares = _ENTRYPOINT.search(text), _SHARES.search(text) is not None
         if match is None:
@@ -73,7 +73,7 @@ def find_container(name: str, folders: Sequence[Path]) -> Container:
         if lock.is_file():
             return Container(folder, tuple(command), lock, shares)
         return Container(folder, (sys.executable, *command[1:]), distributed=shares)
-    there = sorted({folder.name for folder, text in found.items() if not _NO_JOBS.search(text)})
+    there = sorted({folder.name for folder, text in found.items() if not (for_jobs and _NO_JOBS.search(text))})
     raise NotFoundError(
         f"There is no container '{name}'; there are: {', '.join(there) or 'none'}.",
         next_step=f"Name one of those in the model's 'container', or make one: a Dockerfile in containers/{name}.",

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,11 @@ class ModelServer:
         threading.Thread(target=self._hold, args=(command, container.folder, environment), daemon=True).start()
         self._begun.wait()
 
-    def await_ready(self, timeout_s: float) -> None:
-        """Return when it answers /ping. Raises NotServedError where it does not in time, or has ended."""
+    def await_ready(self, timeout_s: float, *, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Return when it answers /ping, or nobody waits for it any more. Raises NotServedError where it does not in time, or
+        has ended."""
         deadline = time.monotonic() + timeout_s
-        while self.ask("GET", "/ping", timeout_s=2.0).status != 200:
+        while not given_up() and self.ask("GET", "/ping", timeout_s=2.0).status != 200:
             process = self._process
             if time.monotonic() > deadline or process is None or process.poll() is not None:
                 end = self.log.read_text(errors="replace")[-400:].strip() if self.log.exists() else ""
@@ -142,7 +143,7 @@ class ModelServer:
     def _container(self) -> Container:
         name = container_name(self._given.get("Image", ""))
         try:
-            return find_container(name, self._account.containers)
+            return find_container(name, self._account.containers, for_jobs=False)
         except PlatformError as error:
             raise NotServedError(f"The image '{self._given.get('Image')}' does not exist. ({error})") from error
 

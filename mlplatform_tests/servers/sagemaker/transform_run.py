@@ -49,7 +49,9 @@ def run(account: Account, record: dict[str, Any], kind: JobKind) -> dict[str, An
         for server in chain:
             server.begin()
         for server in chain:
-            server.await_ready(_STARTUP_S)
+            server.await_ready(_STARTUP_S, given_up=lambda: kind.stopping(account, name))
+        if kind.stopping(account, name):
+            raise EndedError("Stopped")
         kind.change(account, name, {"TransformStartTime": time.time()})
         settings = {**_answered(chain[0]), **record}
         for key in keys:
