@@ -5,72 +5,27 @@ from __future__ import annotations
 import csv
 import json
 import os
-import runpy
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 
 import mlplatform
 from mlplatform.adapters.runtimes import PackageRuntimes
 from mlplatform.core.packages.manifest import read_package
-from mlplatform.definitions import build
 from mlplatform.errors import JobError
-from mlplatform.platform import open_platform
-from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.stations.line import FEATURES, MODEL, Line
+from mlplatform_tests.systems.automl import Refreshed, refreshed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "passengers"
 NAME = "stock_prices.stock_model"
-
-
-@dataclass
-class Refreshed:
-    """The passengers' system in a project, refreshed once by Dagster."""
-
-    env: dict[str, str]
-    result: dg.ExecuteInProcessResult
-
-    def metadata(self, asset: str) -> Any:
-        (made,) = self.result.asset_materializations_for_node(f"passengers__{asset}")
-        return made.metadata
 
 
 @pytest.fixture(scope="module")
 def passengers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refreshed]:
-    folder = tmp_path_factory.mktemp("automl") / "harbour"
-    project = make_project("harbour", folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setenv("MLPLATFORM_HOME", str(project.home))
-        runpy.run_path(str(EXAMPLE / "lists.py"))
-        system = project.defs / "passengers"
-        system.mkdir()
-        (system / "features.sql").write_text((EXAMPLE / "features.sql").read_text())
-        documents = list(yaml.safe_load_all((EXAMPLE / "defs.yaml").read_text()))
-        model = next(d["attributes"] for d in documents if d["type"] == "mlplatform.Model")
-        del model["search"], model["hyperparameters"]
-        model["container"] = "autogluon"
-        model["hyperparameters"] = {"num_cpus": 1, "excluded_model_types": "XGB,RF,XT"}
-        (system / "defs.yaml").write_text(yaml.safe_dump_all(documents))
-        env = {"MLPLATFORM_HOME": str(project.home), "MLPLATFORM_DEFS": str(project.defs)}
-        stations = open_platform(env).system("passengers")
-        stations.platform.asset_events.prepare()
-        stations.platform.store.put("passengers/lists/first.csv", (folder / "data/first.csv").read_bytes())
-        stations.ingest("passengers").create()
-        stations.ingest("passengers").run()
-        instance = dg.DagsterInstance.from_config(str(project.home / "dagster"))
-        job = build(project.defs.parent).resolve_job_def("passengers_refresh")
-        yield Refreshed(env, job.execute_in_process(instance=instance, raise_on_error=False))
-        instance.dispose()
+    with refreshed(tmp_path_factory.mktemp("automl")) as found:
+        yield found
 
 
 def test_survivors_are_told_and_the_leaderboard_is_a_table_on_the_assets_page(passengers: Refreshed) -> None:
