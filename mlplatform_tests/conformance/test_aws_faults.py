@@ -5,6 +5,8 @@ Partial failures, notices that come twice or never, and what is seen late are ea
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mlplatform.errors import (
@@ -14,7 +16,8 @@ from mlplatform.errors import (
     ThrottledError,
     UnavailableError,
 )
-from mlplatform_tests.conformance.aws_calls import Call, call
+from mlplatform.worker.lane import Lane, Task
+from mlplatform_tests.conformance.aws_calls import ADAPTERS, Call, call
 from mlplatform_tests.conformance.object_stores import ministack_server
 from mlplatform_tests.conformance.redshift_warehouse import redshift_server
 from mlplatform_tests.servers.sagemaker.fixtures import sagemaker_server
@@ -107,3 +110,27 @@ def test_a_call_whose_answer_was_lost_is_made_again(call: Call) -> None:
     call.do()
     # Kinesis takes it a second time, which tables with a unique key count as a duplicate.
     assert call.effects is None or call.effects() in ((1, 2) if call.operation == "PutRecords" else (1,))
+
+
+SHORT = ("s3", "kinesis")
+"""What follows is shown of these by default."""
+
+
+@pytest.mark.parametrize(
+    "call", [name if name in SHORT else pytest.param(name, marks=pytest.mark.slow) for name in ADAPTERS], indirect=True
+)
+def test_a_worker_that_is_throttled_for_a_minute_asks_ever_less_often_and_then_goes_on(call: Call) -> None:
+    now, tries = 0.0, 0
+    task = Task("asks", lambda: bool(call.do()))
+    lane = Lane("test", [task], 0.01, threading.Event(), lambda: now)
+    call.failing.refuse(call.operation, call.throttled, times=10_000)
+    while now < 60:
+        lane.round()
+        assert call.resource in task.last_error
+        assert f"answered {call.throttled} to {call.operation}" in task.last_error
+        now, tries = task.not_before, tries + 1
+    assert tries <= 7
+    call.failing.mend()
+    lane.round()
+    assert (task.failures, task.last_error) == (0, "")
+    assert call.effects is None or call.effects() == 1
