@@ -27,6 +27,7 @@ def command_line() -> App:
     from mlplatform.cli.groups import FLAGS
     from mlplatform.cli.models import register as models
     from mlplatform.cli.project import register as project
+    from mlplatform.cli.score import register as score
     from mlplatform.cli.serve import register as serve
     from mlplatform.cli.state import register as state
     from mlplatform.cli.test import register as test
@@ -49,7 +50,7 @@ def command_line() -> App:
     )
     for flag in ("--help", "--version"):
         app[flag].group = FLAGS
-    for register in (data, models, serve, state, container, project, erase, test):
+    for register in (data, models, score, serve, state, container, project, erase, test):
         register(app)
     return app
 

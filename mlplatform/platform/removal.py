@@ -33,7 +33,7 @@ COLLECTIONS = (
 )
 """Item collections whose keys begin with the system's name."""
 
-ROOMS = ("unload", "jobs", "reports", "capture", "_capture", "_replay")
+ROOMS = ("unload", "jobs", "reports", "capture", "_capture", "_replay", "scoring", "scores")
 """First parts of object keys under which each system has a folder of its name."""
 
 MARK = "destroyed-{at:%Y%m%dT%H%M%SZ}-"

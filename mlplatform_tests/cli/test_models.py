@@ -130,3 +130,19 @@ def test_evaluations_and_requests_are_listed(live: Shell) -> None:
     platform = live.platform()
     platform.system("churn").retrain("churn").decide(datetime.now(UTC))
     assert live.run("requests", "churn", "--json").code == 0
+
+
+def test_score_answers_rows_of_the_feature_set_under_their_keys_once(live: Shell) -> None:
+    done = live.run("score", "stock_prices/stock_model", "--where", "ticker_symbol = 'AAPL'", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert (found["model"], found["version"], found["machine"]) == ("stock_prices.stock_model", 1, "local")
+    assert found["rows"] > 200
+    assert found["prefix"].startswith("scores/stock_prices/stock_model/")
+    again = live.run("score", "stock_prices/stock_model", "--where", "ticker_symbol = 'AAPL'", "--version", "1")
+    assert (
+        again.out.strip() == f"{found['rows']} rows scored by version 1 of stock_prices.stock_model: {found['prefix']}"
+    )
+    refused = live.run("score", "stock_prices/stock_model", "--key", "sector", "--json")
+    assert refused.code == 5
+    assert "Several rows to score have the same key (sector)" in refused.error["message"]

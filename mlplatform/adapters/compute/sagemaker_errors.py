@@ -85,6 +85,15 @@ def search_failure_of(described: Mapping[str, Any], log: str) -> PlatformError:
     return _by_reason(f"Search '{name}' is {status} (its trials: {made}): ", reason, log)
 
 
+def transform_failure_of(described: Mapping[str, Any], log: str) -> PlatformError:
+    """The error of a transform job that did not complete. A ClientError is about what it was given: a row that does not fit."""
+    said = f"Transform '{described['TransformJobName']}' is {described['TransformJobStatus']}: "
+    reason = described.get("FailureReason", "")
+    if reason.startswith("ClientError"):
+        return DataError(f"{said}{reason}", next_step=log)
+    return _by_reason(said, reason, log)
+
+
 def _by_reason(said: str, reason: str, log: str) -> PlatformError:
     for part, kind, step in _REASONS:
         if part in reason and not reason.startswith("AlgorithmError"):

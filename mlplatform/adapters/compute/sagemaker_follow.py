@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mlplatform.adapters.compute.sagemaker_jobs import RemoteJobs
 from mlplatform.adapters.compute.sagemaker_logs import LAST_LINES_S, JobLog, LastLines
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.compute.sagemaker_wait import Growing, Patience
-from mlplatform.errors import JobError, NotFoundError
+from mlplatform.errors import JobError, NotFoundError, TimedOutError
 
 OnLine = Callable[[str], None]
 
@@ -24,13 +25,15 @@ def follow(
     hosts: int,
     say: OnLine,
     note: OnLine = lambda _: None,
+    timeout_s: float = math.inf,
 ) -> dict[str, Any]:
-    """The job's last description. `logs`: client of CloudWatch Logs.
+    """The job's last description. `logs`: client of CloudWatch Logs; `timeout_s`: it is stopped so long after it was made.
 
     `say` is given lines as the job's log has them, `note` as the host wrote them.
 
     Raises:
         JobError: somebody deleted it.
+        TimedOutError: it was stopped.
         TransientError: AWS was away for longer than the settings bear.
     """
     made = datetime.fromisoformat(jobs.seen(name)["CreationTime"])
@@ -52,6 +55,9 @@ def follow(
                 if last.have_come(described):
                     return described
                 pause = Growing(last.silence_s)
+        if not ended and (datetime.now(UTC) - made).total_seconds() > timeout_s:
+            jobs.stop(name)
+            raise TimedOutError(f"Job '{name}' is Stopped: It ran longer than {timeout_s:.0f} s.")
         pause.wait()
 
 

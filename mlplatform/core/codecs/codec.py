@@ -44,7 +44,8 @@ class Codec(Protocol):
 
 
 def codec_for(content_type: str | None) -> Codec:
-    """The codec of a Content-Type header: ``application/json``, or ``text/csv`` with ``header=present`` or ``absent``.
+    """The codec of a Content-Type header: ``application/json``, ``application/jsonlines``, or ``text/csv`` with ``header=present`` or
+    ``absent``.
 
     Without the parameter CSV has no header (RFC 4180 leaves it open, SageMaker's convention is none).
 
@@ -53,6 +54,7 @@ def codec_for(content_type: str | None) -> Codec:
     """
     from mlplatform.core.codecs.csv_body import CsvCodec
     from mlplatform.core.codecs.json_body import JsonCodec
+    from mlplatform.core.codecs.lines_body import LinesCodec
 
     if content_type == "application/json":
         return JsonCodec()
@@ -62,11 +64,14 @@ def codec_for(content_type: str | None) -> Codec:
     if charset.lower() in ("utf-8", "utf8"):
         if kind == "application/json":
             return JsonCodec()
+        if kind == "application/jsonlines":
+            return LinesCodec()
         if kind == "text/csv" and header in ("present", "absent"):
             return CsvCodec(header=header == "present")
     found = f"'{content_type[:120]}'" if content_type else "none"
     raise UnsupportedContentTypeError(
-        f"Content type: expected application/json or text/csv (header=present or absent), in UTF-8; found {found}."
+        f"Content type: expected application/json, application/jsonlines or text/csv (header=present or absent), in UTF-8; "
+        f"found {found}."
     )
 
 
@@ -74,7 +79,7 @@ def answer_codec(accept: str | None, request: Codec) -> Codec:
     """The codec of the answer: the first of the Accept header's types that there is, else the request's own."""
     for entry in (accept or "").split(","):
         kind, _ = _parse(entry)
-        if kind in ("application/json", "text/csv"):
+        if kind in ("application/json", "application/jsonlines", "text/csv"):
             return codec_for(entry.strip())
     return request
 

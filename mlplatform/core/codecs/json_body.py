@@ -38,22 +38,29 @@ class JsonCodec:
                 'The body: expected {"instances": [{…}]}, a list of objects or one object, '
                 f"found {type(rows).__name__} in JSON."
             )
-        fields.refuse_count(len(rows))
-        for number, row in enumerate(rows, 1):
-            if not isinstance(row, dict):
-                found = MASKED if fields.personal else _encode(row)[:80].decode(errors="ignore")
-                raise DataError(f"Row {number}: expected an object with {', '.join(fields.names)}, found {found}.")
-            if not row.keys() <= fields.known:
-                fields.refuse_unknown(row, f"Row {number}")
-        return rows
+        return checked(rows, fields)
 
     def encode(self, name: str, answers: Sequence[Answer], envelope: Mapping[str, Any]) -> bytes:
         """``{"predictions": [{<name>: value, "probabilities"?: {…}, "flags": […]}], …envelope}``."""
-        predictions = []
-        for answer in answers:
-            row: dict[str, Any] = {name: answer.value}
-            if answer.probabilities is not None:
-                row["probabilities"] = answer.probabilities
-            row["flags"] = answer.flags
-            predictions.append(row)
-        return _encode({"predictions": predictions, **envelope})
+        return _encode({"predictions": [told(name, answer) for answer in answers], **envelope})
+
+
+def checked(rows: list[Any], fields: RequestFields) -> list[dict[str, Any]]:
+    """The rows, which are objects without an unknown field. Raises DataError."""
+    fields.refuse_count(len(rows))
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            found = MASKED if fields.personal else _encode(row)[:80].decode(errors="ignore")
+            raise DataError(f"Row {number}: expected an object with {', '.join(fields.names)}, found {found}.")
+        if not row.keys() <= fields.known:
+            fields.refuse_unknown(row, f"Row {number}")
+    return rows
+
+
+def told(name: str, answer: Answer) -> dict[str, Any]:
+    """``{<name>: value, "probabilities"?: {…}, "flags": […]}``."""
+    row: dict[str, Any] = {name: answer.value}
+    if answer.probabilities is not None:
+        row["probabilities"] = answer.probabilities
+    row["flags"] = answer.flags
+    return row

@@ -52,6 +52,14 @@ def unload_queries(
     }
 
 
+def score_query(query: str, *, columns: Sequence[str], where: str, order: Sequence[str]) -> str:
+    """One SELECT of `columns` of the query's rows that `where` (SQL; empty: all) holds for, in the `order` of columns."""
+    named = ", ".join(f"q.{identifier(name)}" for name in columns)
+    by = ", ".join(f"q.{identifier(name)}" for name in order)
+    some = f" WHERE ({where})" if where.strip() else ""
+    return f"SELECT {named} FROM (\n{_body(query)}\n) AS q{some} ORDER BY {by}"  # noqa: S608
+
+
 def count_query(query: str) -> str:
     """One SELECT of how many rows `query` has."""
     return f"SELECT COUNT(*) AS n FROM (\n{_body(query)}\n) AS c"  # noqa: S608

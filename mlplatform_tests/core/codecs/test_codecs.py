@@ -114,7 +114,9 @@ def test_both_codecs_read_the_same_rows(rows: list[dict[str, Any]]) -> None:
     [None, "", "text/plain", "application/xml", "text/csv; header=maybe", "application/json; charset=latin-1"],
 )
 def test_other_content_types_are_refused(content_type: str | None) -> None:
-    with pytest.raises(UnsupportedContentTypeError, match="expected application/json or text/csv"):
+    with pytest.raises(
+        UnsupportedContentTypeError, match="expected application/json, application/jsonlines or text/csv"
+    ):
         codec_for(content_type)
 
 
@@ -172,3 +174,28 @@ def test_where_a_field_is_personal_no_refusal_repeats_what_was_sent(codec: Any, 
     with pytest.raises(DataError) as caught:
         codec.decode(body, PERSONAL)
     assert "Smith" not in str(caught.value)
+
+
+def test_json_lines_are_a_row_each_in_both_directions() -> None:
+    codec = codec_for("application/jsonlines")
+    body = b'{"ticker": "a", "change": 1}\n\n{"ticker": "b\\nc", "change": null}\n'
+    assert codec.decode(body, FIELDS) == [{"ticker": "a", "change": 1}, {"ticker": "b\nc", "change": None}]
+    answers = [Prediction(1.5, None, ("unseen:ticker",)), Prediction("yes", {"no": 0.25, "yes": 0.75}, ())]
+    assert codec.encode("price", answers, {"inference_id": "x"}) == (
+        b'{"price":1.5,"flags":["unseen:ticker"]}\n{"price":"yes","probabilities":{"no":0.25,"yes":0.75},"flags":[]}\n'
+    )
+    assert answer_codec("application/jsonlines", codec_for("text/csv")).content_type == "application/jsonlines"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"ticker": "a"}\n{"ticker"', "not readable as JSON lines"),
+        (b'{"ticker": "a"}\n[1]\n', r"Row 2: expected an object with .*, found \[1\]"),
+        (b'{"ticker": "a", "chnge": 1}\n', "Row 1: there is no field 'chnge'"),
+        (b"\n", "The request has no rows"),
+    ],
+)
+def test_json_lines_that_do_not_fit_are_refused(body: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        codec_for("application/jsonlines").decode(body, FIELDS)

@@ -49,7 +49,9 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
     searches = {call for call in asked if "HyperParameterTuningJob" in call}
     assert len(searches) == 5
     assert searches == {action for action in _allowed("searcher") if action.startswith("sagemaker:")}
-    assert asked - searches <= _allowed("runner")
+    scores = {call for call in asked if "Model" in call or "TransformJob" in call}
+    assert scores == _allowed("scorer")
+    assert asked - searches - scores <= _allowed("runner")
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
 
 
