@@ -59,6 +59,7 @@ ALL = (
         Benchmark(f"warehouses.{n}", _WAREHOUSES, "warehouse", 3, n)
         for n in ("ducklake", "ducklake-team", "redshift", "snowflake", "hive")
     ),
+    *(Benchmark(f"automl.{n}", "benchmarks.automl.bench", n, 1.5) for n in ("prices", "passengers")),
     Benchmark("arrivals", "benchmarks.arrivals.bench", "tick", 4),
     Benchmark("aws.readers", "benchmarks.aws.readers", "readers", 3),
     Benchmark("aws.fresh", "benchmarks.aws.fresh", "fresh", 3),

@@ -31,6 +31,10 @@ FAMILIES = {
         "Refresh",
         "The loop itself: how fresh a table is, and what a refresh costs beside the same work as one plain script.",
     ),
+    "automl": (
+        "AutoML",
+        "What `container: autogluon` finds on the examples' rows, and what it costs, beside `container: xgboost` as each example has it: the same snapshot, the same held-out rows. There is no bar: they are figures to choose by.",
+    ),
     "arrivals": (
         "Arrivals",
         "A look for what arrived, by S3's notices, where a hundred thousand objects lie and where a hundred do; ministack stands in for S3 and SQS.",
