@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mlplatform.adapters.warehouse.redshift_s3_errors import s3_error
 from mlplatform.adapters.warehouse.sql_errors import UNTOLD, WRONG_QUERY, no_column, no_table, too_slow
 from mlplatform.errors import (
     BugError,
@@ -57,7 +58,8 @@ def platform_error(
         return PermissionDeniedError(f"{subject}: {message}", next_step=f"Check {who}, grants and IAM role.")
     if state == "57014":
         return TimedOutError(f"{subject}: the statement was cancelled.")
-    return BugError(f"{subject}: {UNTOLD if masked else message} (SQLSTATE {state})")
+    of_s3 = s3_error(subject, message)
+    return of_s3 or BugError(f"{subject}: {UNTOLD if masked else message} (SQLSTATE {state})")
 
 
 def query_error(

@@ -26,7 +26,7 @@ def run_unload(
         for prefix, select in selects.items():
             url = store.url(_start(prefix))
             sql = unload_sql(select, url, connection.settings.iam_role, csv=csv)
-            connection.execute(sql, subject=f"Unload to '{prefix}'")
+            connection.execute(sql, subject=f"Unload to '{store.url(prefix)}'")
     return {prefix: Unloaded(tuple(_parts(prefix, store)), positions, None) for prefix in selects}
 
 

@@ -6,6 +6,7 @@ rolled back, with the transaction that the statement runs in.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -126,13 +127,29 @@ class BulkStatements:
     def _objects(self, url: str) -> Iterator[tuple[str, bytes]]:
         """Key and bytes of every object whose key *starts* so: that is what COPY reads."""
         split = urlsplit(url)
-        listed = self.s3.list_objects_v2(Bucket=split.netloc, Prefix=split.path[1:])
-        for found in listed.get("Contents", ()):
-            yield found["Key"], self.s3.get_object(Bucket=split.netloc, Key=found["Key"])["Body"].read()
+        with _told_by_redshift():
+            listed = self.s3.list_objects_v2(Bucket=split.netloc, Prefix=split.path[1:])
+            for found in listed.get("Contents", ()):
+                yield found["Key"], self.s3.get_object(Bucket=split.netloc, Key=found["Key"])["Body"].read()
 
     def _put(self, url: str, body: bytes) -> None:
         split = urlsplit(url)
-        self.s3.put_object(Bucket=split.netloc, Key=split.path[1:], Body=body)
+        with _told_by_redshift():
+            self.s3.put_object(Bucket=split.netloc, Key=split.path[1:], Body=body)
+
+
+@contextlib.contextmanager
+def _told_by_redshift() -> Iterator[None]:
+    """What S3 refuses, as Redshift passes it on."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        said, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        message = str(said.get("Message", "")).rstrip(".")
+        told = f"S3ServiceException:{message},Status {status},Error {said['Code']},Rid 0,ExtRid 0,CanRetry 1"
+        raise RedshiftRefusedError(told, "XX000") from error
 
 
 def _records(file: Path) -> list[bytes]:
