@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mlplatform.components.approved_run import approved_sensor
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, line_of, system_of
 from mlplatform.platform.line import load_capture, release
@@ -41,4 +42,4 @@ class Endpoint(EndpointSpec, Station):  # type: ignore[misc]  # the field `model
             evidence = load_capture(platform.system(system.name), self.name)
             return platform.result(evidence.metadata)
 
-        return dg.Definitions(assets=[endpoint, capture])
+        return dg.Definitions(assets=[endpoint, capture], sensors=[approved_sensor(system, self.name)])

@@ -2,9 +2,11 @@
 
 import dagster as dg
 
+from mlplatform.components.approved_run import approved_sensor
 from mlplatform.components.platform_resource import PlatformResource
 from mlplatform.components.station import REQUEST_TAG, Station, common, key_of, line_of, system_of
 from mlplatform.platform.line import register_candidate, train_candidate
+from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
 
 
@@ -62,4 +64,6 @@ class Model(ModelSpec, Station):
             )
             return platform.result(done.metadata)
 
-        return dg.Definitions(assets=[candidate, registered])
+        served = any(endpoint.model == self.name for endpoint in system.all(EndpointSpec))
+        sensors = [] if served else [approved_sensor(system, self.name)]
+        return dg.Definitions(assets=[candidate, registered], sensors=sensors)

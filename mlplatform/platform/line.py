@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.core.sql import identifier
 from mlplatform.errors import NotFoundError
+from mlplatform.platform.approvals import cleared, went_live
 from mlplatform.platform.code_version import code_version
 from mlplatform.platform.costs import paid_for
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
@@ -133,18 +134,32 @@ def register_candidate(stations: SystemStations, model: str, *, run_id: str, req
             next_step=f"Materialize {stations.spec.name}/{model}_candidate first.",
         )
     made = stations.registry(model).register(found.value["digest"])
+    said: dict[str, Any] = {}
     if stations.endpoint_of(model) is None:
+        champion, said = cleared(stations, model, made)
         if request:
-            retrain_of(stations, request).finished(request, "done", message=f"version {made.version}")
-        for notify in stations.notifies():
-            notify.registered(made)
-    return Step({"version": made.version, "digest": made.digest, "mlflow_run": made.run_id, **made.metrics})
+            message = said.get("approval", f"version {made.version}")
+            retrain_of(stations, request).finished(request, "done", message=message)
+        if champion is not None:
+            if champion.version != made.version:
+                stations.registry(model).appoint(champion.version)
+            went_live(stations, model, champion)
+            for notify in stations.notifies():
+                notify.registered(champion)
+    return Step({"version": made.version, "digest": made.digest, "mlflow_run": made.run_id, **said, **made.metrics})
 
 
 def release(stations: SystemStations, endpoint: str, *, run_id: str, request: str | None) -> Step:
-    """Deploy what this run registered, wait until every worker answers with it, close the request, tell people."""
+    """Deploy what this run registered, wait until every worker answers with it, close the request, tell people.
+
+    Where people approve versions, one that they have not approved stays where it is, and an earlier one that they have by now
+    is deployed in its place.
+    """
     rollout = stations.rollout(endpoint)
-    newest = _to_serve(stations, endpoint, rollout.model, run_id)
+    wanted = _to_serve(stations, endpoint, rollout.model, run_id)
+    newest, said = cleared(stations, endpoint, wanted)
+    if newest is None:
+        return _held(stations, endpoint, wanted, said, request)
     reason = f"refresh, asked for by {request}" if request else "refresh"
     deployment = rollout.deploy(newest.version, reason, run_id)
     endpoints = stations.platform.endpoints
@@ -153,8 +168,10 @@ def release(stations: SystemStations, endpoint: str, *, run_id: str, request: st
         state = endpoints.wait(rollout.name, deployment.generation, timeout_s=endpoints.live_s)
     elif state.workers:
         state = endpoints.wait(rollout.name, deployment.generation, timeout_s=LIVE_S)
+    went_live(stations, endpoint, newest)
     if request:
-        retrain_of(stations, request).finished(request, "done", message=f"generation {deployment.generation}")
+        message = said.get("approval", f"generation {deployment.generation}")
+        retrain_of(stations, request).finished(request, "done", message=message)
     for notify in stations.notifies():
         notify.deployed(deployment, metrics=newest.metrics)
     gateway = stations.platform.profile.addresses
@@ -168,7 +185,26 @@ def release(stations: SystemStations, endpoint: str, *, run_id: str, request: st
             "live_generation": state.live_generation,
             "workers": state.workers,
             "status": state.status if state.workers else "nobody serves; it is taken up when 'mlplatform serve' starts",
+            **said,
             **newest.metrics,
+        }
+    )
+
+
+def _held(
+    stations: SystemStations, endpoint: str, wanted: ModelVersion, said: dict[str, Any], request: str | None
+) -> Step:
+    """Nothing was deployed: what serves goes on, and the request is answered."""
+    if request:
+        retrain_of(stations, request).finished(request, "done", message=said["approval"])
+    state = stations.platform.endpoints.state(stations.rollout(endpoint).name)
+    return Step(
+        {
+            "version": wanted.version,
+            "digest": wanted.digest,
+            **said,
+            "live_generation": state.live_generation,
+            "status": "not deployed; what serves goes on serving",
         }
     )
 

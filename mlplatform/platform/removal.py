@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlplatform.ports.item_store import Item
 
 COLLECTIONS = (
+    "approvals",
     "arrivals_rounds",
     "data_tests",
     "erasures",

@@ -51,6 +51,15 @@ class Notify:
             f"Digest {version.digest[:12]}." + (f"\nOn held-out rows: {figures}." if figures else ""),
         )
 
+    def approval_awaited(self, version: ModelVersion, how: str) -> bool:
+        """A version passed its gate and waits for people: ``success``, once a version."""
+        return self._send(
+            f"approval/{version.model}/v{version.version}/{version.run_id}",
+            "success",
+            f"Version {version.version} of {version.model} passed its gate and waits for approval",
+            f"Digest {version.digest[:12]}. {how}\nUntil then, what serves goes on serving.",
+        )
+
     def data_tests_failed(self, features: str, snapshot: str, reason: str, *, run_id: str = "") -> bool:
         """Training rows did not pass their data tests: ``gate_failed``, once a snapshot."""
         return self._send(

@@ -7,6 +7,7 @@ from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.model import ModelSpec
+from mlplatform.stations.approvals import approval_of, require_approval
 from mlplatform.stations.champion_version import ALIAS, champion_of
 from mlplatform.stations.verdict import CANDIDATES, require_pass, stored_verdict
 
@@ -46,10 +47,10 @@ class Registry:
             self._items, model=self.name, digest=digest, champion_digest=champion.digest if champion else None
         )
         made = self._tracking.register(self.name, digest, verdict=verdict.to_json())
-        if self._endpoint is None:
+        if self._endpoint is None and approval_of(self._tracking, made).status == "approved":
             # Nothing is deployed that the alias could follow: what passed against the present champion is the new one.
             self._tracking.set_alias(self.name, ALIAS, made.version)
-        elif champion is not None:
+        elif champion is not None and self._endpoint is not None:
             self._tracking.set_alias(self.name, CHALLENGER, made.version)
         return made
 
@@ -65,7 +66,7 @@ class Registry:
 
         Raises:
             NotFoundError: there is no such version.
-            GateError: it has no verdict, or no pass.
+            GateError: it has no verdict, or no pass; or people who are to approve it have not.
             ConflictError: an endpoint serves the model; its deployments say what the champion is.
         """
         if self._endpoint is not None:
@@ -85,6 +86,7 @@ class Registry:
         if verdict is None or not verdict.passed:
             why = "has no verdict" if verdict is None else f"did not pass the gate: {verdict.reason}"
             raise GateError(f"Version {version} of model '{self.name}' {why}", next_step="Choose one that passed.")
+        require_approval(self._tracking, found)
         self._tracking.set_alias(self.name, ALIAS, version)
         return found
 

@@ -20,6 +20,7 @@ from mlplatform.ports.endpoints import Deployment, Endpoints, SelfServing
 from mlplatform.ports.item_store import ItemStore
 from mlplatform.ports.tracking import ModelVersion, Tracking
 from mlplatform.spec.endpoint import EndpointSpec
+from mlplatform.stations.approvals import require_approval
 from mlplatform.stations.removed_endpoint import removed_endpoint
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -61,13 +62,15 @@ class Rollout:
 
         Raises:
             NotFoundError: no such registered version.
-            GateError: its verdict is not a pass.
+            GateError: its verdict is not a pass, or people who are to approve it have not.
             ConflictError: callers of what serves now would break, and `allow_signature_change` is not set; or another
                 deployment came first.
         """
         found = self._registered(version)
         self._check_verdict(found)
         current = self._endpoints.desired(self.name)
+        if current is None or current.digest != found.digest:
+            require_approval(self._tracking, found)
         if current is not None and not allow_signature_change:
             self._check_callers(current, found)
         return self._deploy(current, found, reason, run_id)
@@ -84,6 +87,7 @@ class Rollout:
 
         Raises:
             NotFoundError: there is no such generation, or nothing earlier.
+            GateError: its verdict is not a pass, or people rejected it since.
         """
         history = self._endpoints.history(self.name)
         if not history:
@@ -108,6 +112,7 @@ class Rollout:
             version = by_generation[to]
         found = self._registered(version)
         self._check_verdict(found)
+        require_approval(self._tracking, found)
         return self._deploy(history[-1], found, "rollback", run_id)
 
     def apply_settings(self, *, run_id: str = "") -> Deployment | None:

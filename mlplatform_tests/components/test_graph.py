@@ -98,6 +98,7 @@ def test_sensors_schedules_and_jobs_are_on(definitions: dg.Definitions) -> None:
         "stock_prices_stock_refresh_failed": on,
         "stock_prices_stock_refresh_requests": on,
         "stock_prices_stock_notifications_failures": on,
+        "stock_prices_stock_prices_approved": on,
     }
     times = [s for s in repository.schedule_defs if s.name.startswith("stock_prices")]
     assert {s.name: (s.cron_schedule, s.default_status) for s in times} == {
