@@ -13,10 +13,12 @@ from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
+from mlplatform.stations.approvals import waiting_of
 
 if TYPE_CHECKING:
     from mlplatform.platform.root import Platform
     from mlplatform.platform.system import SystemStations
+    from mlplatform.ports.endpoints import EndpointState
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,14 @@ def _endpoints(stations: SystemStations) -> Iterator[dict[str, Any]]:
             "version": state.desired.version if state.desired else None,
             "workers": state.workers,
             "machine": state.machine,
-            "message": _why_none(stations, spec.name) if state.desired is None else state.message,
+            "message": _why_none(stations, spec.name) if state.desired is None else _said(stations, state),
         }
+
+
+def _said(stations: SystemStations, state: EndpointState) -> str:
+    """What the endpoint's state says, and which versions wait for people."""
+    waiting = ", ".join(map(str, waiting_of(stations.platform.items, state.endpoint)))
+    return "; ".join(filter(None, [state.message, f"waits for approval: version {waiting}" if waiting else ""]))
 
 
 def _why_none(stations: SystemStations, endpoint: str) -> str:

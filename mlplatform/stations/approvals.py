@@ -31,7 +31,7 @@ class Approvals:
     def __init__(self, tracking: Tracking, items: ItemStore, *, name: str, model: str) -> None:
         self._tracking = tracking
         self._items = items
-        self._prefix = f"{name}/"
+        self._name = name
         self.model = model
 
     def choose(self, wanted: ModelVersion, *, live: ModelVersion | None) -> Chosen:
@@ -41,7 +41,7 @@ class Approvals:
             return Chosen(wanted, approval)
         if approval.status == "pending":
             asked = {"version": wanted.version, "asked_at": datetime.now(UTC).isoformat(timespec="seconds")}
-            self._items.put(COLLECTION, f"{self._prefix}{wanted.version}", asked)
+            self._items.put(COLLECTION, f"{self._name}/{wanted.version}", asked)
         return Chosen(self.due(live=live), approval)
 
     def due(self, *, live: ModelVersion | None) -> ModelVersion | None:
@@ -66,8 +66,8 @@ class Approvals:
         return None
 
     def waiting(self) -> Sequence[int]:
-        """Versions that wait, oldest first; asks nobody but the items."""
-        return sorted(int(i.value["version"]) for i in self._items.list(COLLECTION, prefix=self._prefix))
+        """As `waiting_of`."""
+        return waiting_of(self._items, self._name)
 
     def done(self, version: int) -> None:
         """`version` is live: it waits no longer, nor do earlier ones."""
@@ -76,7 +76,12 @@ class Approvals:
                 self._forget(number)
 
     def _forget(self, number: int) -> None:
-        self._items.delete(COLLECTION, f"{self._prefix}{number}")
+        self._items.delete(COLLECTION, f"{self._name}/{number}")
+
+
+def waiting_of(items: ItemStore, name: str) -> Sequence[int]:
+    """Versions that wait, oldest first; asks nobody but the items."""
+    return sorted(int(item.value["version"]) for item in items.list(COLLECTION, prefix=f"{name}/"))
 
 
 def approval_of(tracking: Tracking, version: ModelVersion) -> Approval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from mlplatform.adapters.tracking.sagemaker_packages_requests import group_name
+from mlplatform.platform.status import platform_status
 from mlplatform_tests.components.site import SYSTEM, Site, errors, metadata
 from mlplatform_tests.conformance.object_stores import ministack_server, s3_store
 from mlplatform_tests.conformance.trackings import IMAGE
@@ -112,6 +114,8 @@ def test_a_rejected_version_keeps_the_champion(site: Site, client: Any) -> None:
     second = site.refresh()
     assert second.success, errors(second)
     assert (site.versions(), site.generation()) == ([1, 2], 1)
+    (endpoint,) = platform_status(site.platform, programs=[], now=datetime.now(UTC)).endpoints
+    assert endpoint["message"].endswith("waits for approval: version 2")
     _decide(client, "Rejected")
     assert site.tick(SENSOR).run_requests == []
     again = site.materialize("stock_prices")
