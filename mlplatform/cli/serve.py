@@ -55,10 +55,10 @@ def serve(*, ui: bool = False) -> int:
         f"Home {platform.home.root}, profile {platform.profile.name}, systems: {', '.join(platform.specs) or 'none'}",
         flush=True,
     )
-    for port, purpose in (
-        ((addresses.ui_port, "the Dagster UI"), (addresses.tracker_port, "the experiment tracker")) if ui else ()
-    ):
-        check_free(addresses.host, port, purpose=purpose)
+    if ui:
+        check_free(addresses.host, addresses.ui_port, purpose="the Dagster UI")
+        if _has_pages(platform):
+            check_free(addresses.host, addresses.tracker_port, purpose="the experiment tracker")
     listening = listen(addresses.host, addresses.gateway_port)
     _prepare(platform)
     for name in apply_specs(platform, now=datetime.now(UTC)):
@@ -183,6 +183,13 @@ def _tracker(platform: Platform, env: Mapping[str, str]) -> list[Program]:
     return [Program("tracker", command, env=env, ready=http_ready(f"http://{host}:{port}/health"), stop_s=10)]
 
 
+def _has_pages(platform: Platform) -> bool:
+    """Whether the tracker's pages are served here; a server of its own has them elsewhere."""
+    from mlplatform.ports.tracking import SelfHosted
+
+    return isinstance(platform.tracking, SelfHosted)
+
+
 def _script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
@@ -192,5 +199,6 @@ def _addresses(platform: Platform, *, ui: bool) -> list[dict[str, Any]]:
     rows = [{"what": "Gateway's API docs", "address": f"http://{a.host}:{a.gateway_port}/schema"}]
     if ui:
         rows.insert(0, {"what": "Dagster UI", "address": f"http://{a.host}:{a.ui_port}"})
-        rows.append({"what": "Experiment tracker", "address": f"http://{a.host}:{a.tracker_port}"})
+        if _has_pages(platform):
+            rows.append({"what": "Experiment tracker", "address": f"http://{a.host}:{a.tracker_port}"})
     return rows

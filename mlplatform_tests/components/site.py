@@ -51,6 +51,16 @@ class Site:
         site.edit("stock_model", **SMALL)
         return site
 
+    def profile(self, name: str, **connections: Mapping[str, Any]) -> None:
+        """Write a profile of that name: everything on this machine, but for these connections."""
+        profile = yaml.safe_load((PACKAGE.parent / "profiles" / "local.yaml").read_text("utf-8"))
+        profile["name"] = name
+        for connection, changed in connections.items():
+            profile["connections"][connection] |= changed
+        (self.root / "profiles").mkdir(exist_ok=True)
+        (self.root / "profiles" / f"{name}.yaml").write_text(yaml.safe_dump(profile), "utf-8")
+        (self.root / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "mlplatform"\n', "utf-8")
+
     def close(self) -> None:
         """Let go of Dagster's instance."""
         instance = self.__dict__.pop("instance", None)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
 import dagster as dg
 import pytest
-import yaml
 
 from mlplatform.adapters.tracking.sagemaker_packages_requests import group_name
 from mlplatform.platform.status import platform_status
@@ -43,22 +41,14 @@ def client(sagemaker_server: SageMaker, tmp_path_factory: pytest.TempPathFactory
 def site(client: Any, ministack_server: Ministack, make_site: Callable[[], Site]) -> Iterator[Site]:
     """Everything on this machine, but for objects in S3 and versions that people approve on SageMaker."""
     made = make_site()
-    profiles = Path(__file__).parents[2] / "profiles"
-    profile = yaml.safe_load((profiles / "local.yaml").read_text("utf-8"))
     store = s3_store(ministack_server)
     bucket, _, prefix = store.url("").removeprefix("s3://").partition("/")
-    profile["name"] = "approving"
-    profile["connections"]["objects"] = {
-        "port": "object_store",
-        "adapter": "s3",
-        "settings": {"bucket": bucket, "prefix": prefix.strip("/")},
-    }
-    profile["connections"]["tracking"]["settings"] = {
-        "model_packages": {"image": IMAGE, "approval": True, "approvers": "the risk team"}
-    }
-    (made.root / "profiles").mkdir()
-    (made.root / "profiles" / "approving.yaml").write_text(yaml.safe_dump(profile))
-    (made.root / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "mlplatform"\n')
+    packages = {"image": IMAGE, "approval": True, "approvers": "the risk team"}
+    made.profile(
+        "approving",
+        objects={"adapter": "s3", "settings": {"bucket": bucket, "prefix": prefix.strip("/")}},
+        tracking={"settings": {"model_packages": packages}},
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLPLATFORM_PROFILE", "approving")
         made.put_days(0, 300)

@@ -69,7 +69,7 @@ def mlflow_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowS
         yield server
 
 
-@pytest.fixture(params=CHOSEN)
+@pytest.fixture(params=[pytest.param(c, marks=[pytest.mark.slow] if c == "packaged" else []) for c in CHOSEN])
 def tracking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tracking]:
     if request.param == "home":
         yield request.getfixturevalue("home_tracking")

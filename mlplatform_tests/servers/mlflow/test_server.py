@@ -27,6 +27,7 @@ def settings(mlflow_servers: MlflowServer) -> Iterator[MlflowSettings]:
     mlflow_servers.empty()
 
 
+@pytest.mark.slow
 def test_what_one_home_registers_another_one_fetches(
     settings: MlflowSettings, tmp_path: Path, packages: dict[str, Path]
 ) -> None:
@@ -39,6 +40,7 @@ def test_what_one_home_registers_another_one_fetches(
     assert there.register(MODEL, digest, verdict=passed(digest)).version == 1
 
 
+@pytest.mark.slow
 def test_a_home_closes_what_its_killed_process_left_and_nothing_of_another_home(
     settings: MlflowSettings, tmp_path: Path, packages: dict[str, Path]
 ) -> None:
@@ -53,6 +55,7 @@ def test_a_home_closes_what_its_killed_process_left_and_nothing_of_another_home(
     assert client.get_run(left).info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_pages_are_the_servers_own(settings: MlflowSettings, tmp_path: Path, packages: dict[str, Path]) -> None:
     tracking = server_tracking(settings, tmp_path)
     assert not isinstance(tracking, SelfHosted)
