@@ -13,6 +13,7 @@ from mlplatform.errors import NotFoundError
 from mlplatform.platform.approvals import cleared, went_live
 from mlplatform.platform.code_version import code_version
 from mlplatform.platform.costs import paid_for
+from mlplatform.platform.evaluations import evaluate_candidate, require_evaluation
 from mlplatform.platform.refusals import keep_tested, refused, require_tested, was_refused
 from mlplatform.ports.asset_events import CheckOutcome
 from mlplatform.ports.endpoints import SelfServing
@@ -83,7 +84,9 @@ def train_candidate(
     snapshot = stations.features(stations.model_spec(model).features).latest(run_id=run_id)
     require_tested(stations, snapshot)
     stations.gate(model).require_champion()
+    require_evaluation(stations, model)
     trained = training.train(snapshot, run_id=run_id, code_version=code_version(), on_log=on_log)
+    evaluated = evaluate_candidate(stations, model, trained.candidate, snapshot, on_log=on_log)
     verdict = stations.gate(model).judge(trained.candidate, snapshot)
     candidate = {"digest": trained.candidate.digest, "job": trained.job, "run_id": run_id, "snapshot": snapshot.ref.id}
     for name in {run_id or LATEST, LATEST}:
@@ -104,6 +107,7 @@ def train_candidate(
         **({"peak_memory_mib": round(trained.peak_memory_mib, 1)} if trained.peak_memory_mib else {}),
         **paid_for(stations.platform, trained.job, trained.billable_s, now=datetime.now(UTC)),
         **trained.metrics,
+        **evaluated,
     }
     if trained.leaderboard:
         metadata["leaderboard"] = trained.leaderboard

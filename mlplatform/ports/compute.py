@@ -75,6 +75,10 @@ class JobSpec:
             Their values are told nowhere.
         checkpoint_prefix: of the object store; what the job leaves in ``/opt/ml/checkpoints`` is kept there while it runs,
             and laid there before another job of this prefix starts. Empty: no checkpoints.
+        outputs: names of what a processing job leaves, each a folder of objects in the store below ``<output_prefix>/<name>/output/``;
+            none: it is a training job, and leaves a model. A processing job finds its channels and outputs below
+            ``/opt/ml/processing`` and by the variables ``MLPLATFORM_INPUT_<NAME>`` and ``MLPLATFORM_OUTPUT_<NAME>``.
+        arguments: of the command; a processing job's only.
         search: hyperparameters to search, where the back end `searches`; the best trial's model is the job's, and its
             name has at most `MAX_SEARCH_NAME` characters.
     """
@@ -93,11 +97,14 @@ class JobSpec:
     checkpoint_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     search: JobSearch | None = None
+    outputs: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine.
+    """A job as described afterwards; `model_dir` holds the unpacked content of its model artifact on this machine, `output_dir`
+    that of its output, of a processing job a folder for each of its outputs.
 
     `billable_s`: seconds of each host that are paid for; None where nothing is.
     `trials`: of a job with a search; then all else is the best trial's, its name among it, but for `billable_s`: of all.

@@ -47,7 +47,19 @@ class LimitsSpec(Strict):
     """What a training job may use."""
 
     timeout_s: int = Field(default=1800, gt=0, examples=[600], description="Seconds after which the job is stopped.")
-    memory_mib: int = Field(default=0, ge=0, description="Of each host; 0 = no limit.")
+    memory_mib: int = Field(default=0, ge=0, examples=[4096], description="Of each host; 0 = no limit.")
+
+
+class EvaluationSpec(Strict):
+    """A container of the user's own that evaluates each candidate before the gate does: a processing job.
+
+    It reads the candidate's package, its held-out rows and the champion's package, and writes `metrics.json` and what else it
+    likes. Where it fails, the candidate is refused.
+    """
+
+    container: str = Field(examples=["confusion"], description="Folder under containers/.")
+    arguments: list[str] = Field(default_factory=list, examples=[["--top", "5"]], description="Of its command.")
+    limits: LimitsSpec = Field(default_factory=LimitsSpec)
 
 
 class GateSpec(Strict):
@@ -104,4 +116,7 @@ class ModelSpec(StationSpec):
         " they are not given; `{trials: 0}` = none.",
     )
     limits: LimitsSpec = Field(default_factory=LimitsSpec)
+    evaluation: EvaluationSpec | None = Field(
+        default=None, description="Evaluates each candidate in a container of your own; default: only the gate does."
+    )
     gate: GateSpec

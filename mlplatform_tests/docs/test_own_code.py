@@ -50,14 +50,15 @@ def forest(folder: Path) -> SystemStations:
     for block in page:
         if block.title:
             reader(folder, {}).follow(block)
-    change = next(yaml.safe_load(b.text) for b in page if b.language == "yaml")["attributes"]
+    changes = [yaml.safe_load(b.text)["attributes"] for b in page if b.language == "yaml"]
     system = folder / "my_project" / "defs" / "passengers"
     system.mkdir()
     (system / "features.sql").write_text((EXAMPLE / "features.sql").read_text())
     documents = list(yaml.safe_load_all((EXAMPLE / "defs.yaml").read_text()))
     model = next(d["attributes"] for d in documents if d["type"] == "mlplatform.Model")
     model.pop("search")
-    model.update(change)
+    for change in changes:
+        model.update(change)
     (system / "defs.yaml").write_text(yaml.safe_dump_all(documents))
     runpy.run_path(str(EXAMPLE / "lists.py"))
     found = stations(folder, "passengers")
@@ -74,6 +75,9 @@ def test_a_container_of_ones_own_trains_what_the_gate_judges_and_the_registry_ta
     step = train_candidate(forest, "survival", run_id="run", request=None, on_log=lines.append)
     assert step.checks[0].passed, step.checks[0].description
     assert step.metadata["roc_auc"] > 0.8
+    assert step.metadata["evaluation_recall_true"] > 0.4
+    reports = [info.key for info in forest.platform.store.list(step.metadata["evaluation_reports"])]
+    assert [key.rpartition("/")[2] for key in reports] == ["confusion.json", "metrics.json"]
     assert any(line.startswith("[0] test:roc_auc:") for line in lines)
     register_candidate(forest, "survival", run_id="run")
     version = forest.registry("survival").champion()

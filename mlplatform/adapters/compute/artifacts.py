@@ -1,14 +1,25 @@
-"""A job's results as SageMaker stores them: ``<prefix><job>/output/model.tar.gz`` and ``output.tar.gz``."""
+"""A job's results as SageMaker stores them: ``<prefix><job>/output/model.tar.gz`` and ``output.tar.gz``, or a processing job's
+outputs."""
 
 from __future__ import annotations
 
 import gzip
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlplatform.adapters.compute.host_tree import HostTree
+from mlplatform.adapters.compute.processing_files import store_outputs
+from mlplatform.ports.compute import JobSpec
 from mlplatform.ports.object_store import ObjectStore
+
+
+def store_results(store: ObjectStore, job: JobSpec, trees: Sequence[HostTree], scratch: Path) -> str:
+    """Put what the job left on its hosts: returns the key of its model, or the prefix of a processing job's outputs."""
+    if job.outputs:
+        return store_outputs(store, job, {tree.name: tree.processed for tree in trees})
+    others = {tree.name: tree.output / "data" for tree in trees[1:]}
+    return store_artifacts(store, job.output_prefix, job.name, trees[0], others, scratch)
 
 
 def store_artifacts(

@@ -52,6 +52,7 @@ def first_description(job: JobSpec, runner: ProcessId) -> dict[str, Any]:
         "FinalMetricDataList": [],
         "Local": {"Runner": runner.to_json(), "Session": None, "ExitCode": None, "PeakMemoryMiB": 0.0, "Hosts": {}},
         **({"CheckpointConfig": {"S3Uri": job.checkpoint_prefix}} if job.checkpoint_prefix else {}),
+        **({"ProcessingOutputs": list(job.outputs)} if job.outputs else {}),
     }  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def read_description(tree: JobTree) -> dict[str, Any]:
 def result_of(tree: JobTree, description: dict[str, Any]) -> JobResult:
     """The job's result; folders where it left something there."""
     local, first = description["Local"], tree.first
+    model, output = (None, first.processed) if "ProcessingOutputs" in description else (first.model, first.output)
     return JobResult(
         name=description["TrainingJobName"],
         status=description["TrainingJobStatus"],
@@ -106,8 +108,8 @@ def result_of(tree: JobTree, description: dict[str, Any]) -> JobResult:
         failure_reason=description["FailureReason"],
         exit_code=local["ExitCode"],
         metrics={m["MetricName"]: m["Value"] for m in description["FinalMetricDataList"]},
-        model_dir=first.model if first.model.is_dir() else None,
-        output_dir=first.output if first.output.is_dir() else None,
+        model_dir=model if model is not None and model.is_dir() else None,
+        output_dir=output if output.is_dir() else None,
         log_path=tree.log if tree.log.is_file() else None,
         started_at=description.get("TrainingStartTime", description["CreationTime"]),
         ended_at=description.get("TrainingEndTime", ""),

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlplatform.adapters.compute.processing_files import folder_variables, lay_processing
 from mlplatform.errors import DataError
 from mlplatform.ports.compute import Channel, JobSpec
 from mlplatform.ports.object_store import ObjectStore
@@ -66,6 +67,11 @@ class HostTree:
     def checkpoints(self) -> Path:
         return self.ml / "checkpoints"
 
+    @property
+    def processed(self) -> Path:
+        """What a processing job leaves."""
+        return self.ml / "processing" / "output"
+
     def channel(self, name: str) -> Path:
         return self.ml / "input" / "data" / name
 
@@ -92,6 +98,8 @@ class HostTree:
             documents["checkpointconfig"] = {"S3Uri": job.checkpoint_prefix, "LocalPath": str(self.checkpoints)}
         for name, content in documents.items():
             (self.config / f"{name}.json").write_text(json.dumps(content, sort_keys=True), "utf-8")
+        if job.outputs:
+            lay_processing(job, self.ml, hosts, self.name)
 
     def lay(self, channel: Channel, store: ObjectStore, hosts: Sequence[str]) -> int:
         """Copy the channel's objects under the tree, or this host's share of them; returns how many there are in all.
@@ -157,7 +165,7 @@ class HostTree:
         for name, value in hyperparameters.items():
             # The toolkit keeps dashes, the SDK turns them into underscores: both are set.
             env[f"SM_HP_{name.upper()}"] = env[f"SM_HP_{name.upper().replace('-', '_')}"] = value
-        return {**env, **job.environment}
+        return {**env, **folder_variables(job, str(ml / "processing")), **job.environment}
 
     def _resources(self, hosts: Sequence[str]) -> dict[str, object]:
         group = {"instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": list(hosts)}

@@ -67,7 +67,8 @@ class Hosts:
             tail = LogTail(tree.log, at=tree.log.stat().st_size if tree.log.exists() else 0)
             variables = tree.environment(self.job, names, inherited, port=port)
             environment = {**program.variables, **variables, **secrets}
-            process = start(program.command, folder=program.folder, environment=environment, log=tree.log)
+            command = [*program.command, *self.job.arguments]
+            process = start(command, folder=program.folder, environment=environment, log=tree.log)
             self.all.append(Host(tree, tail, process, ProcessId.of(process.pid)))
             yield self.all[-1]
 

@@ -20,15 +20,20 @@ from mlplatform.adapters.compute.description import note_metric, running_of
 from mlplatform.adapters.compute.hosts import check_hosts
 from mlplatform.adapters.compute.sagemaker_errors import failure_of
 from mlplatform.adapters.compute.sagemaker_follow import follow
-from mlplatform.adapters.compute.sagemaker_jobs import TRAINING, TUNING, RemoteJobs, plain
+from mlplatform.adapters.compute.sagemaker_jobs import PROCESSING, TRAINING, TUNING, RemoteJobs, plain
 from mlplatform.adapters.compute.sagemaker_local import LocalCopies
 from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, end_line
+from mlplatform.adapters.compute.sagemaker_processing import (
+    processing_as_training,
+    processing_request,
+    processing_result,
+)
 from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
 from mlplatform.adapters.compute.sagemaker_search import jobs_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.compute.sagemaker_tuning import Tuning, as_training, best_of, trial_of
 from mlplatform.adapters.compute.sagemaker_tuning_request import tuning_request
-from mlplatform.errors import DataError, NotFoundError, ProfileError
+from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, ProfileError
 from mlplatform.ports.compute import (
     MAX_SEARCH_NAME,
     Channel,
@@ -70,6 +75,7 @@ class SageMakerCompute:
         self._copies = LocalCopies(root, store)
         self._options = dict(client_options or {})
         self._jobs = RemoteJobs(TRAINING, settings, lambda: self._client)
+        self._processing = RemoteJobs(PROCESSING, settings, lambda: self._client)
         self._tuning = Tuning(settings, lambda: self._client)
 
     @cached_property
@@ -107,11 +113,12 @@ class SageMakerCompute:
         if job.search is not None:
             return self._searched(job, job.search, told)
         asked = {END_VARIABLE: end_line(job.name)}
-        request = training_request(self._laid(job), self._settings, url=self._store.url, environment=asked)
-        described = self._jobs.run(
+        jobs, make = (self._processing, processing_request) if job.outputs else (self._jobs, training_request)
+        request = make(self._laid(job), self._settings, url=self._store.url, environment=asked)
+        described = jobs.run(
             request,
             lambda: follow(
-                self._jobs,
+                jobs,
                 job.name,
                 self._settings,
                 self._logs,
@@ -120,6 +127,9 @@ class SageMakerCompute:
                 note=lambda line: note_metric(noted, line),
             ),
         )
+        if job.outputs:
+            metrics = {m["MetricName"]: m["Value"] for m in noted["FinalMetricDataList"]}
+            return processing_result(job, described, metrics, self._copies, url=self._store.url)
         return self._result(job, described, noted)
 
     def _searched(self, job: JobSpec, search: JobSearch, say: OnLog) -> JobResult:
@@ -155,20 +165,20 @@ class SageMakerCompute:
 
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob's answer with the job's tags; times are ISO 8601. Raises NotFoundError."""
-        if self._may_be_search(name):
-            with contextlib.suppress(NotFoundError):
-                return self._jobs.tagged(self._jobs.described(name))
-            return self._tuning.described(name)
-        return self._jobs.tagged(self._jobs.described(name))
+        jobs, described = self._found(name)
+        tagged = jobs.tagged(described)
+        if jobs is self._jobs:
+            return tagged
+        return processing_as_training(tagged) if jobs is self._processing else as_training(tagged)
 
     def stop(self, name: str) -> None:
         """Stop the job, and wait until it has; no error where it has ended."""
-        self._kind_of(name).stop(name)
+        self._found(name)[0].stop(name)
 
     def remove(self, name: str) -> None:
         """Stop the job if it runs, and delete it; no error where there is none. A search's trials are jobs that stay."""
         with contextlib.suppress(NotFoundError):
-            jobs = self._kind_of(name)
+            jobs, _ = self._found(name)
             jobs.stop(name)
             jobs.delete(name)
         self._copies.remove(name)
@@ -193,18 +203,18 @@ class SageMakerCompute:
     def _tunes(self) -> bool:
         return self._settings.search == "tuning"
 
-    def _may_be_search(self, name: str) -> bool:
-        return self._tunes and len(name) <= MAX_SEARCH_NAME
-
-    def _kind_of(self, name: str) -> RemoteJobs:
-        """The jobs that `name` is one of. Raises NotFoundError."""
-        if self._may_be_search(name):
+    def _found(self, name: str) -> tuple[RemoteJobs, dict[str, Any]]:
+        """The kind of job that `name` is, and its description. Raises NotFoundError."""
+        with contextlib.suppress(NotFoundError):
+            return self._jobs, self._jobs.described(name)
+        if self._tunes and len(name) <= MAX_SEARCH_NAME:
             with contextlib.suppress(NotFoundError):
-                self._jobs.described(name)
-                return self._jobs
-            self._tuning.jobs.described(name)
-            return self._tuning.jobs
-        return self._jobs
+                return self._tuning.jobs, self._tuning.jobs.described(name)
+        try:
+            return self._processing, self._processing.described(name)
+        except PermissionDeniedError as error:
+            # Who may make none has none.
+            raise NotFoundError(f"There is no job '{name}' on SageMaker.") from error
 
     def _check(self, job: JobSpec) -> None:
         if not _NAME.fullmatch(job.name):

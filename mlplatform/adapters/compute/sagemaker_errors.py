@@ -94,6 +94,19 @@ def transform_failure_of(described: Mapping[str, Any], log: str) -> PlatformErro
     return _by_reason(said, reason, log)
 
 
+def processing_failure_of(described: Mapping[str, Any], channels: Mapping[str, str], log: str) -> PlatformError:
+    """The error of a processing job that did not complete. `channels`: what was to lie at each S3 address."""
+    name, reason = described["ProcessingJobName"], described.get("FailureReason", "")
+    said = f"Job '{name}' is {described['ProcessingJobStatus']}: "
+    if "MaxRuntimeInSeconds" in reason:
+        limit = described["StoppingCondition"]["MaxRuntimeInSeconds"]
+        return TimedOutError(f"{said}It ran longer than {limit} s.", next_step=log)
+    empty = _NO_OBJECTS.search(reason)
+    if empty is not None and empty[1] in channels:
+        return DataError(f"Channel {channels[empty[1]]}.", next_step=f"Materialize what it reads first (job '{name}').")
+    return _by_reason(said, reason, log)
+
+
 def _by_reason(said: str, reason: str, log: str) -> PlatformError:
     for part, kind, step in _REASONS:
         if part in reason and not reason.startswith("AlgorithmError"):

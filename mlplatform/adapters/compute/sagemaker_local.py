@@ -3,6 +3,7 @@
 <job>/job.log                  lines as they came
 <job>/opt/ml/model/            of model.tar.gz
 <job>/opt/ml/output/           of output.tar.gz
+<job>/opt/ml/processing/output/  a processing job's outputs
 """
 
 from __future__ import annotations
@@ -50,6 +51,25 @@ class LocalCopies:
     def output(self, job: str, key: str) -> Path | None:
         """The output's folder."""
         return self._unpacked(key, self.tree(job).first.output)
+
+    def outputs(self, job: str, prefix: str) -> Path:
+        """The folder of a processing job's outputs, fetched once from the objects below `prefix`."""
+        folder = self.tree(job).first.processed
+        if folder.is_dir():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".output.", dir=folder.parent))
+        try:
+            for info in self._store.list(prefix):
+                target = aside / info.key.removeprefix(prefix)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with self._store.open(info.key) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file, 1 << 20)
+            with contextlib.suppress(OSError):  # another process was first
+                aside.rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return folder
 
     def remove(self, job: str) -> None:
         shutil.rmtree(self._root / job, ignore_errors=True)

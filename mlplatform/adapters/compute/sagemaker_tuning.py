@@ -40,10 +40,6 @@ class Tuning:
         """Its training jobs in the order in which they were made, as SageMaker lists them."""
         return sorted((plain(job) for job in self._listed(name)), key=lambda job: str(job["CreationTime"]))
 
-    def described(self, name: str) -> dict[str, Any]:
-        """The tuning job in DescribeTrainingJob's words, with its tags. Raises NotFoundError."""
-        return as_training(self.jobs.tagged(self.jobs.described(name)))
-
     def _listed(self, name: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {TUNING.name: name, "MaxResults": 100}
         while True:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlplatform.adapters.compute.artifacts import store_artifacts
+from mlplatform.adapters.compute.artifacts import store_results
 from mlplatform.adapters.compute.checkpoints import Checkpoints
 from mlplatform.adapters.compute.container import Container, container_folders, content_digest
 from mlplatform.adapters.compute.description import (
@@ -186,8 +186,7 @@ class SubprocessCompute:
                 _keep(hosts, kept)
             if ended is None and hosts.culprit is None:
                 _enter(tree, description, "Uploading")
-                others = {t.name: t.output / "data" for t in trees[1:]}
-                key = store_artifacts(self._store, job.output_prefix, job.name, trees[0], others, tree.root)
+                key = store_results(self._store, job, trees, tree.root)
                 description["ModelArtifacts"] = {"S3ModelArtifacts": key}
                 # The rows are in the store; a failed job keeps its copies, to be looked at.
                 for host in trees:

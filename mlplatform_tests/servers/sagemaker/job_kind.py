@@ -74,6 +74,15 @@ class JobKind:
         self.change(account, self.name_of(request), {f"{self.label}Status": "Stopping"})
         return {}
 
+    def delete(self, account: Account, request: dict[str, Any]) -> dict[str, Any]:
+        """Forget a job that has ended; what it left stays."""
+        name = self.name_of(request)
+        status = account.known(self.kind, name)[f"{self.label}Status"]
+        if status not in ("Completed", "Failed", "Stopped"):
+            raise AwsRefusedError("ResourceInUse", f"{self.label} {name} is in status {status}.")
+        account.records.delete(self.kind, name)
+        return {}
+
     def list_all(self, account: Account, request: dict[str, Any]) -> dict[str, Any]:
         fields = [f"{self.label}{part}" for part in ("Name", "Arn", "Status")]
         wanted = (*fields, f"{self.times}EndTime", *_SUMMARY, *self.summary)

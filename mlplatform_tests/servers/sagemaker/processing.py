@@ -43,5 +43,5 @@ PROCESSING = JobKind(
     work=lambda account, record: run(account, record, PROCESSING),
     check=_check,
 )
-OPERATIONS: Mapping[str, Operation] = PROCESSING.operations
+OPERATIONS: Mapping[str, Operation] = {**PROCESSING.operations, "DeleteProcessingJob": PROCESSING.delete}
 resume = PROCESSING.resume

@@ -51,7 +51,9 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
     assert searches == {action for action in _allowed("searcher") if action.startswith("sagemaker:")}
     scores = {call for call in asked if "Model" in call or "TransformJob" in call}
     assert scores == _allowed("scorer")
-    assert asked - searches - scores <= _allowed("runner")
+    processing = {call for call in asked if "ProcessingJob" in call}
+    assert processing == _allowed("processor")
+    assert asked - searches - scores - processing <= _allowed("runner")
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
 
 

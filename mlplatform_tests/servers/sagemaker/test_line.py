@@ -75,6 +75,7 @@ def test_a_model_s_search_is_a_tuning_job_whose_best_trial_is_the_candidate(
     assert len(line.compute.list()) == 3
 
 
+@pytest.mark.slow
 def test_a_search_without_ranges_stays_the_container_s(
     line: Line, sagemaker_account: SageMakerAccount, ministack_server: Ministack
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_transform_is_tagged_paid_for_and_leaves_no_model(
     assert client.list_models()["Models"] == []
 
 
+@pytest.mark.slow
 def test_a_transform_throttled_for_a_while_ends_all_the_same(
     transforms: Transforms, sagemaker_account: SageMakerAccount, store: S3ObjectStore, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ transforms_of("sagemaker", root, S3ObjectStore(bucket, "below/here")).run(spec_o
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended_by", ["kill", "interrupt"])
 def test_after_a_kill_the_transform_is_joined_and_after_an_interrupt_it_is_stopped(
     slow: Transforms, client: Any, store: S3ObjectStore, tmp_path: Path, ended_by: str

@@ -180,6 +180,7 @@ def test_resume_after_kill_of_the_runner_joins_its_search_and_makes_no_second(
     assert len(compute.list()) == 4
 
 
+@pytest.mark.slow
 def test_a_search_throttled_for_a_while_ends_all_the_same(
     compute: SageMakerCompute, sagemaker_account: SageMakerAccount
 ) -> None:

@@ -161,16 +161,6 @@ def _list_trials(account: Account, request: dict[str, Any]) -> dict[str, Any]:
     return page(found, asked, key="TrainingJobSummaries", name="TrainingJobName", status="TrainingJobStatus")
 
 
-def _delete(account: Account, request: dict[str, Any]) -> dict[str, Any]:
-    """The tuning job alone: its trials are training jobs that stay."""
-    name = TUNING.name_of(request)
-    status = account.known(TUNING.kind, name)["HyperParameterTuningJobStatus"]
-    if status not in ENDED:
-        raise AwsRefusedError("ResourceInUse", f"Hyperparameter tuning job {name} is in status {status}.")
-    account.records.delete(TUNING.kind, name)
-    return {}
-
-
 TUNING = JobKind(
     kind="hyper-parameter-tuning-job",
     label="HyperParameterTuningJob",
@@ -183,7 +173,7 @@ TUNING = JobKind(
 )
 OPERATIONS: Mapping[str, Operation] = {
     **TUNING.operations,
-    "DeleteHyperParameterTuningJob": _delete,
+    "DeleteHyperParameterTuningJob": TUNING.delete,
     "ListTrainingJobsForHyperParameterTuningJob": _list_trials,
 }
 resume = TUNING.resume
