@@ -40,7 +40,9 @@ FIELD = st.sampled_from(
 RECORDS = st.lists(st.lists(FIELD, min_size=1, max_size=4).map(",".join), max_size=12)
 BYTES = st.lists(st.binary(max_size=12), max_size=8)
 NUMBER = count()
-LEAN = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LEAN = settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 FULL = settings(LEAN, max_examples=100)
 
 

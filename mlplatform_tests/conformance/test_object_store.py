@@ -222,7 +222,9 @@ def test_list_of_more_than_a_page(object_store: ObjectStore) -> None:
     assert next(iter(object_store.list("many/", after="many/0500"))).key == "many/0501"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     names=st.lists(st.text("ab/-0é", min_size=1, max_size=6), min_size=1, max_size=8, unique=True),
     prefix=st.text("ab/-0", max_size=3),

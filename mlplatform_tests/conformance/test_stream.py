@@ -314,7 +314,9 @@ def test_threads_put_at_once(stream: Stream) -> None:
     assert sorted(int(r.data) for page in everything(stream).values() for r in page) == list(range(800))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     puts=st.lists(st.lists(st.tuples(st.sampled_from(KEYS), st.binary(max_size=20)), max_size=6), max_size=6),
     limit=st.integers(1, 7),

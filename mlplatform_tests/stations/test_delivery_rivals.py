@@ -46,7 +46,9 @@ class Turns:
             self._condition.notify_all()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(order=st.lists(st.integers(0, 2), min_size=10, max_size=60), crashes=st.sets(st.integers(0, 30), max_size=2))
 def test_two_deliverers_and_a_producer_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], crashes: set[int]

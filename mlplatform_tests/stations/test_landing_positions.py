@@ -25,7 +25,9 @@ def text(sequence: int) -> str:
     return f"{sequence:020d}"
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(ends=st.lists(st.integers(1, NEWEST), unique=True, max_size=12).map(sorted))
 def test_newest_of_any_ranges_is_found(tmp_path_factory: pytest.TempPathFactory, ends: list[int]) -> None:
     folder = tmp_path_factory.mktemp("positions")

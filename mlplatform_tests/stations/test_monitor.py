@@ -53,8 +53,9 @@ def test_a_window_waits_until_its_last_day_is_complete(world: World) -> None:
     monitor = world.monitor(window=WINDOW)
     loaded(world, 50, SIZE - 1)
     assert monitor.due(later()) == []
+    before = now()
     loaded(world, 50 + SIZE - 1, 1)
-    assert monitor.due(now()) == []
+    assert monitor.due(before) == []
     assert len(monitor.due(now() + timedelta(seconds=5.5))) == 1
     loaded(world, 50 + SIZE, 1)
     assert len(monitor.due(now())) == 1
@@ -63,10 +64,10 @@ def test_a_window_waits_until_its_last_day_is_complete(world: World) -> None:
 def test_a_shard_that_lags_keeps_the_window_open(world: World) -> None:
     world.deploy(make_days(0, 50))
     monitor = world.monitor(window=WINDOW)
-    days = records(make_days(50, SIZE + 2))
+    days, before = records(make_days(50, SIZE + 2)), now()
     world.load([r for r in days if r["ticker_symbol"] == "AAPL"], shard="0")
     world.load([r for r in days[:-9] if r["ticker_symbol"] != "AAPL"], shard="1")
-    assert monitor.due(now()) == []
+    assert monitor.due(before) == []
     world.load([r for r in days[-9:] if r["ticker_symbol"] != "AAPL"], shard="1")
     (evaluation,) = monitor.run(now())
     assert evaluation.rows == 3 * SIZE

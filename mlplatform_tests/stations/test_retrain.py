@@ -157,8 +157,9 @@ def test_of_processes_that_decide_at_once_one_makes_the_request(world: World) ->
 def test_the_first_data_ask_for_the_first_training_once_they_have_settled(world: World) -> None:
     retrain = world.retrain()
     assert retrain.decide(now()).reason == "table 'stock_table' has 0 rows; the first training waits for 1000"
+    before = now()
     world.load(records(make_days(0, 334)))
-    assert retrain.decide(now()).reason == "rows of table 'stock_table' are still being loaded"
+    assert retrain.decide(before).reason == "rows of table 'stock_table' are still being loaded"
     decided = retrain.decide(later(6))
     assert decided.request is not None
     assert (decided.request.evaluation_id, decided.reason) == ("", "first training: table 'stock_table' has 1002 rows")

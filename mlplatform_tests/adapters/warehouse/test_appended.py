@@ -47,7 +47,9 @@ def test_an_object_whose_first_records_changed_does_not(tmp_path: Path, old: byt
 LINES = st.lists(st.sampled_from([b'{"a":1}', b'{"a":"x"}', b"", b"  ", b"nonsense"]), max_size=6)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(LINES, LINES, st.sampled_from([b"\n", b"\r\n"]))
 def test_json_lines_that_grew_begin_with_what_they_were(
     tmp_path: Path, old: list[bytes], added: list[bytes], end: bytes

@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 def warehouse(snowflake_server: Snowflake) -> Iterator[SnowflakeWarehouse]:
-    found = snowflake_warehouse(snowflake_server, statement_timeout_s=2)
+    found = snowflake_warehouse(snowflake_server)
     found.create(TICKS)
     yield found
     snowflake_server.mend()
@@ -66,9 +66,12 @@ def test_a_server_that_went_away_in_mid_load_is_unavailable_and_the_load_is_whol
 ) -> None:
     wanted = plan("in/a.csv", b"id,price\n1,1\n2,2\n")
     snowflake_server.fail("INSERT INTO", do="away")
+    # It is asked again for as long.
+    hasty = snowflake_warehouse(snowflake_server, warehouse.system, statement_timeout_s=4)
     with pytest.raises(UnavailableError, match=r"Load of 'in/a.csv'.*Service Unavailable"):
-        warehouse.load(wanted, TICKS, store)
+        hasty.load(wanted, TICKS, store)
     snowflake_server.mend()
+    hasty.close()
     assert figures(warehouse) == (0, 0, 0, "")
     assert warehouse.load(wanted, TICKS, store).loaded == 2
 

@@ -88,7 +88,7 @@ def snowflake_engine(request: pytest.FixtureRequest, folder: Path) -> Iterator[E
     from mlplatform_tests.conformance.snowflake_warehouse import snowflake_warehouse
 
     server, store = request.getfixturevalue("snowflake_server"), DirectoryObjectStore(folder / "objects")
-    first = snowflake_warehouse(server, statement_timeout_s=2)
+    first = snowflake_warehouse(server)
 
     def cut(beginning: str, *, after: bool = False) -> None:
         server.fail(beginning, when="after" if after else "before")
