@@ -17,7 +17,7 @@ ERRORS = {
     "404": "No such endpoint; the message lists those there are.",
     "409": "Several endpoints could be meant; the message says how to name one.",
     "413": "The body is larger than the endpoint takes.",
-    "415": "The content type is neither application/json nor text/csv.",
+    "415": "The content type is none of application/json, application/jsonlines and text/csv.",
     "429": "Too many requests wait for this model; try again after the seconds in Retry-After.",
     "500": "The gateway failed; look for the request id in its log.",
     "503": "Not now, say because a model is still being fetched; try again after the seconds in Retry-After.",

@@ -12,7 +12,7 @@ from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.model import ModelSpec
 from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.table import TableSpec
-from mlplatform.stations.retention import expire_jobs, expire_unloads
+from mlplatform.stations.retention import expire_jobs, expire_scoring, expire_unloads
 
 if TYPE_CHECKING:
     from mlplatform.platform.system import SystemStations
@@ -86,6 +86,7 @@ def _expire_jobs(stations: SystemStations, now: datetime) -> None:
     pinned = {v.tags.get("training_job", "") for v in versions}
     platform = stations.platform
     expire_jobs(platform.compute, platform.store, system=stations.spec.name, pinned=pinned, now=now)
+    expire_scoring(platform.store, system=stations.spec.name, now=now)
 
 
 def _expire_unloads(stations: SystemStations, now: datetime) -> None:

@@ -89,6 +89,19 @@ def expire_jobs(
     return gone
 
 
+def expire_scoring(store: ObjectStore, *, system: str, now: datetime, keep: timedelta = KEEP) -> int:
+    """Delete what scorings of `system`'s models left under way more than `keep` ago, killed ones too; how many objects went.
+
+    Scores stay, and what says which rows were scored: they are the user's.
+    """
+    gone = 0
+    for info in list(store.list(f"scoring/{system}/")):
+        if not info.key.endswith("/done.json") and now - info.modified >= keep:
+            store.delete(info.key)
+            gone += 1
+    return gone
+
+
 def expire_rows(warehouse: Warehouse, table: TableSpec, now: datetime) -> Erased:
     """Delete what is older than the table's `retention_days`: rows by event time (else by load), and quarantined records."""
     if table.retention_days is None:

@@ -17,7 +17,7 @@ from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.table import TableSpec
 from mlplatform.stations.capture import capture_table
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
-from mlplatform.stations.retention import expire_jobs, expire_unloads
+from mlplatform.stations.retention import expire_jobs, expire_scoring, expire_unloads
 from mlplatform_tests.conformance.warehouses import shared_ducklake
 from mlplatform_tests.stations.landed_house import House, house, spec
 
@@ -123,6 +123,17 @@ def dated(**more: object) -> TableSpec:
 
 def expired(house: House, table: TableSpec, now: datetime = NOW) -> Erased:
     return house.ingest(table).expire(now=now)
+
+
+def test_what_a_killed_scoring_left_goes_and_scores_stay(store: DirectoryObjectStore) -> None:
+    kept = ["scores/s/m/1/part-00000.parquet", "scoring/other/m/builds/1/part-0.parquet", "scoring/s/m/1/done.json"]
+    left = ["scoring/s/m/2/input/part-00000.jsonl", "scoring/s/m/builds/1/part-0.parquet"]
+    for key in (*kept, *left):
+        store.put(key, b"x")
+    now = datetime.now(UTC)
+    assert expire_scoring(store, system="s", now=now + timedelta(days=6)) == 0
+    assert expire_scoring(store, system="s", now=now + timedelta(days=8)) == 2
+    assert sorted(info.key for prefix in ("scores/", "scoring/") for info in store.list(prefix)) == kept
 
 
 def test_rows_older_than_the_retention_by_event_time_go(house: House) -> None:

@@ -20,7 +20,7 @@ from mlplatform.adapters.compute.description import note_metric, running_of
 from mlplatform.adapters.compute.hosts import check_hosts
 from mlplatform.adapters.compute.sagemaker_errors import failure_of
 from mlplatform.adapters.compute.sagemaker_follow import follow
-from mlplatform.adapters.compute.sagemaker_jobs import PROCESSING, TRAINING, TUNING, RemoteJobs, plain
+from mlplatform.adapters.compute.sagemaker_jobs import PROCESSING, TRAINING, TRANSFORM, TUNING, RemoteJobs, plain
 from mlplatform.adapters.compute.sagemaker_local import LocalCopies
 from mlplatform.adapters.compute.sagemaker_logs import END_VARIABLE, GROUP, end_line
 from mlplatform.adapters.compute.sagemaker_processing import (
@@ -29,8 +29,9 @@ from mlplatform.adapters.compute.sagemaker_processing import (
     processing_result,
 )
 from mlplatform.adapters.compute.sagemaker_request import image_of, training_request
-from mlplatform.adapters.compute.sagemaker_search import jobs_of
+from mlplatform.adapters.compute.sagemaker_search import jobs_of, running_unsearched
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
+from mlplatform.adapters.compute.sagemaker_transform_request import transform_as_training
 from mlplatform.adapters.compute.sagemaker_tuning import Tuning, as_training, best_of, trial_of
 from mlplatform.adapters.compute.sagemaker_tuning_request import tuning_request
 from mlplatform.errors import DataError, NotFoundError, PermissionDeniedError, ProfileError
@@ -76,6 +77,7 @@ class SageMakerCompute:
         self._options = dict(client_options or {})
         self._jobs = RemoteJobs(TRAINING, settings, lambda: self._client)
         self._processing = RemoteJobs(PROCESSING, settings, lambda: self._client)
+        self._transforms = RemoteJobs(TRANSFORM, settings, lambda: self._client)
         self._tuning = Tuning(settings, lambda: self._client)
 
     @cached_property
@@ -188,8 +190,12 @@ class SageMakerCompute:
         return [str(job["TrainingJobName"]) for job in self._ours()]
 
     def running(self) -> Sequence[RunningJob]:
-        """Those that have not ended, newest first; of a search its trials, and not itself, which occupies nothing."""
-        return running_of(plain(job) for job in jobs_of(self._client, self._store.url(""), running=True))
+        """Those that have not ended, newest first, transforms too; of a search its trials, and not itself, which occupies nothing."""
+        owner = self._store.url("")
+        found = [plain(job) for job in jobs_of(self._client, owner, running=True)]
+        for jobs, told in ((self._processing, processing_as_training), (self._transforms, transform_as_training)):
+            found += [told(job) for job in running_unsearched(jobs, self._client, owner)]
+        return running_of(sorted(found, key=lambda job: str(job["CreationTime"]), reverse=True))
 
     def _ours(self) -> Sequence[dict[str, Any]]:
         """Jobs and searches that have this object store's tag, newest first."""

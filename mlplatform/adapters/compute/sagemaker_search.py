@@ -7,8 +7,9 @@ from typing import Any
 
 from mlplatform.adapters.compute.description import ENDED
 from mlplatform.adapters.compute.sagemaker_errors import sagemaker_mapped
-from mlplatform.adapters.compute.sagemaker_jobs import TRAINING, Kind
+from mlplatform.adapters.compute.sagemaker_jobs import TRAINING, Kind, RemoteJobs
 from mlplatform.adapters.compute.sagemaker_request import OWNER
+from mlplatform.errors import PermissionDeniedError
 
 
 def jobs_of(client: Any, owner: str, *, running: bool = False, kind: Kind = TRAINING) -> Iterator[dict[str, Any]]:
@@ -30,6 +31,25 @@ def jobs_of(client: Any, owner: str, *, running: bool = False, kind: Kind = TRAI
         with sagemaker_mapped("The list of jobs"):
             page = client.search(**request)
         yield from (result[kind.label] for result in page["Results"])
+        if not page.get("NextToken"):
+            return
+        request["NextToken"] = page["NextToken"]
+
+
+def running_unsearched(jobs: RemoteJobs, client: Any, owner: str) -> Iterator[dict[str, Any]]:
+    """Jobs of a kind that the search does not know, which have not ended and have the owner's tag; none for who may not list them."""
+    request: dict[str, Any] = {"StatusEquals": "InProgress", "MaxResults": 100}
+    while True:
+        try:
+            with sagemaker_mapped("The list of jobs"):
+                page = getattr(client, f"list_{jobs.kind.calls}s")(**request)
+        except PermissionDeniedError:
+            return  # Who may make none has none.
+        for summary in page[f"{jobs.kind.label}Summaries"]:
+            with jobs.asked(summary[jobs.kind.name]):
+                tags = client.list_tags(ResourceArn=summary[jobs.kind.arn], MaxResults=100)["Tags"]
+            if {"Key": OWNER, "Value": owner} in tags:
+                yield jobs.described(summary[jobs.kind.name])
         if not page.get("NextToken"):
             return
         request["NextToken"] = page["NextToken"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -87,4 +87,16 @@ def transform_request(
         },
         "DataProcessing": {"JoinSource": "Input"},
         "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags_of(tagged, settings, url).items())],
+    }
+
+
+def transform_as_training(described: Mapping[str, Any]) -> dict[str, Any]:
+    """A transform job as if it were a training job: what lists of running jobs ask of one."""
+    status = described["TransformJobStatus"]
+    return {
+        "TrainingJobName": described["TransformJobName"],
+        "TrainingJobStatus": status,
+        "SecondaryStatus": "Transforming" if status == "InProgress" else status,
+        "CreationTime": described["CreationTime"],
+        "ResourceConfig": described["TransformResources"],
     }

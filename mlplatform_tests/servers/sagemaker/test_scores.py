@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from mlplatform.adapters.object_store.directory import DirectoryObjectStore
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
 from mlplatform.errors import JobError, PermissionDeniedError, ProfileError, TimedOutError, UnavailableError
+from mlplatform.ports.compute import JobSpec
 from mlplatform.ports.transform import Transforms
-from mlplatform_tests.conformance.computes import bucket_store
+from mlplatform_tests.conformance.computes import bucket_store, compute_of
 from mlplatform_tests.conformance.transforms import answers, lay_rows, rows_of, spec_of, transforms_of
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
@@ -100,6 +102,31 @@ def test_a_transform_that_takes_too_long_is_stopped(slow: Transforms, client: An
         slow.run(spec_of(tmp_path, timeout_s=1))
     assert client.describe_transform_job(TransformJobName="score-1")["TransformJobStatus"] == "Stopped"
     assert client.list_models()["Models"] == []
+
+
+def test_a_transform_and_a_processing_job_that_run_are_listed_with_what_they_occupy(
+    slow: Transforms, client: Any, store: S3ObjectStore, tmp_path: Path
+) -> None:
+    compute = compute_of("sagemaker", tmp_path, store)
+    folder = tmp_path / "containers" / "sleeps"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "-c", "import time; time.sleep(600)"]\n')
+    job = JobSpec("job-p1", "sleeps", {}, (), "results/", outputs=("out",))
+    works = (lambda: slow.run(spec_of(tmp_path)), lambda: compute.run(job))
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(work) for work in works]
+        deadline = time.monotonic() + 60
+        while len(found := compute.running()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        client.stop_transform_job(TransformJobName="score-1")
+        compute.stop("job-p1")
+        assert [type(end.exception(60)) for end in ends] == [JobError, JobError]
+    assert {(each.name, each.status, each.machine, each.hosts) for each in found} == {
+        ("score-1", "Transforming", "ml.m5.large", 1),
+        ("job-p1", "Processing", "ml.m5.large", 1),
+    }
+    assert compute.running() == ()
 
 
 RUNNER = """
