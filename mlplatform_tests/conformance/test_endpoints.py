@@ -155,20 +155,20 @@ def test_the_state_is_that_of_the_slowest_worker(self_served: World) -> None:
     )
     other.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(90)
         state = self_served.endpoints.state(NAME)
         assert (state.status, state.live_generation, state.workers) == ("Updating", 1, 2)
         assert state.message == "1 of 2 workers do not answer with generation 2 yet."
     finally:
         go.set()
-        other.join(30)
+        other.join(90)
     assert self_served.endpoints.state(NAME).status == "InService"
 
 
 def _serve_generation_1(root: Path, ready: threading.Event, go: threading.Event) -> None:
     LocalDesk(root).acknowledge({NAME: Served(1)}, ready=True)
     ready.set()
-    go.wait(30)
+    go.wait(90)
 
 
 def test_a_killed_worker_is_not_counted(self_served: World) -> None:

@@ -50,7 +50,7 @@ def _served(tracking: SelfHosted, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait(90)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], *, deadline_s: float) -> None:

@@ -60,8 +60,7 @@ def test_a_refresh_killed_behind_each_stage_goes_on_from_there(site: Site) -> No
     walk = Walk(site, "line", request.id).upto("stock_features")
     first = site.request(request.id).run_id
     walk.go_on()
-    jobs = site.platform.home.jobs
-    until(lambda: jobs.is_dir() and any(jobs.rglob("hyperparameters.json")), timeout_s=60)
+    until(lambda: any(site.platform.home.jobs.glob("*/opt/ml/input/config/hyperparameters.json")), timeout_s=60)
     walk.kill()
     killed = swept(site)
     assert killed == [first]

@@ -74,7 +74,7 @@ def forwarding(place: SageMakerPlace, endpoints: SageMakerEndpoints) -> Iterator
         yield url
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         listening.close()
         log.close()
 

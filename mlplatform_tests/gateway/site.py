@@ -24,7 +24,7 @@ from mlplatform_tests.packages import make_package
 
 NAME = "stock_prices/prices"
 ROW = {"ticker_symbol": "AAPL", "sector": "Information Technology", "change": 1.5}
-START_S = 60.0
+START_S = 120.0
 
 
 def spec(**settings: Any) -> EndpointSpec:
@@ -98,7 +98,7 @@ class Site:
             for process in served.processes:
                 process.terminate()
             for process in served.processes:
-                process.wait(30)
+                process.wait(90)
             listening.close()
 
 

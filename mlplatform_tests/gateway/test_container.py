@@ -113,7 +113,7 @@ def test_without_a_record_it_serves_as_the_model_is_called(package: tuple[Path, 
         assert found["inference_id"].startswith("stock_model.g1.main.")
         assert sorted(found["predictions"][0]) == ["flags", "prediction"]
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def running(*arguments: str, home: Path, fd: int | None = None) -> Iterator[subp
             yield process
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(90) == 0
 
 
 def test_a_worker_serves_what_the_home_says(tmp_path: Path) -> None:

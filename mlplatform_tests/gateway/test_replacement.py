@@ -147,7 +147,7 @@ def test_sigterm_ends_a_worker_after_the_calls_in_flight(site: Site) -> None:
             until(lambda: "Waiting for connections to close" in (site.root / "gateway.log").read_text())
             slow.send(body[5:])
             assert slow.getresponse().status == 200
-        assert served.processes[0].wait(30) == 0
+        assert served.processes[0].wait(90) == 0
     assert site.endpoints.state(NAME).workers == 0
 
 

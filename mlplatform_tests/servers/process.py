@@ -30,7 +30,7 @@ def running(
     ready: Callable[[], bool],
     log: Path,
     env: Mapping[str, str],
-    deadline_s: float = 60.0,
+    deadline_s: float = 120.0,
     cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`command` as a process, from when `ready` says so to the end of the block; its output goes to `log`."""

@@ -51,7 +51,7 @@ def supervised(root: Path, *pairs: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(30)
+            process.wait(90)
 
 
 def status(root: Path) -> SupervisorStatus | None:
@@ -80,7 +80,7 @@ def test_it_starts_programs_and_stops_them_with_sigterm(tmp_path: Path) -> None:
         assert all(is_alive(name) for name in names)
         until(lambda: (tmp_path / "logs" / "one.log").read_text() == "up\n")
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
         assert not any(is_alive(name) for name in names)
     found = status(tmp_path)
     assert found is not None
@@ -115,7 +115,7 @@ def test_children_of_programs_end_too(tmp_path: Path) -> None:
         until(lambda: log.read_text().endswith("\n"))
         child = process_name(int(log.read_text().split()[1]))
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         until(lambda: not is_alive(child))
 
 
@@ -125,7 +125,7 @@ def test_a_program_that_does_not_end_is_killed(tmp_path: Path) -> None:
         name = program(tmp_path, "stubborn").process
         assert name is not None
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         assert not is_alive(name)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(what: Callable[[], object], *, timeout_s: float = 30.0) -> None:
+def until(what: Callable[[], object], *, timeout_s: float = 90.0) -> None:
     """Wait until `what()` is true."""
     deadline = time.monotonic() + timeout_s
     while not what():

@@ -52,12 +52,13 @@ def members(session: int) -> list[psutil.Process]:
 
 
 def reads(line: Line) -> bool:
-    """Whether the host that is to be killed has a reader at work."""
+    """Whether the host that is to be killed has a reader at work; it stands still from then on."""
     session = sessions(line).get(KILLED)
-    if session is None:
-        return False
-    with contextlib.suppress(psutil.Error):
-        return any("mlplatform.platform.reader" in process.cmdline() for process in members(session))
+    for process in members(session) if session is not None else ():
+        with contextlib.suppress(psutil.Error):
+            if "mlplatform.platform.reader" in process.cmdline():
+                process.suspend()
+                return True
     return False
 
 
@@ -83,6 +84,9 @@ def fail_by_kill(line: Line, reached: Callable[[Line], bool]) -> str:
     assert thread.is_alive()
     hosts = sessions(line)
     os.kill(hosts[KILLED], signal.SIGKILL)
+    for process in members(hosts[KILLED]):
+        with contextlib.suppress(psutil.Error):
+            process.resume()
     thread.join(60)
     assert {host: members(session) for host, session in hosts.items()} == {"algo-1": [], "algo-2": []}
     return failure[0]
