@@ -11,10 +11,11 @@ The id is a hash of the rows, their keys and the model: the same again are not s
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,24 +206,30 @@ class Scoring:
         prefix = f"{self._prefix}{key}/"
         for part in parts:
             self._store.put(f"{prefix}input/{part.name}", part.path)
-        attempt, base = 1, f"{job_base(self._system, self._model)}-{key}"
-        while self._transforms.failed(f"{base}-s{attempt}"):
-            attempt += 1
-        return self._transforms.run(
-            TransformSpec(
-                name=f"{base}-s{attempt}",
-                model=self.name,
-                version=version.version,
-                digest=version.digest,
-                package=package,
-                keys=tuple(keys),
-                input_prefix=f"{prefix}input/",
-                output_prefix=f"{prefix}output/",
-                timeout_s=timeout_s,
-                tags={"system": self._system, "model": self._model},
-            ),
-            on_log=on_log,
+        base = f"{job_base(self._system, self._model)}-{key}"
+        spec = TransformSpec(
+            name=base,
+            model=self.name,
+            version=version.version,
+            digest=version.digest,
+            package=package,
+            keys=tuple(keys),
+            input_prefix=f"{prefix}input/",
+            output_prefix=f"{prefix}output/",
+            timeout_s=timeout_s,
+            tags={"system": self._system, "model": self._model},
         )
+        names = (f"{base}-s{attempt}" for attempt in itertools.count(1))
+        open_ = (name for name in names if not self._transforms.failed(name))
+        done = self._transforms.run(replace(spec, name=next(open_)), on_log=on_log)
+        if self._left(prefix) or self._done(key) is not None:
+            return done
+        # It was done once, and what it left is gone: that of a runner that died, say, after a week.
+        return self._transforms.run(replace(spec, name=next(open_)), on_log=on_log)
+
+    def _left(self, prefix: str) -> set[str]:
+        """What a transform left."""
+        return {info.key for info in self._store.list(f"{prefix}output/")}
 
     def _finished(
         self,
@@ -236,7 +243,10 @@ class Scoring:
         now: datetime,
     ) -> Scored:
         prefix, scores, flagged = f"{self._prefix}{key}/", f"scores/{self._system}/{self._model}/{key}/", 0
-        outputs = {info.key for info in self._store.list(f"{prefix}output/")}
+        outputs = self._left(prefix)
+        known = self._done(key)
+        if known is not None:
+            return known  # by another, who was faster
         expected = {f"{prefix}output/{part.name}.out" for part in parts}
         if outputs != expected:
             raise StateError(

@@ -101,6 +101,14 @@ def test_the_same_rows_are_not_scored_again_by_the_same_version(scoring: Scoring
     assert lines == []
 
 
+def test_resume_after_what_a_transform_left_is_gone_does_another(scoring: Scoring, store: ObjectStore) -> None:
+    first = scoring.score(START, where="ticker_symbol = 'AAPL'")
+    store.delete(f"scoring/{SYSTEM}/stock_model/{first.id}/done.json")
+    again = scoring.score(START, where="ticker_symbol = 'AAPL'")
+    assert (again.id, again.rows) == (first.id, first.rows)
+    assert (first.transform[-3:], again.transform[-3:]) == ("-s1", "-s2")
+
+
 def test_a_version_by_number_answers_with_its_classes(scoring: Scoring, store: ObjectStore) -> None:
     done = scoring.score(START, where="ticker_symbol = 'AAPL'", version=2)
     found = scores(store, done.prefix).to_pylist()
