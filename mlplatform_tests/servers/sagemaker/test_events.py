@@ -35,13 +35,12 @@ def sqs(ministack_server: Ministack) -> Any:
 
 @pytest.fixture
 def queue(sqs: Any, ministack_server: Ministack) -> str:
-    """A queue that EventBridge sends SageMaker's training jobs to."""
+    """A queue that EventBridge sends SageMaker's state changes to."""
     name = f"jobs-{uuid.uuid4().hex[:12]}"
     url = str(sqs.create_queue(QueueName=name)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     bridge = boto3.client("events", **ministack_server.client_options)
-    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Training Job State Change"]}
-    bridge.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    bridge.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
     bridge.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
     return url
 

@@ -21,6 +21,9 @@ from mlplatform.ports.compute import Channel, JobSearch, JobSpec
 from mlplatform_tests.conformance.computes import SETTINGS, bucket_store
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
+from mlplatform_tests.servers.sagemaker.test_events import queue, sqs
+
+__all__ = ["queue", "sqs"]
 
 PROGRAMS = {
     "tries": """
@@ -31,6 +34,7 @@ PROGRAMS = {
         pathlib.Path(os.environ["SM_MODEL_DIR"], "x").write_text(str(x))
     """,
     "silent": "print('nothing')",
+    "ends": "import os; print(os.environ['MLPLATFORM_END_OF_LOG'])",
     "fails": "raise SystemExit('no good')",
     "gated": """
         import os, pathlib, time
@@ -178,6 +182,23 @@ def test_resume_after_kill_of_the_runner_joins_its_search_and_makes_no_second(
     found = compute.run(job("gated", environment={"GATE": str(tmp_path / "gate")}))
     assert (found.status, [trial.value for trial in found.trials]) == ("Completed", [1.5] * 3)
     assert len(compute.list()) == 4
+
+
+@pytest.mark.parametrize("kind", ["search", "processing"])
+def test_a_job_of_each_kind_is_looked_at_when_its_event_comes(
+    sagemaker_account: SageMakerAccount,
+    compute: SageMakerCompute,
+    store: S3ObjectStore,
+    tmp_path: Path,
+    queue: str,
+    kind: str,
+) -> None:
+    # A poll would come after the test's own time.
+    waits = adapter(sagemaker_account, tmp_path, store, events_queue=queue, poll_s=3600.0)
+    if kind == "search":
+        assert waits.run(job()).status == "Completed"
+    else:
+        assert waits.run(replace(job("ends", "job-p1"), search=None, outputs=("out",))).status == "Completed"
 
 
 @pytest.mark.slow
