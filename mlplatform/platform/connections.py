@@ -203,29 +203,12 @@ def tracking(
     *,
     cache: Path | None = None,
 ) -> Tracking:
-    """`mlflow` (`MlflowSettings`): on SQLite under the home, or a server; with model packages on SageMaker beside, or without.
-
-    `cache`: where local copies of packages lie, None = in the home.
-    """
+    """`mlflow` (`MlflowSettings`); `cache`: where local copies of packages lie, None = in the home."""
 
     def mlflow() -> Tracking:
-        from mlplatform.adapters.tracking.mlflow import MlflowTracking
-        from mlplatform.adapters.tracking.mlflow_server import MlflowServerTracking
-        from mlplatform.adapters.tracking.mlflow_settings import MlflowSettings
+        from mlplatform.platform.trackers import mlflow_tracking
 
-        settings, copies = MlflowSettings.model_validate(connection.settings), cache or home.packages
-        ui = f"http://{addresses.host}:{addresses.tracker_port}"
-        tracked: Tracking = (
-            MlflowTracking(home.tracking, copies, ui_url=ui)
-            if settings.server is None
-            else MlflowServerTracking(settings, home.tracking, copies, secrets=secrets)
-        )
-        if not settings.model_packages.image:
-            return tracked
-        from mlplatform.adapters.endpoints.sagemaker_artifact import lay_artifact
-        from mlplatform.adapters.tracking.sagemaker_packages import packaged
-
-        return packaged(tracked, settings.model_packages, store, lay_artifact)
+        return mlflow_tracking(connection.settings, home, addresses, secrets, store, cache or home.packages)
 
     return _choose(connection, {"mlflow": mlflow})
 
