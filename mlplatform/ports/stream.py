@@ -20,7 +20,7 @@ class Record:
     data: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredRecord:
     """A record as read: `sequence` sorts as a string within its shard; strings are opaque and may have gaps.
 
