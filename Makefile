@@ -24,7 +24,7 @@ test: $(VENV)/.dev system-gcc system-java ## All tests but the slow ones
 	$(BIN)/pytest -n 2 --dist loadscope -m "not slow" $(TEST_ARGS)
 
 test-all: $(VENV)/.dev system-gcc system-java system-chromium ## All tests, the slow ones and those in a browser too
-	$(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
+	MLPLATFORM_TEST_RANDOM=yes $(BIN)/pytest -n 2 --dist loadscope $(TEST_ARGS)
 
 test-aws: $(VENV)/.dev ## What only AWS can show, there: MLPLATFORM_TEST_AWS=yes, credentials, the profile aws's variables
 	$(BIN)/pytest mlplatform_tests/aws $(TEST_ARGS)
