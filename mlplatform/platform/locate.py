@@ -11,7 +11,7 @@ from pathlib import Path
 import mlplatform
 from mlplatform.errors import NotFoundError, ProfileError
 
-_FOLDERS = ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "MLPLATFORM_CACHE", "DAGSTER_HOME")
+_PATHS = ("MLPLATFORM_HOME", "MLPLATFORM_DEFS", "MLPLATFORM_CACHE", "MLPLATFORM_PRICES", "DAGSTER_HOME")
 
 
 def defs_folder(env: Mapping[str, str], *, start: Path | None = None) -> Path:
@@ -60,7 +60,7 @@ def project_folder(start: Path | None = None) -> Path | None:
 def project_settings(start: Path | None = None) -> dict[str, str]:
     """What the project's `.env` sets, for commands that run in it; the environment wins over it.
 
-    It is read as Dagster reads it (python-dotenv); a relative folder is taken from where the file lies.
+    It is read as Dagster reads it (python-dotenv); a relative path of ours is taken from where the file lies.
 
     Raises:
         ProfileError: it is no text.
@@ -77,7 +77,7 @@ def project_settings(start: Path | None = None) -> dict[str, str]:
         raise ProfileError(f"{path}: expected UTF-8, found {error}.", next_step="Save it as UTF-8.") from error
     settings = {name: value for name, value in values.items() if value is not None}
     return {
-        name: os.path.normpath(project / Path(value).expanduser()) if name in _FOLDERS and value else value
+        name: os.path.normpath(project / Path(value).expanduser()) if name in _PATHS and value else value
         for name, value in settings.items()
     }
 

@@ -182,11 +182,12 @@ def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
         own = {f: env[f"MLPLATFORM_{f.upper()}"] for f in Addresses.model_fields if env.get(f"MLPLATFORM_{f.upper()}")}
         data = {**data, "addresses": {**(data.get("addresses") or {}), **own}}
     if isinstance(data, dict) and data.get("prices") and isinstance(data["prices"], str):
-        data = {**data, "prices": str(path.parent / data["prices"])}
+        data = {**data, "prices": _prices(path, data["prices"], env)}
     read: dict[str, Resolved] = {}
     if isinstance(data, dict) and isinstance(data.get("connections"), dict):
         read = {name: resolve(c["settings"], env) for name, c in data["connections"].items() if _has_settings(c)}
-        _refuse_faults(path, read)
+        for name, found in read.items():
+            _refuse_faults(path, found, f"connections.{name}.settings.")
         given = {n: {**c, "settings": read[n].settings} if n in read else c for n, c in data["connections"].items()}
         data = {**data, "connections": given}
     try:
@@ -202,15 +203,29 @@ def _validated(path: Path, data: Any, env: Mapping[str, str]) -> Profile:
     return profile
 
 
+def _prices(path: Path, given: str, env: Mapping[str, str]) -> str:
+    """Where the file of prices is, "" where the environment is to say so and does not; a relative path is seen from the profile,
+    and one of the environment's from the working folder."""
+    read = resolve({"prices": given}, env)
+    _refuse_faults(path, read)
+    if read.unset:
+        raise ProfileError(
+            f"{path}: prices needs {' and '.join(read.unset['prices'])} in the environment.",
+            next_step="Set it, or write ${NAME:-} where it may be missing.",
+        )
+    seen_from = Path.cwd() if read.origins else path.parent
+    named = read.settings.get("prices", "")
+    return str(seen_from / named) if named else ""
+
+
 def _has_settings(connection: Any) -> bool:
     return isinstance(connection, dict) and isinstance(connection.get("settings"), dict)
 
 
-def _refuse_faults(path: Path, read: Mapping[str, Resolved]) -> None:
-    faults = [(f"connections.{n}.settings.{key}", value) for n, r in read.items() for key, value in r.faults.items()]
-    if faults:
-        key, value = faults[0]
+def _refuse_faults(path: Path, read: Resolved, within: str = "") -> None:
+    if read.faults:
+        key, value = next(iter(read.faults.items()))
         raise ProfileError(
-            f"{path}: {key}: expected ${{NAME}} or ${{NAME:-text}}, found '{value}'.",
+            f"{path}: {within}{key}: expected ${{NAME}} or ${{NAME:-text}}, found '{value}'.",
             next_step="Write $${ for a plain ${.",
         )

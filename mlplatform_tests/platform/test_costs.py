@@ -103,5 +103,24 @@ def test_a_profile_names_the_file_as_seen_from_its_own(tmp_path: Path) -> None:
     assert load_profile({"MLPLATFORM_PROFILE": "mine"}, [tmp_path]).prices == str(tmp_path / "costs" / "eu.yaml")
 
 
+def test_a_profile_leaves_the_file_to_the_environment(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, shipped = {"MLPLATFORM_PROFILE": "aws"}, [Path(__file__).parents[2] / "profiles"]
+    assert load_profile(env, shipped).prices == ""
+    assert load_profile({**env, "MLPLATFORM_PRICES": str(file)}, shipped).prices == str(file)
+    monkeypatch.chdir(tmp_path)
+    assert load_profile({**env, "MLPLATFORM_PRICES": "prices.yaml"}, shipped).prices == str(file)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("${PRICES}", "prices needs PRICES in the environment"), ("${", r"prices: expected \$\{NAME\}")]
+)
+def test_a_reference_that_says_no_file_is_named(tmp_path: Path, given: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"name: mine\nprices: '{given}'\nconnections: {{}}\n", "utf-8")
+    with pytest.raises(ProfileError, match=rf"mine\.yaml: {said}"):
+        load_profile({"MLPLATFORM_PROFILE": "mine"}, [tmp_path])
+
+
 def test_a_price_is_by_the_hour() -> None:
     assert Prices(currency="EUR", as_of=date(2026, 1, 1), per_hour={"a": 3.6}).cost("a", 10) == 0.01
