@@ -125,19 +125,21 @@ def destroy(system: str, *, yes: bool = False, json: Json = False) -> int:
     Parameters
     ----------
     system
-        The system's name, also of one whose YAML is gone. A folder under `defs/` stays and is yours to delete.
+        The system's name, also of one whose YAML is gone. A folder under `defs/` stays and is yours to delete. Or
+        SYSTEM/ENDPOINT, an endpoint that was taken out of the YAML: it alone goes, which goes on serving otherwise.
     yes
         Do it. Without it nothing is removed.
     """
     from mlplatform.platform import open_platform
-    from mlplatform.platform.removal import remove_system, what_goes
+    from mlplatform.platform.removal import refuse_while_worked_on, remove_system, what_goes
+    from mlplatform.platform.stray_endpoints import end_stray
     from mlplatform.serving.supervisor import refuse_if_running
 
     platform = open_platform()
     goes = what_goes(platform, system)
     text = "\n".join(
         [
-            f"{'Removed' if yes else 'Would remove'} of system '{system}':",
+            f"{'Removed' if yes else 'Would remove'} of {'endpoint' if '/' in system else 'system'} '{system}':",
             *(f"  {g.what}: {g.detail}" for g in goes if not g.kept),
             f"{'Kept' if yes else 'Would keep'}:",
             *(f"  {g.what}: {g.detail}" for g in goes if g.kept),
@@ -147,7 +149,11 @@ def destroy(system: str, *, yes: bool = False, json: Json = False) -> int:
         text += f"\nNothing was removed. To do it: mlplatform destroy {system} --yes"
     if yes:
         refuse_if_running(platform.home)
-        remove_system(platform, system)
+        if "/" in system:
+            refuse_while_worked_on(platform)
+            end_stray(platform, system)
+        else:
+            remove_system(platform, system)
     show({"system": system, "removed": yes, "goes": goes}, as_json=json, text=text)
     return 0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlplatform.errors import ConflictError, NotFoundError
 from mlplatform.platform.applied import COLLECTION as APPLIED
 from mlplatform.platform.applied import Names, ever_applied, names_of
+from mlplatform.platform.stray_endpoints import check_stray
 from mlplatform.spec.diff import snapshot
 from mlplatform.stations.removed_endpoint import remove_endpoint
 from mlplatform.stations.verdict import CANDIDATES, VERDICTS
@@ -51,11 +52,18 @@ class Goes:
 
 
 def what_goes(platform: Platform, name: str) -> list[Goes]:
-    """What `remove_system` would remove, and what it would leave.
+    """What `remove_system` would remove, and what it would leave; of a ``<system>/<endpoint>``, what `end_stray` would.
 
     Raises:
-        NotFoundError: there is no such system, neither under `defs/` nor among those that were live.
+        NotFoundError: there is no such system, neither under `defs/` nor among those that were live; or no such endpoint.
+        ConflictError: a YAML has the endpoint.
     """
+    if "/" in name:
+        check_stray(platform, name)
+        return [
+            Goes("endpoint", name),
+            Goes("other", "its captured calls, its API keys, and all else of its system", True),
+        ]
     own, shared = _prefixes(platform, name)
     found = [Goes("folder", f"{path} ({_size(path)})") for path in _folders(platform, name) if path.exists()]
     for prefix in own:
@@ -94,11 +102,7 @@ def remove_system(platform: Platform, name: str) -> None:
     A system of that name may be made anew: nothing of this one is loaded, compared with or served there. Its endpoints
     go on counting their generations, so that an id that callers were given never leads to another model.
     """
-    if platform.worker_alive():
-        raise ConflictError(
-            "A worker is running, or was a few seconds ago, and would go on with the system.",
-            next_step="Stop 'mlplatform serve' first; where it was killed, try again in half a minute.",
-        )
+    refuse_while_worked_on(platform)
     now = datetime.now(UTC)
     own, _ = _prefixes(platform, name)
     for endpoint in _endpoints(platform, name):
@@ -122,6 +126,15 @@ def remove_system(platform: Platform, name: str) -> None:
             shutil.rmtree(folder)
     # Last: while it is there, a removal that was broken off can be told again what to remove.
     platform.items.delete(APPLIED, name)
+
+
+def refuse_while_worked_on(platform: Platform) -> None:
+    """Raises ConflictError while a worker runs."""
+    if platform.worker_alive():
+        raise ConflictError(
+            "A worker is running, or was a few seconds ago, and would go on with the system.",
+            next_step="Stop 'mlplatform serve' first; where it was killed, try again in half a minute.",
+        )
 
 
 def _endpoints(platform: Platform, name: str) -> list[str]:

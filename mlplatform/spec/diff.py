@@ -92,7 +92,8 @@ _REMOVE = {
     "mlplatform.Table": ("table", "loading stops; the rows stay until 'mlplatform destroy'"),
     "mlplatform.Endpoint": (
         "endpoint",
-        "the route is refused from the next start on; its deployment record stays until 'mlplatform destroy'",
+        "the route is refused from the next start on; it stays deployed, and is paid for where a service serves it, "
+        "until 'mlplatform destroy SYSTEM/ENDPOINT'",
     ),
     "mlplatform.Monitor": ("assets", "nothing is judged any more, and nothing asks for a retraining"),
 }

@@ -19,6 +19,7 @@ import yaml
 from mlplatform.platform import Platform, SystemStations, open_platform
 from mlplatform.platform.line import build_features, load_capture, register_candidate, release, train_candidate
 from mlplatform.platform.status import platform_status
+from mlplatform.platform.stray_endpoints import end_stray
 from mlplatform.ports.endpoints import SelfServing
 from mlplatform.worker.main import serving
 from mlplatform_tests.components.site import PACKAGE, SMALL, SYSTEM
@@ -144,7 +145,15 @@ def test_it_is_released_called_captured_and_removed(
         assert rollout.apply_settings() == platform.endpoints.desired(rollout.name)
         [task] = serving(platform)
         assert (task.name, task.work()) == (f"serve {SYSTEM}/{SYSTEM}", False)
-        platform.endpoints.remove(rollout.name)
+        shutil.rmtree(platform.defs / SYSTEM)
+    with closing(open_platform(env)) as platform:
+        status = platform_status(platform, programs=[], now=datetime.now(UTC))
+        assert [(row["endpoint"], row["message"]) for row in status.endpoints] == [(rollout.name, "not in the YAML")]
+        assert (
+            f"endpoint {rollout.name} is not in the YAML, but still deployed and paid for; "
+            f"to end it: mlplatform destroy {rollout.name}"
+        ) in status.troubles
+        end_stray(platform, rollout.name)
         assert sagemaker_place.control.list_endpoints()["Endpoints"] == []
 
 
