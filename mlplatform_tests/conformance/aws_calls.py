@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from mlplatform.adapters.arrivals.sqs import SqsArrivals, SqsSettings
 from mlplatform.adapters.aws.client import AwsSettings
@@ -173,8 +172,11 @@ def firehose(server: Ministack, faults: Faults, folder: Path) -> Iterator[Call]:
     )
 
 
-def kinesis_stream() -> Iterator[Call]:
-    with kinesis(lambda: datetime.now(UTC)) as server, faults_before(server.server_port) as faults:
+def kinesis_stream(read_timeout_s: float) -> Iterator[Call]:
+    with (
+        kinesis(lambda: datetime.now(UTC)) as server,
+        faults_before(server.server_port, read_timeout_s=read_timeout_s) as faults,
+    ):
         settings = KinesisSettings()
         server.asked("CreateStream", {"StreamName": "s-prices", "ShardCount": 1})
         with (
@@ -212,12 +214,8 @@ def sagemaker_compute(server: SageMaker, faults: Faults, folder: Path) -> Iterat
     from mlplatform.adapters.object_store.directory import DirectoryObjectStore
     from mlplatform_tests.conformance.computes import SETTINGS
 
-    twice = {
-        **_of_account(server, faults, folder),
-        "config": Config(retries={"mode": "standard", "total_max_attempts": 2}),
-    }
-    settings = SageMakerComputeSettings.model_validate(SETTINGS)
-    compute = SageMakerCompute(settings, folder, DirectoryObjectStore(folder / "objects"), client_options=twice)
+    settings, options = SageMakerComputeSettings.model_validate(SETTINGS), _of_account(server, faults, folder)
+    compute = SageMakerCompute(settings, folder, DirectoryObjectStore(folder / "objects"), client_options=options)
     yield Call(
         lambda: compute.remove("job-1"),
         "Job 'job-1'",
@@ -239,24 +237,35 @@ BEHIND_MINISTACK = {
     "firehose": firehose,
 }
 ON_SAGEMAKER = {"sagemaker endpoints": sagemaker_endpoints, "sagemaker compute": sagemaker_compute}
+HURRY_S = 2.0
 ADAPTERS = (*BEHIND_MINISTACK, "kinesis", "redshift data api", *ON_SAGEMAKER)
 
 
 @pytest.fixture(params=ADAPTERS)
 def call(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call]:
+    yield from _opened(request, tmp_path, read_timeout_s=60.0)
+
+
+@pytest.fixture(params=ADAPTERS)
+def hurried_call(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call]:
+    """By a client that waits `HURRY_S` for each answer."""
+    yield from _opened(request, tmp_path, read_timeout_s=HURRY_S)
+
+
+def _opened(request: pytest.FixtureRequest, tmp_path: Path, *, read_timeout_s: float) -> Iterator[Call]:
     name = request.param
     if name == "kinesis":
-        yield from kinesis_stream()
+        yield from kinesis_stream(read_timeout_s)
         return
     if name == "redshift data api":
         from mlplatform_tests.conformance.redshift_call import redshift_data_api
 
-        yield from redshift_data_api(request.getfixturevalue("redshift_server"))
+        yield from redshift_data_api(request.getfixturevalue("redshift_server"), read_timeout_s)
         return
     on_sagemaker = name in ON_SAGEMAKER
     server: Any = request.getfixturevalue("sagemaker_server" if on_sagemaker else "ministack_server")
     make: Any = ON_SAGEMAKER[name] if on_sagemaker else BEHIND_MINISTACK[name]
-    with faults_before(server.port) as faults:
+    with faults_before(server.port, read_timeout_s=read_timeout_s) as faults:
         yield from make(server, faults, tmp_path)
 
 

@@ -17,14 +17,17 @@ from mlplatform_tests.servers.redshift.server import Redshift
 TABLE = "public.told"
 
 
-def redshift_data_api(server: Redshift) -> Iterator[Call]:
+def redshift_data_api(server: Redshift, read_timeout_s: float) -> Iterator[Call]:
     """A row that is inserted in a session that is open."""
     server.server.psql(
         f"DROP TABLE IF EXISTS {TABLE}", f"CREATE TABLE {TABLE} (n BIGINT)", f"GRANT ALL ON {TABLE} TO PUBLIC"
     )
     settings = DataApiSettings(access="data-api", workgroup=WORKGROUP, database="postgres")
     data_api = DataApi(ControlPlane(server.server, server.proxy.port))
-    with aws(data_api.answer) as found, faults_before(found.port) as faults:
+    with (
+        aws(data_api.answer) as found,
+        faults_before(found.port, read_timeout_s=read_timeout_s) as faults,
+    ):
         with closing(RedshiftDataApi(settings, client_options=faults.impatient_options, pauses_s=(0.0,))) as session:
             session.execute("SELECT 1 AS one")
             yield Call(

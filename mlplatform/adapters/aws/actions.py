@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _PREFIXES = {
+    "Application Auto Scaling": "application-autoscaling",
     "CloudWatch Logs": "logs",
     "Redshift Serverless": "redshift-serverless",
     "Redshift's Data API": "redshift-data",

@@ -65,6 +65,7 @@ _KINDS: dict[str, type[PlatformError]] = {
     "RequestTimeout": TimedOutError,
 }
 _OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "301")
+ACTION = "{action}"
 RENEW = "Renew the credentials, and start it again."
 _STEPS: dict[type[PlatformError], str] = {
     PermissionDeniedError: "Check the credentials, and the policies that say what they may do.",
@@ -87,7 +88,7 @@ def aws_mapped(
     """Errors of the block, which asks `service` for `what`, as the platform's.
 
     `kinds` adds the service's own error codes, `steps` its own next steps; both win over those that services share. `renew`: the next
-    step where the credentials are none, or no longer.
+    step where the credentials are none, or no longer. A next step that has `ACTION` in it names the action that was not allowed.
     """
     from botocore import exceptions as boto
 
@@ -105,6 +106,8 @@ def aws_mapped(
             told[kind] = renew
         elif kind is PermissionDeniedError and kind not in (steps or {}):
             told[kind] = f"Allow {action(service, asked)} on it, and on its key what that asks for."
+        elif kind is PermissionDeniedError:
+            told[kind] = told[kind].replace(ACTION, action(service, asked))
         where = f" (in {about['Region']})" if kind in (NotFoundError, ProfileError) and "Region" in about else ""
         said = f"{what}: {service} answered {code or status} to {asked}: {message.rstrip('.')}{where}"
         raise _made(kind, said, told) from error

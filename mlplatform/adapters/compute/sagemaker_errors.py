@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.adapters.aws.errors import ACTION, aws_mapped
 from mlplatform.errors import (
     ConflictError,
     DataError,
@@ -42,9 +42,9 @@ _REASONS: tuple[tuple[str, type[PlatformError], str], ...] = (
 def sagemaker_mapped(what: str, *, role: str = "") -> Iterator[None]:
     """Errors of a call to SageMaker about `what`. A thing that is not there is a ValidationException by another name."""
     steps: dict[type[PlatformError], str] = {
-        PermissionDeniedError: "Allow what the message names (sagemaker:… on the job"
-        + (f", and iam:PassRole on '{role}'" if role else "")
-        + "); a job that was started runs on, and is found again.",
+        PermissionDeniedError: f"Allow {ACTION} on it"
+        + (f" (and to make one, iam:PassRole on '{role}')" if role else "")
+        + "; a job that was started runs on, and is found again.",
         ThrottledError: "Start it again later, or have the quota raised (Service Quotas, SageMaker).",
     }
     renew = "Renew the credentials; a job that was started runs on, and is found again."

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.adapters.aws.errors import ACTION, aws_mapped
 from mlplatform.adapters.endpoints.sagemaker_names import generation_of
 from mlplatform.adapters.endpoints.sagemaker_requests import SCALED, VARIANT, scaling_requests
 from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings, Scaling
@@ -24,7 +24,7 @@ _KINDS: Mapping[str, type[PlatformError]] = {
     "ResourceLimitExceeded": ThrottledError,
 }
 _STEPS: Mapping[type[PlatformError], str] = {
-    PermissionDeniedError: "Allow the named action to who runs this, and iam:PassRole on the connection's role_arn.",
+    PermissionDeniedError: f"Allow {ACTION} on it to who runs this, and to make one, iam:PassRole on the connection's role_arn.",
     ThrottledError: "Try again later; for a quota, ask AWS for a higher one or remove endpoints that nobody needs.",
 }
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class SageMakerApi:
         """Set target and policy; the same again changes nothing."""
         target, policy = scaling_requests(name, scaling)
         client = self._settings.client("application-autoscaling", self._options)
-        with _asking(f"Scaling of endpoint '{name}'"):
+        with _asking(f"Scaling of endpoint '{name}'", service="Application Auto Scaling"):
             client.register_scalable_target(**target)
             client.put_scaling_policy(**policy)
 
@@ -106,7 +106,7 @@ class SageMakerApi:
         client = self._settings.client("application-autoscaling", self._options)
         place = f"endpoint/{name}/variant/{VARIANT}"
         try:
-            with _asking(f"Scaling of endpoint '{name}'"):
+            with _asking(f"Scaling of endpoint '{name}'", service="Application Auto Scaling"):
                 client.deregister_scalable_target(
                     ServiceNamespace="sagemaker", ResourceId=place, ScalableDimension=SCALED
                 )
@@ -141,8 +141,8 @@ class SageMakerApi:
 
 
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
-    with aws_mapped(what, service="SageMaker", kinds=_KINDS, steps=_STEPS):
+def _asking(what: str, *, service: str = "SageMaker") -> Iterator[None]:
+    with aws_mapped(what, service=service, kinds=_KINDS, steps=_STEPS):
         yield
 
 

@@ -39,10 +39,15 @@ class _Fault:
 
 @dataclass
 class Faults:
-    """What goes wrong at `port`, in the order in which it was asked."""
+    """What goes wrong at `port`, in the order in which it was asked.
+
+    `calls`: all that came; `done`: what was passed on and is answered; `read_timeout_s`: how long an impatient client waits.
+    """
 
     port: int
     calls: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    read_timeout_s: float = 60.0
     _waiting: list[_Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,7 +66,8 @@ class Faults:
         """The same, of a client that tries twice only: for what fails in the end."""
         from botocore.config import Config
 
-        return {**self.client_options, "config": Config(retries={"total_max_attempts": 2})}
+        config = Config(retries={"total_max_attempts": 2}, read_timeout=self.read_timeout_s)
+        return {**self.client_options, "config": config}
 
     def refuse(
         self, operation: str, code: str, *, status: int = 400, times: int = 1, message: str = "as the test says"
@@ -98,9 +104,9 @@ class Faults:
 
 
 @contextlib.contextmanager
-def faults_before(upstream: int) -> Iterator[Faults]:
+def faults_before(upstream: int, *, read_timeout_s: float = 60.0) -> Iterator[Faults]:
     """A proxy before the server at port `upstream` of 127.0.0.1."""
-    server = _Proxy(upstream)
+    server = _Proxy(upstream, read_timeout_s)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -114,9 +120,9 @@ def faults_before(upstream: int) -> Iterator[Faults]:
 class _Proxy(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, upstream: int) -> None:
+    def __init__(self, upstream: int, read_timeout_s: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.faults = Faults(self.server_port)
+        self.faults = Faults(self.server_port, read_timeout_s=read_timeout_s)
         self.upstream = upstream
 
 
@@ -131,10 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.server.faults.take(_operation(self.command, self.path, self.headers, body))
+        operation = _operation(self.command, self.path, self.headers, body)
+        fault = self.server.faults.take(operation)
         if fault is None or fault.lost or fault.slow_s:
             time.sleep(fault.slow_s if fault else 0)
             status, headers, answer = self._passed_on(body)
+            self.server.faults.done.append(operation)
             if fault is None or not fault.lost:
                 self._say(status, headers, answer)
             else:
