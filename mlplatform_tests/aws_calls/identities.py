@@ -23,6 +23,19 @@ OF_THE_SERVER = (
 """What it asks for and AWS does not: it finds no stream behind an iterator, and has an action of its own for a batch, where AWS has
 sqs:DeleteMessage (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html)."""
 
+TRIED = {
+    "arrivals: sqs",
+    "gateway: as a Lambda",
+    "item_store: dynamodb",
+    "metrics: cloudwatch",
+    "notifications: sns",
+    "object_store: s3",
+    "secrets: secrets_manager",
+    "secrets: ssm",
+    "stream: kinesis",
+}
+"""Components whose policies tests of this folder work with."""
+
 
 @pytest.fixture(scope="session")
 def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:

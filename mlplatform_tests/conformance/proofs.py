@@ -55,7 +55,6 @@ PROOFS = (
         ("conformance/test_stream.py", "adapters/test_kinesis_stream.py", "adapters/test_kinesis_shards.py"),
         "a server of the tests' own with shards, resharding and limits; the whole loop on ministack",
         "limits of an account; how long resharding takes",
-        LINE,
     ),
     Proof(
         "stream",
@@ -162,7 +161,6 @@ PROOFS = (
         ("conformance/test_notifications.py", "adapters/test_sns_notifications.py"),
         MINISTACK,
         "that mail and messages reach people",
-        LINE,
     ),
     Proof(
         "metrics",
@@ -170,7 +168,6 @@ PROOFS = (
         ("worker/test_meter.py", "platform/test_aws_connections.py"),
         MINISTACK,
         "how soon an alarm is raised",
-        LINE,
     ),
     Proof("asset_events", "dagster", ("adapters/test_asset_events.py",)),
     Proof(
