@@ -44,7 +44,9 @@ def object_store(connection: Connection, home: Home) -> ObjectStore:
         from mlplatform.adapters.object_store.s3 import S3ObjectStore, S3Settings
 
         found = S3Settings.model_validate(connection.settings)
-        return S3ObjectStore(found.bucket, found.prefix, endpoint_url=found.endpoint_url, region=found.region)
+        return S3ObjectStore(
+            found.bucket, found.prefix, endpoint_url=found.endpoint_url, region=found.region, kms_key=found.kms_key
+        )
 
     return _choose(connection, {"directory": directory, "s3": s3})
 

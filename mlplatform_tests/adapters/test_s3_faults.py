@@ -89,6 +89,36 @@ def test_what_stays_so_is_told_with_its_object(
         list(impatient.list("a"))
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "told", "step"),
+    [
+        ("ExpiredToken", 400, "S3 answered ExpiredToken to ListObjectsV2", "Renew the credentials"),
+        ("SignatureDoesNotMatch", 403, "S3 answered SignatureDoesNotMatch to ListObjectsV2", "Renew the credentials"),
+        ("AccessDenied", 403, "S3 answered AccessDenied to ListObjectsV2", "Allow s3:ListBucket"),
+    ],
+)
+def test_why_s3_refuses_is_told_though_it_does_not_say_so_where_one_object_is_asked_for(
+    store: S3ObjectStore, faults: Faults, code: str, status: int, told: str, step: str
+) -> None:
+    for operation in ("HeadObject", "ListObjectsV2"):
+        faults.refuse(operation, code, status=status)
+    with pytest.raises(PermissionDeniedError, match=told) as raised:
+        store.head("a")
+    assert raised.value.next_step.startswith(step)
+
+
+def test_who_may_list_but_not_read_is_told_so(store: S3ObjectStore, faults: Faults) -> None:
+    faults.refuse("HeadObject", "AccessDenied", status=403)
+    with pytest.raises(PermissionDeniedError, match="S3 answered 403 to HeadObject") as raised:
+        store.head("a")
+    assert raised.value.next_step.startswith("Allow s3:GetObject")
+
+
+def test_that_the_bucket_is_there_is_asked_once(store: S3ObjectStore, faults: Faults) -> None:
+    assert [store.head(key) for key in "abc"] == [None] * 3
+    assert (faults.calls.count("HeadObject"), faults.calls.count("ListObjectsV2")) == (3, 1)
+
+
 def test_a_slow_answer_is_waited_for(store: S3ObjectStore, faults: Faults) -> None:
     store.put("a", b"x")
     faults.slow("GetObject", 0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -93,6 +94,28 @@ def test_no_such_bucket(ministack_server: Ministack) -> None:
     with pytest.raises(NotFoundError, match="NoSuchBucket"):
         list(store.list(""))
     store.close()
+
+
+def test_a_missing_bucket_is_told_where_one_object_is_asked_for(ministack_server: Ministack) -> None:
+    store = S3ObjectStore("no-such-bucket", client_options=ministack_server.client_options)
+    with pytest.raises(NotFoundError, match=r"s3://no-such-bucket/k: S3 answered NoSuchBucket"):
+        store.head("k")
+    store.close()
+
+
+@pytest.mark.parametrize("size", [1, 9 * MIB])
+@pytest.mark.parametrize("if_absent", [False, True])
+def test_objects_are_encrypted_with_the_key_of_the_settings(
+    ministack_server: Ministack, client: Any, size: int, if_absent: bool
+) -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/of-objects"
+    bucket = f"sealed-{uuid.uuid4().hex}"
+    client.create_bucket(Bucket=bucket)
+    store = S3ObjectStore(bucket, kms_key=key, client_options=ministack_server.client_options)
+    store.put("k", b"x" * size, if_absent=if_absent)
+    store.close()
+    found = client.head_object(Bucket=bucket, Key="k")
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 def test_server_that_is_away() -> None:

@@ -10,6 +10,7 @@ import pytest
 from mlplatform.adapters.compute.sagemaker_request import image_of
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.endpoints.sagemaker_settings import SageMakerEndpointSettings
+from mlplatform.adapters.object_store.s3 import S3Settings
 from mlplatform.errors import ProfileError
 from mlplatform.platform import connections
 from mlplatform.spec.home import Home
@@ -76,6 +77,15 @@ def test_a_wrong_value_is_told_by_its_variable(tmp_path: Path) -> None:
     items = load_profile(env, [PROFILES]).connection("items", port="item_store")
     with pytest.raises(ProfileError, match=r"table[\s\S]*; in the environment, table is MLPLATFORM_TABLE"):
         connections.item_store(items, Home(tmp_path))
+
+
+def test_the_key_of_the_objects_is_the_environments() -> None:
+    env = {"MLPLATFORM_PROFILE": "aws", "MLPLATFORM_BUCKET": "lake"}
+    found = [
+        S3Settings.model_validate(load_profile(each, [PROFILES]).connection("objects", port="object_store").settings)
+        for each in (env, {**env, "MLPLATFORM_KMS_KEY": "alias/lake"})
+    ]
+    assert [settings.kms_key for settings in found] == ["", "alias/lake"]
 
 
 def test_images_and_sizes_are_the_environments(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from pydantic import Field
 from mlplatform.adapters.aws.client import AwsSettings, aws_client
 from mlplatform.adapters.aws.errors import was_retried
 from mlplatform.adapters.object_store.keys import check_key, check_prefix
-from mlplatform.adapters.object_store.s3_errors import mapped
+from mlplatform.adapters.object_store.s3_errors import is_bare, mapped
 from mlplatform.adapters.object_store.source import opened
-from mlplatform.errors import ConflictError, NotFoundError
+from mlplatform.errors import ConflictError, NotFoundError, PlatformError
 from mlplatform.ports.object_store import ObjectInfo, ObjectStoreCapabilities
 
 if TYPE_CHECKING:
@@ -45,10 +45,14 @@ class S3Settings(AwsSettings):
 
     bucket: str = Field(min_length=3, max_length=63, description="The bucket; it must be there.")
     prefix: str = Field(default="", description="Below it lie the objects of this installation.")
+    kms_key: str = Field(
+        default="",
+        description="Id or ARN of the KMS key that objects are encrypted with; none: as the bucket does it by itself.",
+    )
 
 
 class S3ObjectStore:
-    """Objects of `bucket` below `prefix`, at AWS or at `endpoint_url`.
+    """Objects of `bucket` below `prefix`, at AWS or at `endpoint_url`; those put are encrypted with `kms_key`, where it is given.
 
     `client_options` are further arguments of ``boto3.client``; credentials that are not among them, and a `region` that is
     not given, come from where boto3 finds them: environment, profile, role.
@@ -63,12 +67,15 @@ class S3ObjectStore:
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
+        kms_key: str = "",
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         if prefix:
             check_prefix(prefix)
         self._bucket = bucket
         self._prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+        self._sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
+        self._bucket_seen = False
         self._client = _client({"endpoint_url": endpoint_url, "region_name": region, **(client_options or {})})
 
     def put(self, key: str, data: bytes | Path | BinaryIO, *, if_absent: bool = False) -> ObjectInfo:
@@ -76,14 +83,15 @@ class S3ObjectStore:
         target: dict[str, Any] = {"Bucket": self._bucket, "Key": self._prefix + key}
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
         mark = uuid.uuid4().hex
-        marked = {**target, "Metadata": {_MARK: mark}}
+        sealed = {**target, **self._sealed}
+        marked = {**sealed, "Metadata": {_MARK: mark}}
         with opened(data) as source:
             first = _part(source)
             try:
                 with mapped(self.url(key)):
                     if len(first) < PART_BYTES:
                         answer: Any = self._client.put_object(
-                            **(marked if if_absent else target), Body=first, **condition
+                            **(marked if if_absent else sealed), Body=first, **condition
                         )
                         size_bytes = len(first)
                     else:
@@ -127,9 +135,22 @@ class S3ObjectStore:
     def _head(self, key: str) -> Any:
         try:
             with mapped(self.url(key)):
-                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-        except NotFoundError:
+                found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+        except PlatformError as error:
+            is_missing = isinstance(error, NotFoundError)
+            if is_bare(error) and not (is_missing and self._bucket_seen):
+                self._say_why(key)
+            if not is_missing:
+                raise
             return None
+        self._bucket_seen = True
+        return found
+
+    def _say_why(self, key: str) -> None:
+        """Raises what S3 has against this caller or the bucket, which it does not say where it was asked by HEAD."""
+        with mapped(self.url(key)):
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + key, MaxKeys=1)
+        self._bucket_seen = True
 
     def _done(self, key: str, mark: str) -> ObjectInfo | None:
         """The object, if it is the one that was put with `mark`: an answer was lost, and who asked again was refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from mlplatform.adapters.aws.errors import aws_mapped
+from mlplatform.adapters.aws.errors import aws_mapped, error_code
 from mlplatform.errors import (
     ConflictError,
     NotFoundError,
@@ -37,3 +37,8 @@ _STEPS: dict[type[PlatformError], str] = {
 def mapped(url: str) -> AbstractContextManager[None]:
     """Errors of the block, which works on `url`, as the platform's."""
     return aws_mapped(url, service="S3", kinds=_KINDS, steps=_STEPS)
+
+
+def is_bare(error: PlatformError) -> bool:
+    """Whether S3 gave no reason: its answers to HEAD have no body, and say a status only."""
+    return error_code(error.__cause__) in ("400", "403", "404")
