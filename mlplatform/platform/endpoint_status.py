@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlplatform.errors import PlatformError
 from mlplatform.platform.stray_endpoints import how_to_end, stray_endpoints
+from mlplatform.ports.endpoints import SelfServing
 from mlplatform.spec.endpoint import EndpointSpec
 from mlplatform.spec.refresh import RefreshSpec
 from mlplatform.stations.approvals import waiting_of
@@ -36,7 +37,7 @@ def endpoint_rows(platform: Platform) -> tuple[list[dict[str, Any]], list[str]]:
     for name in strays:
         row = _row(platform, name, None)
         rows.append({**row, "message": "; ".join(filter(None, [STRAY, row["message"]]))})
-        paid = " and paid for" if row["machine"] else ""
+        paid = " and paid for" if isinstance(platform.endpoints, SelfServing) else ""
         troubles.append(
             f"endpoint {name} is not in the YAML, but still deployed{paid}; to end it: {how_to_end(platform, name)}"
         )
