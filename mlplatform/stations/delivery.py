@@ -38,7 +38,8 @@ from mlplatform.spec.stream import StreamSpec
 from mlplatform.spec.transformation import load_transformation
 from mlplatform.stations.landing_positions import LandingPositions
 
-_PAGE = 1000
+PAGE = 1000
+"""Records that a read asks for at most."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Delivery:
         seen = self._seen.get(shard)
         if seen is None or seen.last != last:
             seen = self._seen[shard] = _Seen(last, self._clock())
-        while page := self._read(shard, seen.upto or last, _PAGE).records:
+        while page := self._read(shard, seen.upto or last, PAGE).records:
             for record in page:
                 if until is not None and record.arrived_at > until:
                     return seen.upto
@@ -210,7 +211,7 @@ class Delivery:
         """Write the landing object; None where another deliverer has."""
         lines, filtered, unparsed, lost, after = [], 0, 0, [], wanted.last
         while after < wanted.upto:
-            page = self._read(wanted.shard, after, _PAGE)
+            page = self._read(wanted.shard, after, PAGE)
             if page.lost:
                 lost.append(page.lost)
                 lines.append(lost_line(after, page.lost))
