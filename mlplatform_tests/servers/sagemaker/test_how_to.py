@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,22 @@ import boto3
 import pytest
 import yaml
 
+from mlplatform.adapters.compute.sagemaker import SageMakerCompute
 from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.spec.prices import read_prices
 from mlplatform.spec.profile import Profile
 from mlplatform_tests.aws_calls.recorder import listed
+from mlplatform_tests.conformance.computes import bucket_store
 from mlplatform_tests.docs.walkthrough import blocks
+from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.ports import free_port
 from mlplatform_tests.servers.process import listens, running
+from mlplatform_tests.servers.sagemaker.events import PROCESSING, TRAINING, TRANSFORM, TUNING
+from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
+from mlplatform_tests.servers.sagemaker.test_compute import adapter, compute, job, store
+from mlplatform_tests.serving.until import until
+
+__all__ = ["compute", "store"]
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
 PAGE = {block.title: block.text for block in blocks(HOW_TO / "sagemaker.md")}
@@ -55,6 +65,32 @@ def test_the_policies_that_are_shown_name_what_the_adapter_calls() -> None:
     assert processing == _allowed("processor")
     assert asked - searches - scores - processing <= _allowed("runner")
     assert json.loads(PAGE["role"])["Version"] == "2012-10-17"
+
+
+def test_the_queue_that_is_shown_ends_the_wait_for_a_job(
+    sagemaker_account: SageMakerAccount, ministack_server: Ministack, tmp_path: Path, compute: SageMakerCompute
+) -> None:
+    assert compute
+    client: Any = boto3.client("cloudformation", **ministack_server.client_options)
+    name = f"jobs-{uuid.uuid4().hex[:12]}"
+    parameters = [{"ParameterKey": "Name", "ParameterValue": name}]
+    client.create_stack(StackName=name, TemplateBody=PAGE["events"], Parameters=parameters)
+    until(lambda: client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE", timeout_s=30)
+    [output] = client.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    store = bucket_store(ministack_server)
+    # A look without an event would come after the test's own time.
+    waits = adapter(sagemaker_account, tmp_path, store, events_queue=output["OutputValue"], poll_s=3600.0)
+    assert waits.run(job()).status == "Completed"
+    sqs: Any = boto3.client("sqs", **ministack_server.client_options)
+    told = sqs.get_queue_attributes(QueueUrl=output["OutputValue"], AttributeNames=["All"])["Attributes"]
+    [statement] = json.loads(told["Policy"])["Statement"]
+    assert statement["Resource"] == told["QueueArn"]
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":rule/{name}")
+
+
+def test_the_events_that_are_shown_are_those_of_every_kind_of_job() -> None:
+    pattern = json.loads(PAGE["events"])["Resources"]["Rule"]["Properties"]["EventPattern"]
+    assert set(pattern["detail-type"]) == {TRAINING, TUNING, PROCESSING, TRANSFORM}
 
 
 @pytest.mark.slow
