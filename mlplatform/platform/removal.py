@@ -73,6 +73,7 @@ def what_goes(platform: Platform, name: str) -> list[Goes]:
     found += [Goes("endpoint", e) for e in _endpoints(platform, name)]
     jobs = _jobs(platform, name)
     found += [Goes("jobs", f"{len(jobs)}, with their logs and models")] if jobs else []
+    found += [Goes("job", f"{job}, which is stopped") for job in _running(platform, name, but=jobs)]
     found += [
         Goes("items", f"{n} {c.replace('_', ' ')}")
         for c in COLLECTIONS
@@ -107,7 +108,10 @@ def remove_system(platform: Platform, name: str) -> None:
     own, _ = _prefixes(platform, name)
     for endpoint in _endpoints(platform, name):
         remove_endpoint(platform.endpoints, platform.items, endpoint, now=now)
-    for job in _jobs(platform, name):
+    jobs = _jobs(platform, name)
+    for job in _running(platform, name, but=jobs):
+        platform.compute.stop(job)
+    for job in jobs:
         platform.compute.remove(job)
     for prefix in own:
         for info in list(platform.store.list(prefix)):
@@ -145,6 +149,11 @@ def _jobs(platform: Platform, name: str) -> list[str]:
     """By their tag: names of jobs are cut, and do not tell two systems apart."""
     compute, tag = platform.compute, {"Key": "system", "Value": name}
     return [job for job in compute.list() if tag in compute.describe(job)["Tags"]]
+
+
+def _running(platform: Platform, name: str, *, but: list[str]) -> list[str]:
+    """Jobs of other kinds than the back end lists (processing, transforms), which run and are paid for."""
+    return [job.name for job in platform.compute.running() if job.system == name and job.name not in but]
 
 
 def _models(platform: Platform, name: str) -> list[str]:

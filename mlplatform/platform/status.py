@@ -65,7 +65,8 @@ def platform_status(platform: Platform, *, programs: list[dict[str, Any]], now: 
     ]
     jobs: list[dict[str, Any]] = []
     try:
-        jobs = [with_job_cost(asdict(job), prices, now) for job in platform.compute.running()]
+        running = platform.compute.running(on_unseen=lambda said: troubles.append(f"jobs: {said}"))
+        jobs = [with_job_cost(asdict(job), prices, now) for job in running]
     except PlatformError as error:
         troubles.append(f"jobs: {error}")
     return Status(not troubles, programs, streams, tables, endpoints, jobs, requests, troubles)

@@ -128,13 +128,17 @@ class JobResult:
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job that has not ended, and what it occupies: `hosts` of `machine` (``local``: this one) since it was made."""
+    """A job that has not ended, and what it occupies: `hosts` of `machine` (``local``: this one) since it was made.
+
+    `system`: whose it is, as its tag of that name says; "" where it has none.
+    """
 
     name: str
     status: str
     since: str
     machine: str
     hosts: int
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,8 @@ class Compute(Protocol):
         ...
 
     def stop(self, name: str) -> None:
-        """Stop the job (SIGTERM to its process group, grace, SIGKILL); no error where it has ended."""
+        """Stop the job (SIGTERM to its process group, grace, SIGKILL), of whatever kind `running` shows; no error where it has
+        ended."""
         ...
 
     def remove(self, name: str) -> None:
@@ -215,6 +220,7 @@ class Compute(Protocol):
         """Names of all jobs, newest first."""
         ...
 
-    def running(self) -> Sequence[RunningJob]:
-        """Those of them that have not ended, newest first."""
+    def running(self, *, on_unseen: Callable[[str], None] | None = None) -> Sequence[RunningJob]:
+        """What has not ended, newest first: those, and jobs of other kinds that the platform makes there. `on_unseen` is told
+        why, where it may not be seen whether there are some of a kind."""
         ...

@@ -65,10 +65,10 @@ def test_a_job_is_seen_running_with_what_it_occupies_until_it_ends(
 ) -> None:
     compute.run(job("leaves", "job-2"))
     assert compute.running() == ()
-    thread, _ = background(compute, job("sleeps"))
+    thread, _ = background(compute, job("sleeps", tags={"system": "shop"}))
     wait_for_log(tmp_path / "jobs/job-1/job.log", "sleeping")
     [found] = compute.running()
-    assert (found.name, found.status, found.hosts) == ("job-1", "Training", 1)
+    assert (found.name, found.system, found.status, found.hosts) == ("job-1", "shop", "Training", 1)
     assert found.machine == {"subprocess": "local", "sagemaker": "ml.m5.large"}[backend]
     assert found.since == compute.describe("job-1")["CreationTime"]
     compute.stop("job-1")

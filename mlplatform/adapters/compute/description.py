@@ -126,6 +126,7 @@ def running_of(described: Iterable[Mapping[str, Any]]) -> tuple[RunningJob, ...]
             since=job["CreationTime"],
             machine=job["ResourceConfig"].get("InstanceType", ""),
             hosts=job["ResourceConfig"].get("InstanceCount", 1),
+            system=next((str(tag["Value"]) for tag in job.get("Tags", ()) if tag["Key"] == "system"), ""),
         )
         for job in described
         if job["TrainingJobStatus"] not in ENDED

@@ -175,7 +175,11 @@ class SageMakerCompute:
 
     def stop(self, name: str) -> None:
         """Stop the job, and wait until it has; no error where it has ended."""
-        self._found(name)[0].stop(name)
+        try:
+            jobs, _ = self._found(name)
+        except NotFoundError:
+            jobs = self._transforms
+        jobs.stop(name)
 
     def remove(self, name: str) -> None:
         """Stop the job if it runs, and delete it; no error where there is none. A search's trials are jobs that stay."""
@@ -189,12 +193,12 @@ class SageMakerCompute:
         """Names of the jobs that have this object store's tag, newest first. A new job may be missing for a moment."""
         return [str(job["TrainingJobName"]) for job in self._ours()]
 
-    def running(self) -> Sequence[RunningJob]:
+    def running(self, *, on_unseen: Callable[[str], None] | None = None) -> Sequence[RunningJob]:
         """Those that have not ended, newest first, transforms too; of a search its trials, and not itself, which occupies nothing."""
-        owner = self._store.url("")
+        owner, unseen = self._store.url(""), on_unseen or (lambda _: None)
         found = [plain(job) for job in jobs_of(self._client, owner, running=True)]
         for jobs, told in ((self._processing, processing_as_training), (self._transforms, transform_as_training)):
-            found += [told(job) for job in running_unsearched(jobs, self._client, owner)]
+            found += [told(job) for job in running_unsearched(jobs, self._client, owner, on_unseen=unseen)]
         return running_of(sorted(found, key=lambda job: str(job["CreationTime"]), reverse=True))
 
     def _ours(self) -> Sequence[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mlplatform.adapters.compute.description import ENDED
@@ -36,20 +36,27 @@ def jobs_of(client: Any, owner: str, *, running: bool = False, kind: Kind = TRAI
         request["NextToken"] = page["NextToken"]
 
 
-def running_unsearched(jobs: RemoteJobs, client: Any, owner: str) -> Iterator[dict[str, Any]]:
-    """Jobs of a kind that the search does not know, which have not ended and have the owner's tag; none for who may not list them."""
+def running_unsearched(
+    jobs: RemoteJobs, client: Any, owner: str, *, on_unseen: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Jobs of a kind that the search does not know, which have not ended and have the owner's tag, with their tags.
+
+    None for who may not list them: `on_unseen` is told why.
+    """
     request: dict[str, Any] = {"StatusEquals": "InProgress", "MaxResults": 100}
     while True:
         try:
-            with sagemaker_mapped("The list of jobs"):
+            with sagemaker_mapped(f"The list of each {jobs.kind.label}"):
                 page = getattr(client, f"list_{jobs.kind.calls}s")(**request)
-        except PermissionDeniedError:
-            return  # Who may make none has none.
+        except PermissionDeniedError as error:
+            # Who may make none has none; but who may make some and not list them would not be told of what is paid for.
+            on_unseen(str(error))
+            return
         for summary in page[f"{jobs.kind.label}Summaries"]:
             with jobs.asked(summary[jobs.kind.name]):
                 tags = client.list_tags(ResourceArn=summary[jobs.kind.arn], MaxResults=100)["Tags"]
             if {"Key": OWNER, "Value": owner} in tags:
-                yield jobs.described(summary[jobs.kind.name])
+                yield {**jobs.described(summary[jobs.kind.name]), "Tags": tags}
         if not page.get("NextToken"):
             return
         request["NextToken"] = page["NextToken"]

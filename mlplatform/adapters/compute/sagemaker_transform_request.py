@@ -99,4 +99,5 @@ def transform_as_training(described: Mapping[str, Any]) -> dict[str, Any]:
         "SecondaryStatus": "Transforming" if status == "InProgress" else status,
         "CreationTime": described["CreationTime"],
         "ResourceConfig": described["TransformResources"],
+        "Tags": described.get("Tags", []),
     }

@@ -133,7 +133,7 @@ class SubprocessCompute:
         made = [(read_description(tree)["CreationTime"], tree.root.name) for tree in trees if tree.describe.exists()]
         return [name for _, name in sorted(made, reverse=True)]
 
-    def running(self) -> Sequence[RunningJob]:
+    def running(self, *, on_unseen: Callable[[str], None] | None = None) -> Sequence[RunningJob]:  # noqa: ARG002 - the port's
         """Those that have not ended, newest first."""
         return running_of(self.describe(name) for name in self.list())
 
