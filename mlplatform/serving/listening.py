@@ -30,6 +30,14 @@ def listen(host: str, port: int, *, backlog: int = 2048) -> socket.socket:
     return found
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def check_free(host: str, port: int, *, purpose: str) -> None:
     """Raise ConflictError, naming the holder, where something listens on the port that `purpose` needs."""
     try:
