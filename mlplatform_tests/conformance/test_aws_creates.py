@@ -47,7 +47,6 @@ def test_who_stays_throttled_makes_nothing_and_the_next_makes_one(create: Call) 
     assert made(create) == 1
 
 
-@pytest.mark.slow
 def test_who_never_hears_that_it_was_made_finds_it_the_next_time(create: Call) -> None:
     create.failing.lose_answer(create.operation, times=99)
     with pytest.raises(PlatformError) as caught:
