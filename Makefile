@@ -29,7 +29,7 @@ test-all: $(VENV)/.dev system-gcc system-java system-chromium ## All tests, the 
 test-aws: $(VENV)/.dev ## What only AWS can show, there: MLPLATFORM_TEST_AWS=yes, credentials, the profile aws's variables
 	$(BIN)/pytest mlplatform_tests/aws $(TEST_ARGS)
 
-bench: $(VENV)/.dev system-wrk ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
+bench: $(VENV)/.dev system-wrk system-chromium ## Measure beside peers, each in its own environment (IDS="serving ingest", BENCH_ARGS=--full)
 	$(BIN)/python -m benchmarks $(IDS) $(BENCH_ARGS)
 
 lint: $(VENV)/.dev ## Style, import contracts, locks in step with pyproject.toml
@@ -84,7 +84,7 @@ $(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation 
 $(BIN)/python -m compileall -q mlplatform;
 endef
 
-# Debian's packages that no test of 'make test' needs.
+# Debian's packages: Java and gcc for 'make test', chromium and wrk for what takes longer.
 system-java: # for Hive's stand-in
 	@command -v java > /dev/null || { echo "Installing Java 17 ..."; apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless > /dev/null; }
 

@@ -104,14 +104,18 @@ def _measured(benchmark: Benchmark, arguments: argparse.Namespace) -> Sequence[R
 
 
 PACKAGES = (
+    "boto3",
     "dagster",
     "duckdb",
     "great-expectations",
+    "impyla",
     "litestar",
     "mlflow",
     "numpy",
     "onnxruntime",
     "pyarrow",
+    "redshift-connector",
+    "snowflake-connector-python",
     "uvicorn",
     "xgboost",
 )

@@ -64,8 +64,8 @@ ALL = (
     Benchmark("aws.readers", "benchmarks.aws.readers", "readers", 3),
     Benchmark("aws.fresh", "benchmarks.aws.fresh", "fresh", 3),
     Benchmark("aws.job", "benchmarks.aws.job", "job", 4),
-    Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 3),
-    Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 12, full=True),
+    Benchmark("loop.scale", "benchmarks.scale.systems", "systems", 8),
+    Benchmark("refresh.overhead.wide", "benchmarks.overhead.bench", "wide", 20, full=True),
     Benchmark("loop.table", "benchmarks.scale.table", "table", 4, full=True),
     *(
         Benchmark(f"warehouses.memory.{n}", _WAREHOUSES_LONG, "memory", 6, n, full=True)

@@ -103,8 +103,9 @@ def _head(results: Results) -> str:
     told = "\n".join(f"- **{r.id}**: {r.title}. {r.bar} was promised, {_measured(r)} measured." for r in missed)
     return f"""# Benchmarks
 
-Measured by `make bench`, ours and a peer in turn within one run (A B A B …), each peer in an environment of its own. A
-figure is the median of its rounds, with the smallest and the largest behind it; a ratio is the median of the rounds' own ratios.
+Measured by `make bench`, ours and a peer in turn within one run (A B A B …), each other tool in an environment of its own;
+what takes long (the wide refresh, half an hour of freshness, 100 million rows, memory, executors) by `make bench BENCH_ARGS=--full`. A
+figure is the median of its rounds (of one, where the table says one), with the smallest and the largest behind it; a ratio is the median of the rounds' own ratios.
 These pages are rendered from `benchmarks/results.json`; figures of another machine are others, ratios less so.
 
 {machine.get("processor", "")}, {machine.get("cores", "")} cores, {machine.get("memory", "")}, {machine.get("system", "")}, Python {machine.get("python", "")}.

@@ -31,7 +31,8 @@ class PlatformError(Exception):
 
     Args:
         message: what failed, on which object, expected against found.
-        next_step: what the reader can do about it; shown on a line of its own. Without one, the kind's `fallback`.
+        next_step: what the reader can do about it; shown on a line of its own. Without one, the kind's `fallback`, which a
+            traceback, and so the page of a run in Dagster's UI, shows as a note.
     """
 
     retryable = False
@@ -42,6 +43,8 @@ class PlatformError(Exception):
         super().__init__(message)
         self.message = message
         self.own_step = next_step
+        if not next_step:
+            self.add_note(f"→ {self.fallback}")
 
     @property
     def next_step(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -33,7 +34,8 @@ def houses(source: Path) -> pa.Table:
     """The districts, numbered from 1, with the table's column names."""
     table = pq.read_table(source)
     numbers = pa.array(range(1, table.num_rows + 1), pa.int64())
-    return pa.table({"district": numbers, **{ours: table.column(theirs) for theirs, ours in COLUMNS.items()}})
+    columns: dict[str, Any] = {ours: table.column(theirs) for theirs, ours in COLUMNS.items()}
+    return pa.table({"district": numbers, **columns})
 
 
 def installed() -> Path:

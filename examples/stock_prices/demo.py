@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -140,18 +142,14 @@ def _stream(loop: Loop, report: Report, days: list[Day]) -> None:
         with report.stage(f"quarter {number}: {quarter[0].trading_day} … {quarter[-1].trading_day}") as row:
             before = loop.rows()
             row["rows"] = loop.put_days(quarter)
-            wait_for(
-                "the quarter's rows",
-                loop.rows,
-                timeout_s=PATIENCE_S,
-                until=lambda n, want=before + row["rows"]: n == want,
-            )
-            wanted = len(judged) + 1
+            arrived = before + row["rows"]
+            wait_for("the quarter's rows", loop.rows, timeout_s=PATIENCE_S, until=partial(operator.eq, arrived))
+            judged_before = len(judged)
             found = wait_for(
                 "the quarter's evaluation",
                 loop.evaluations,
                 timeout_s=PATIENCE_S,
-                until=lambda e, n=wanted: len(e) >= n,
+                until=partial(_more_than, judged_before),
             )
             evaluation = found[-1]
             judged.append({"quarter": number, **evaluation.summary()})
@@ -179,6 +177,10 @@ def _stream(loop: Loop, report: Report, days: list[Day]) -> None:
         wait_for("the last rows", loop.rows, timeout_s=PATIENCE_S, until=lambda n: n == before + row["rows"])
         report.facts["rows"] = loop.rows()
         say(f"{report.facts['rows']:,} rows in the warehouse")
+
+
+def _more_than(count: int, found: Sequence[Any]) -> bool:
+    return len(found) > count
 
 
 def _retrained(loop: Loop, report: Report, evaluation: Any) -> None:

@@ -108,7 +108,7 @@ class Loop:
         deployment = self._platform.endpoints.desired(f"{SYSTEM}/{ENDPOINT}")
         if deployment is None:
             raise NotFoundError(f"Endpoint '{ENDPOINT}' was never deployed.")
-        request = next((r.to_json() for r in self.requests() if r.run_id == deployment.run_id), {})
+        request: dict[str, Any] = next((r.to_json() for r in self.requests() if r.run_id == deployment.run_id), {})
         verdict = self._system.gate("stock_model").verdict(deployment.digest)
         version = next(v for v in self._system.registry("stock_model").versions() if v.version == deployment.version)
         judged = verdict.to_json() if verdict is not None else {}

@@ -55,7 +55,8 @@ def frame() -> pd.DataFrame:
     """All rows in time order: ticker_symbol, sector, change, price, trading_day (text, ISO)."""
     wide = pd.read_csv(_data_file(), index_col=0)
     wide.columns.name = "ticker_symbol"
-    long = wide.stack().rename("price").reset_index().rename(columns={wide.index.name or "level_0": "trading_day"})
+    prices = pd.Series(wide.stack(), name="price")
+    long = prices.reset_index().rename(columns={wide.index.name or "level_0": "trading_day"})
     # NULL on a ticker's first day. Rounded, for a price has no more digits than a cent's hundredth.
     long["change"] = long.groupby("ticker_symbol")["price"].diff().round(6)
     long["sector"] = long["ticker_symbol"].map(SECTORS)
@@ -65,7 +66,8 @@ def frame() -> pd.DataFrame:
 def base_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The first 7,679 days: 153,580 rows."""
     days = rows["trading_day"].unique()
-    return rows[rows["trading_day"] < days[BASE_DAYS]]
+    found: pd.DataFrame = rows[rows["trading_day"] < days[BASE_DAYS]]
+    return found
 
 
 def streamed_days(rows: pd.DataFrame) -> Iterator[Day]:

@@ -196,7 +196,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         reporter = Reporter(lambda: platform.asset_events, platform.profile.worker.report_s, counted=meter.note)
         lanes = make_lanes(lambda: open_platform(environment), reporter, clock, stop)
     except PlatformError as error:
-        log.error("the worker cannot start: %s", error)
+        log.error("the worker cannot start: %s → %s", error.message, error.next_step)
         return exit_code(error)
     for lane in lanes:
         lane.start()

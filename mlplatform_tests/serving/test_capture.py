@@ -195,6 +195,37 @@ def test_a_kill_loses_at_most_what_was_not_yet_written_and_counts_it(tmp_path: P
     assert not any(p.is_file() for p in (tmp_path / "capture").rglob("*"))
 
 
+@pytest.mark.slow
+def test_what_a_kill_loses_was_answered_within_the_last_fifty_milliseconds_and_what_writing_takes(
+    tmp_path: Path,
+) -> None:
+    ages, writes = [], []
+    for number in range(9):
+        folder = tmp_path / str(number)
+        site = Site(folder)
+        site.deploy(site.package(), public=True)
+        answered: list[tuple[str, float]] = []
+        with site.serve() as served:
+            with served.client() as client:
+                began = time.monotonic()
+                # A kill falls anywhere between two writes.
+                while time.monotonic() - began < 1 + 0.017 * number:
+                    found = client.post("/predict/prices", json=ROW).json()["inference_id"]
+                    answered.append((found, time.monotonic()))
+            killed = time.monotonic()
+            os.kill(served.processes[0].pid, signal.SIGKILL)
+            served.processes[0].wait()
+        kept = {json.loads(line)["inference_id"] for line in captured_lines(folder / "capture")}
+        lost = [at for found, at in answered if found not in kept]
+        ages.append(killed - min(lost) if lost else 0.0)
+        began = time.monotonic()
+        with (folder / "beside").open("ab", buffering=0) as file:
+            file.write(bytes(100_000))
+            os.fdatasync(file.fileno())
+        writes.append(time.monotonic() - began)
+    assert sorted(ages)[len(ages) // 2] < FLUSH_S + 0.05 + max(writes), ages
+
+
 def test_a_worker_that_ends_by_sigterm_loses_nothing(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy(site.package(), public=True)
