@@ -53,7 +53,7 @@ def test_its_programs_import_mlplatform_and_nothing_that_is_installed_beside_it(
 
 def test_a_lock_that_cannot_be_read_now_is_told_as_such(environments: Environments, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UnavailableError, match=r"^Lock '.*folder' cannot be read: Is a directory\.$"):
+    with pytest.raises(UnavailableError, match=r"(?m)^Lock '.*folder' cannot be read: Is a directory\.$"):
         environments.folder(tmp_path / "folder")
 
 

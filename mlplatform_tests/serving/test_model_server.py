@@ -86,7 +86,7 @@ def test_where_a_key_is_masked_a_refusal_tells_no_value_that_may_have_slipped_fr
     site.deploy(site.package(), keys=["email"], capture={"mask": ["email"]})
     models = server(site)
     asyncio.run(models.reconcile())
-    with pytest.raises(DataError, match=r"'change': expected a number, found a text \(•••\)\.$"):
+    with pytest.raises(DataError, match=r"(?m)'change': expected a number, found a text \(•••\)\.$"):
         models.get(NAME).model.predict_rows([{**ROW, "change": "ann@example.org"}])
 
 
