@@ -10,7 +10,6 @@ reports/<system>/<model>/evaluations/<key>/…   what it read as `spec`, and wha
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform.core.packages.manifest import Manifest, read_package
-from mlplatform.errors import DataError, NotFoundError, SpecError
+from mlplatform.errors import DataError, SpecError
 from mlplatform.ports.compute import Channel, Compute, JobSpec
 from mlplatform.ports.endpoints import Endpoints
 from mlplatform.ports.object_store import ObjectStore
@@ -26,7 +25,7 @@ from mlplatform.ports.tracking import Candidate, Tracking
 from mlplatform.spec.model import EvaluationSpec, ModelSpec
 from mlplatform.stations.champion_version import champion_of
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
-from mlplatform.stations.training import job_base
+from mlplatform.stations.job_names import attempt_name, job_base
 
 OUTPUT, METRICS, ABOUT = "evaluation", "metrics.json", "evaluation.json"
 
@@ -121,7 +120,7 @@ class CandidateEvaluation:
         if champion is not None:
             channels.append(Channel("champion", str(self._tracking.package(self.name, champion.digest).absolute())))
         return JobSpec(
-            name=self._job_name(key),
+            name=attempt_name(self._compute, f"{job_base(self._system, self._model.name)}-{key}-p"),
             container=container,
             hyperparameters={},
             channels=tuple(channels),
@@ -132,19 +131,6 @@ class CandidateEvaluation:
             outputs=(OUTPUT,),
             arguments=tuple(self._spec.arguments),
         )
-
-    def _job_name(self, key: str) -> str:
-        """The name of the first attempt that has not failed."""
-        base = f"{job_base(self._system, self._model.name)}-{key}"
-        for attempt in itertools.count(1):
-            name = f"{base}-p{attempt}"
-            try:
-                status = self._compute.describe(name)["TrainingJobStatus"]
-            except NotFoundError:
-                return name
-            if status not in ("Failed", "Stopped"):
-                return name
-        raise AssertionError  # count() has no end
 
 
 def _metrics(path: Path | None, job: JobSpec) -> dict[str, float]:

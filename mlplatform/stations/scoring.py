@@ -29,8 +29,8 @@ from mlplatform.ports.transform import Transformed, Transforms, TransformSpec
 from mlplatform.ports.warehouse import Warehouse
 from mlplatform.spec.model import ModelSpec
 from mlplatform.stations.champion_version import champion_of
+from mlplatform.stations.job_names import job_base
 from mlplatform.stations.scoring_rows import InputPart, join_answers, write_inputs
-from mlplatform.stations.training import job_base
 
 if TYPE_CHECKING:
     from mlplatform.core.packages.manifest import Signature

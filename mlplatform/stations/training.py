@@ -8,9 +8,7 @@ begins with the checkpoints that the one before it left.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,17 +18,17 @@ from typing import Any
 from mlplatform.core.packages.manifest import InputField, Manifest, read_package
 from mlplatform.core.training.plan import FILE, Search, SearchRange, TrainingPlan
 from mlplatform.core.training.split import CHANNELS
-from mlplatform.errors import JobError, NotFoundError
+from mlplatform.errors import JobError
 from mlplatform.ports.compute import MAX_SEARCH_NAME, Channel, Compute, JobResult, JobSearch, JobSpec
 from mlplatform.ports.object_store import ObjectStore
 from mlplatform.ports.tracking import Candidate, TrackedRun, Tracking
 from mlplatform.spec.feature_set import TERMS, FeatureSetSpec
 from mlplatform.spec.model import HIGHER_IS_BETTER, ModelSpec, SearchSpec
 from mlplatform.stations.feature_snapshot import FeatureSnapshot
+from mlplatform.stations.job_names import LONGEST_BASE, attempt_name, job_base
 
 EVALUATION = "evaluation.json"
 CHECKPOINTS = "checkpoints"
-LONGEST_BASE = 36
 WAREHOUSE = "warehouse.json"
 """Beside the plan: how a job opens the warehouse that it pulls its rows from. Secrets are named in it, never written."""
 
@@ -218,23 +216,8 @@ class Training:
         )
 
     def _job_name(self, key: str, *, searched: bool) -> str:
-        """The name of the first attempt that has not failed."""
         shown, told = (LONGEST_BASE, 16) if not searched else (MAX_SEARCH_NAME - 20, 14)
-        base, key = job_base(self._system, self._model.name, shown), key[:told]
-        for attempt in itertools.count(1):
-            name = f"{base}-{key}-a{attempt}"
-            try:
-                status = self._compute.describe(name)["TrainingJobStatus"]
-            except NotFoundError:
-                return name
-            if status not in ("Failed", "Stopped"):
-                return name
-        raise AssertionError  # count() has no end
-
-
-def job_base(system: str, model: str, length: int = LONGEST_BASE) -> str:
-    """What names of jobs of a model begin with, so that people know them."""
-    return re.sub(r"[^a-zA-Z0-9]+", "-", f"{system}-{model}").strip("-")[:length].rstrip("-")
+        return attempt_name(self._compute, f"{job_base(self._system, self._model.name, shown)}-{key[:told]}-a")
 
 
 def _searched(spec: SearchSpec) -> Search:

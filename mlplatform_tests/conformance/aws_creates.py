@@ -18,7 +18,7 @@ from mlplatform.ports.compute import Channel, JobSpec
 from mlplatform.ports.tracking import ModelVersion
 from mlplatform_tests.adapters.sagemaker_deployments import NAME, deployment
 from mlplatform_tests.conformance.aws_calls import Call
-from mlplatform_tests.conformance.computes import SETTINGS, bucket_store
+from mlplatform_tests.conformance.computes import SETTINGS, bucket_store, lay_programs
 from mlplatform_tests.conformance.endpoint_places import IMAGES, SageMakerPlace
 from mlplatform_tests.conformance.transforms import lay_rows, rows_of, spec_of
 from mlplatform_tests.packages import make_package
@@ -132,17 +132,13 @@ def create(
 
 def _job(place: SageMakerPlace, faults: Faults, job: JobSpec, kind: str) -> Call:
     # Jobs of an account find their images in its folder.
-    folder = place.account.folder / "containers" / "works"
-    folder.mkdir(parents=True)
-    (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
-    (folder / "job.py").write_text(PROGRAM)
+    containers = place.account.folder / "containers"
+    lay_programs(containers, {"works": PROGRAM})
     store = bucket_store(place.ministack)
     store.put("in/a.csv", b"1,2\n")
     settings = SageMakerComputeSettings.model_validate({**SETTINGS, "metrics": {}})
     options = _options(place, faults)
-    compute = SageMakerCompute(
-        settings, place.root / "local", store, containers=[folder.parent], client_options=options
-    )
+    compute = SageMakerCompute(settings, place.root / "local", store, containers=[containers], client_options=options)
     return _call(place, faults, lambda: compute.run(job), f"Job '{job.name}'", kind)
 
 

@@ -8,8 +8,9 @@ import io
 import json
 import os
 import tarfile
+import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def bucket_store(server: Ministack) -> S3ObjectStore:
     client.create_bucket(Bucket=bucket)
     client.close()
     return S3ObjectStore(bucket, "below/here", client_options=server.client_options)
+
+
+def lay_programs(folder: Path, programs: Mapping[str, str]) -> None:
+    """A container below `folder` for each program, by its name."""
+    for name, text in programs.items():
+        place = folder / name
+        place.mkdir(parents=True)
+        (place / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
+        (place / "job.py").write_text(textwrap.dedent(text))
 
 
 def compute_of(backend: str, tmp_path: Path, store: ObjectStore, **settings: Any) -> Compute:

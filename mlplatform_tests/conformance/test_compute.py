@@ -25,6 +25,7 @@ from mlplatform_tests.conformance.computes import (
     archive_of,
     backend,
     compute_of,
+    lay_programs,
     on_this_machine,
     sagemaker_server,
     store,
@@ -76,13 +77,7 @@ SCRIPTS = {
 
 @pytest.fixture
 def containers(tmp_path: Path) -> Path:
-    import textwrap
-
-    for name, text in SCRIPTS.items():
-        folder = tmp_path / "containers" / name
-        folder.mkdir(parents=True)
-        (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
-        (folder / "job.py").write_text(textwrap.dedent(text))
+    lay_programs(tmp_path / "containers", SCRIPTS)
     return tmp_path / "containers"
 
 

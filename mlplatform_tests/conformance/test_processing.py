@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from mlplatform.errors import DataError, JobError, TimedOutError
 from mlplatform.ports.compute import Channel, Compute, JobSpec
 from mlplatform.ports.object_store import ObjectStore
-from mlplatform_tests.conformance.computes import backend, compute_of, sagemaker_server, store
+from mlplatform_tests.conformance.computes import backend, compute_of, lay_programs, sagemaker_server, store
 
 __all__ = ["backend", "sagemaker_server", "store"]
 
@@ -42,11 +41,7 @@ SCRIPTS = {
 
 @pytest.fixture
 def compute(backend: str, tmp_path: Path, store: ObjectStore) -> Compute:
-    for name, text in SCRIPTS.items():
-        folder = tmp_path / "containers" / name
-        folder.mkdir(parents=True)
-        (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
-        (folder / "job.py").write_text(textwrap.dedent(text))
+    lay_programs(tmp_path / "containers", SCRIPTS)
     return compute_of(backend, tmp_path, store)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 import yaml
 
 from mlplatform.definitions import build
 from mlplatform.platform import open_platform
-from mlplatform.spec.scaffold import make_project
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "passengers"
+from mlplatform_tests.systems.passengers import EXAMPLE, harbour
 
 
 @dataclass
@@ -37,29 +32,14 @@ class Refreshed:
 @contextmanager
 def refreshed(root: Path) -> Iterator[Refreshed]:
     """Make the project under `root` and refresh its model; what was set for that is set back behind."""
-    folder = root / "harbour"
-    project = make_project("harbour", folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setenv("MLPLATFORM_HOME", str(project.home))
-        runpy.run_path(str(EXAMPLE / "lists.py"))
-        system = project.defs / "passengers"
-        system.mkdir()
-        (system / "features.sql").write_text((EXAMPLE / "features.sql").read_text())
-        documents = list(yaml.safe_load_all((EXAMPLE / "defs.yaml").read_text()))
-        model = next(d["attributes"] for d in documents if d["type"] == "mlplatform.Model")
-        del model["search"], model["hyperparameters"]
-        model["container"] = "autogluon"
-        model["hyperparameters"] = {"num_cpus": 1, "excluded_model_types": "XGB,RF,XT"}
-        (system / "defs.yaml").write_text(yaml.safe_dump_all(documents))
-        env = {"MLPLATFORM_HOME": str(project.home), "MLPLATFORM_DEFS": str(project.defs)}
-        stations = open_platform(env).system("passengers")
-        stations.platform.asset_events.prepare()
-        stations.platform.store.put("passengers/lists/first.csv", (folder / "data/first.csv").read_bytes())
+    documents = list(yaml.safe_load_all((EXAMPLE / "defs.yaml").read_text()))
+    model = next(d["attributes"] for d in documents if d["type"] == "mlplatform.Model")
+    del model["search"]
+    model |= {"container": "autogluon", "hyperparameters": {"num_cpus": 1, "excluded_model_types": "XGB,RF,XT"}}
+    with harbour(root, yaml.safe_dump_all(documents)) as made:
+        stations = open_platform(made.env).system("passengers")
+        stations.platform.store.put("passengers/lists/first.csv", (made.folder / "data/first.csv").read_bytes())
         stations.ingest("passengers").create()
         stations.ingest("passengers").run()
-        instance = dg.DagsterInstance.from_config(str(project.home / "dagster"))
-        job = build(project.defs.parent).resolve_job_def("passengers_refresh")
-        yield Refreshed(folder, env, job.execute_in_process(instance=instance, raise_on_error=False))
-        instance.dispose()
+        job = build(made.defs.parent).resolve_job_def("passengers_refresh")
+        yield Refreshed(made.folder, made.env, job.execute_in_process(instance=made.instance, raise_on_error=False))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,10 +18,9 @@ from mlplatform.definitions import build
 from mlplatform.errors import NotFoundError, SpecError
 from mlplatform.platform import SystemStations, open_platform
 from mlplatform.spec.loader import load_system
-from mlplatform.spec.scaffold import make_project
 from mlplatform_tests.spec.editing import edit
+from mlplatform_tests.systems.passengers import EXAMPLE, harbour
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "passengers"
 JOB = "passengers_refresh"
 
 
@@ -68,22 +65,8 @@ class Batches:
 
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batches]:
-    folder = tmp_path_factory.mktemp("batches") / "harbour"
-    project = make_project("harbour", folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", [str(folder), *sys.path])
-        patch.setenv("MLPLATFORM_HOME", str(project.home))
-        runpy.run_path(str(EXAMPLE / "lists.py"))
-        system = project.defs / "passengers"
-        system.mkdir()
-        for name in ("defs.yaml", "features.sql"):
-            (system / name).write_text((EXAMPLE / name).read_text())
-        env = {"MLPLATFORM_HOME": str(project.home), "MLPLATFORM_DEFS": str(project.defs)}
-        open_platform(env).asset_events.prepare()
-        instance = dg.DagsterInstance.from_config(str(project.home / "dagster"))
-        yield Batches(project.defs, env, instance)
-        instance.dispose()
+    with harbour(tmp_path_factory.mktemp("batches")) as made:
+        yield Batches(made.defs, made.env, made.instance)
 
 
 @pytest.fixture(scope="module")

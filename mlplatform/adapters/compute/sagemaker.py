@@ -10,14 +10,13 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlplatform.adapters.aws.client import AwsSettings
 from mlplatform.adapters.compute.container import container_folders, content_digest, find_container
 from mlplatform.adapters.compute.description import note_metric, running_of
 from mlplatform.adapters.compute.hosts import check_hosts
+from mlplatform.adapters.compute.sagemaker_clients import SageMakerClients
 from mlplatform.adapters.compute.sagemaker_errors import failure_of
 from mlplatform.adapters.compute.sagemaker_follow import follow
 from mlplatform.adapters.compute.sagemaker_jobs import PROCESSING, TRAINING, TRANSFORM, TUNING, RemoteJobs, plain
@@ -74,22 +73,11 @@ class SageMakerCompute:
         self._local_secrets = local_secrets
         self._containers = container_folders() if containers is None else tuple(containers)
         self._copies = LocalCopies(root, store)
-        self._options = dict(client_options or {})
-        self._jobs = RemoteJobs(TRAINING, settings, lambda: self._client)
-        self._processing = RemoteJobs(PROCESSING, settings, lambda: self._client)
-        self._transforms = RemoteJobs(TRANSFORM, settings, lambda: self._client)
-        self._tuning = Tuning(settings, lambda: self._client)
-
-    @cached_property
-    def _client(self) -> Any:
-        from botocore.config import Config
-
-        patient = {"config": Config(retries={"mode": "adaptive", "total_max_attempts": 10})}
-        return self._settings.client("sagemaker", {**patient, **self._options})
-
-    @cached_property
-    def _logs(self) -> Any:
-        return AwsSettings(region=self._settings.region).client("logs")
+        self._clients = SageMakerClients(settings, client_options)
+        self._jobs = RemoteJobs(TRAINING, settings, lambda: self._clients.sagemaker)
+        self._processing = RemoteJobs(PROCESSING, settings, lambda: self._clients.sagemaker)
+        self._transforms = RemoteJobs(TRANSFORM, settings, lambda: self._clients.sagemaker)
+        self._tuning = Tuning(settings, lambda: self._clients.sagemaker)
 
     @property
     def capabilities(self) -> ComputeCapabilities:
@@ -123,7 +111,7 @@ class SageMakerCompute:
                 jobs,
                 job.name,
                 self._settings,
-                self._logs,
+                self._clients.logs,
                 hosts=job.hosts,
                 say=told,
                 note=lambda line: note_metric(noted, line),
@@ -196,17 +184,17 @@ class SageMakerCompute:
     def running(self, *, on_unseen: Callable[[str], None] | None = None) -> Sequence[RunningJob]:
         """Those that have not ended, newest first, transforms too; of a search its trials, and not itself, which occupies nothing."""
         owner, unseen = self._store.url(""), on_unseen or (lambda _: None)
-        found = [plain(job) for job in jobs_of(self._client, owner, running=True)]
+        found = [plain(job) for job in jobs_of(self._clients.sagemaker, owner, running=True)]
         for jobs, told in ((self._processing, processing_as_training), (self._transforms, transform_as_training)):
-            found += [told(job) for job in running_unsearched(jobs, self._client, owner, on_unseen=unseen)]
+            found += [told(job) for job in running_unsearched(jobs, self._clients.sagemaker, owner, on_unseen=unseen)]
         return running_of(sorted(found, key=lambda job: str(job["CreationTime"]), reverse=True))
 
     def _ours(self) -> Sequence[dict[str, Any]]:
         """Jobs and searches that have this object store's tag, newest first."""
         owner = self._store.url("")
-        found = list(jobs_of(self._client, owner))
+        found = list(jobs_of(self._clients.sagemaker, owner))
         if self._tunes:
-            found += [as_training(job) for job in jobs_of(self._client, owner, kind=TUNING)]
+            found += [as_training(job) for job in jobs_of(self._clients.sagemaker, owner, kind=TUNING)]
         return sorted(found, key=lambda job: job["CreationTime"], reverse=True)
 
     @property

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlplatform.adapters.aws.client import AwsSettings
+from mlplatform.adapters.compute.sagemaker_clients import SageMakerClients
 from mlplatform.adapters.compute.sagemaker_errors import sagemaker_mapped, transform_failure_of
 from mlplatform.adapters.compute.sagemaker_follow import follow
 from mlplatform.adapters.compute.sagemaker_jobs import TRANSFORM, RemoteJobs
@@ -42,19 +41,8 @@ class SageMakerTransforms:
         self._settings = settings
         self._store = store
         self._copies = LocalCopies(root, store)
-        self._options = dict(client_options or {})
-        self._jobs = RemoteJobs(TRANSFORM, settings, lambda: self._client)
-
-    @cached_property
-    def _client(self) -> Any:
-        from botocore.config import Config
-
-        patient = {"config": Config(retries={"mode": "adaptive", "total_max_attempts": 10})}
-        return self._settings.client("sagemaker", {**patient, **self._options})
-
-    @cached_property
-    def _logs(self) -> Any:
-        return AwsSettings(region=self._settings.region).client("logs")
+        self._clients = SageMakerClients(settings, client_options)
+        self._jobs = RemoteJobs(TRANSFORM, settings, lambda: self._clients.sagemaker)
 
     @property
     def shared(self) -> bool:
@@ -74,7 +62,13 @@ class SageMakerTransforms:
             described = self._jobs.run(
                 request,
                 lambda: follow(
-                    self._jobs, name, self._settings, self._logs, hosts=1, say=told, timeout_s=transform.timeout_s
+                    self._jobs,
+                    name,
+                    self._settings,
+                    self._clients.logs,
+                    hosts=1,
+                    say=told,
+                    timeout_s=transform.timeout_s,
                 ),
             )
         finally:
@@ -98,7 +92,7 @@ class SageMakerTransforms:
         request = model_request(transform, self._settings, artifact=artifact)
         try:
             with sagemaker_mapped(f"Model '{transform.name}'", role=self._settings.role_arn):
-                self._client.create_model(**request)
+                self._clients.sagemaker.create_model(**request)
         except UserError as error:
             # Of a process that died, or of one that follows the job as well: the name says what is in it.
             if _EXISTS not in error.message:
@@ -110,7 +104,7 @@ class SageMakerTransforms:
             if not self._jobs.ended(self._jobs.described(name)):
                 return
             with sagemaker_mapped(f"Model '{name}'"):
-                self._client.delete_model(ModelName=name)
+                self._clients.sagemaker.delete_model(ModelName=name)
         except PlatformError as error:
             if _GONE not in error.message:
                 log.warning("the model of a transform is left behind: %s", error)

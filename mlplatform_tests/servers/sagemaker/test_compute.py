@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -26,7 +25,7 @@ from mlplatform.errors import (
     UnavailableError,
 )
 from mlplatform.ports.compute import JobResult, JobSpec
-from mlplatform_tests.conformance.computes import SETTINGS, bucket_store
+from mlplatform_tests.conformance.computes import SETTINGS, bucket_store, lay_programs
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
 
@@ -52,11 +51,7 @@ def compute(
 ) -> SageMakerCompute:
     for name, value in sagemaker_account.env.items():
         monkeypatch.setenv(name, value)
-    for name, text in (("quick", QUICK), ("ending", ENDING), ("gated", GATED)):
-        folder = tmp_path / "containers" / name
-        folder.mkdir(parents=True)
-        (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
-        (folder / "job.py").write_text(textwrap.dedent(text))
+    lay_programs(tmp_path / "containers", {"quick": QUICK, "ending": ENDING, "gated": GATED})
     return adapter(sagemaker_account, tmp_path, store)
 
 

@@ -51,8 +51,8 @@ def test_lines_that_come_behind_the_job_s_end_are_read(
         event = {"timestamp": int(time.time() * 1000), "message": "[9] validation:late: 0.5"}
         logs.put_log_events(logGroupName=GROUP, logStreamName=name, logEvents=[event])
 
-    patient._client.meta.events.register("after-call.sagemaker.DescribeTrainingJob", look)
-    patient._logs.meta.events.register("after-call.cloudwatch-logs.GetLogEvents", say)
+    patient._clients.sagemaker.meta.events.register("after-call.sagemaker.DescribeTrainingJob", look)
+    patient._clients.logs.meta.events.register("after-call.cloudwatch-logs.GetLogEvents", say)
     lines: list[str] = []
     found = patient.run(job(), on_log=lines.append)
     assert lines == ["done", "[9] validation:late: 0.5"]
@@ -75,8 +75,8 @@ def test_a_log_that_says_its_end_is_waited_for_no_longer(
             found += ended
 
         patient = adapter(sagemaker_account, tmp_path, store, poll_s=2)
-        patient._client.meta.events.register("after-call.sagemaker.DescribeTrainingJob", look)
-        patient._logs.meta.events.register("after-call.cloudwatch-logs.DescribeLogStreams", read)
+        patient._clients.sagemaker.meta.events.register("after-call.sagemaker.DescribeTrainingJob", look)
+        patient._clients.logs.meta.events.register("after-call.cloudwatch-logs.DescribeLogStreams", read)
         lines: list[str] = []
         patient.run(job(container, name=f"job-{container}"), on_log=lines.append)
         assert lines == ["done"]
@@ -92,7 +92,7 @@ def test_an_interrupt_while_the_job_is_asked_for_leaves_none(
     def interrupt(**_: Any) -> None:
         raise KeyboardInterrupt
 
-    compute._client.meta.events.register("after-call.sagemaker.CreateTrainingJob", interrupt)
+    compute._clients.sagemaker.meta.events.register("after-call.sagemaker.CreateTrainingJob", interrupt)
     with pytest.raises(KeyboardInterrupt):
         compute.run(job("gated", environment={"GATE": str(tmp_path / "gate")}))
     assert compute.describe("job-1")["TrainingJobStatus"] == "Stopped"
@@ -104,7 +104,7 @@ def test_an_interrupt_before_the_job_is_asked_for_is_what_is_told(
     def interrupt(**_: Any) -> None:
         raise KeyboardInterrupt
 
-    compute._client.meta.events.register("before-call.sagemaker.CreateTrainingJob", interrupt)
+    compute._clients.sagemaker.meta.events.register("before-call.sagemaker.CreateTrainingJob", interrupt)
     with pytest.raises(KeyboardInterrupt):
         compute.run(job())
     assert compute.list() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any
 import pytest
 
 from mlplatform.adapters.compute.sagemaker import SageMakerCompute
-from mlplatform.adapters.compute.sagemaker_settings import SageMakerComputeSettings
 from mlplatform.adapters.object_store.s3 import S3ObjectStore
 from mlplatform.core.training.plan import SearchRange
 from mlplatform.errors import JobError, NotFoundError, PermissionDeniedError, SpecError, UnavailableError
 from mlplatform.ports.compute import Channel, JobSearch, JobSpec
-from mlplatform_tests.conformance.computes import SETTINGS, bucket_store
+from mlplatform_tests.conformance.computes import SETTINGS, bucket_store, lay_programs
 from mlplatform_tests.servers.ministack.server import Ministack
 from mlplatform_tests.servers.sagemaker.server import SageMakerAccount
+from mlplatform_tests.servers.sagemaker.test_compute import adapter as adapter_of
 from mlplatform_tests.servers.sagemaker.test_events import queue, sqs
 
 __all__ = ["queue", "sqs"]
@@ -61,25 +60,12 @@ def compute(
 ) -> SageMakerCompute:
     for name, value in sagemaker_account.env.items():
         monkeypatch.setenv(name, value)
-    for name, text in PROGRAMS.items():
-        folder = tmp_path / "containers" / name
-        folder.mkdir(parents=True)
-        (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python", "job.py"]\n')
-        (folder / "job.py").write_text(textwrap.dedent(text))
+    lay_programs(tmp_path / "containers", PROGRAMS)
     return adapter(sagemaker_account, tmp_path, store)
 
 
 def adapter(account: SageMakerAccount, tmp_path: Path, store: S3ObjectStore, **more: Any) -> SageMakerCompute:
-    from botocore.config import Config
-
-    keys = {"aws_access_key_id": account.key, "aws_secret_access_key": "test"}
-    return SageMakerCompute(
-        SageMakerComputeSettings.model_validate({**TUNING, "patience_s": 20.0, **more}),
-        tmp_path / "local",
-        store,
-        containers=[tmp_path / "containers"],
-        client_options={**keys, "config": Config(retries={"mode": "standard", "total_max_attempts": 2})},
-    )
+    return adapter_of(account, tmp_path, store, **{**TUNING, **more})
 
 
 def job(container: str = "tries", name: str = "search-1", search: JobSearch = SEARCH, **more: Any) -> JobSpec:
